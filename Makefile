@@ -1,8 +1,38 @@
 .DEFAULT_GOAL := help
-.PHONY: help gen
+.PHONY: help build demo run test test-all bench lint gen sim fuzz clone-test
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 12
 
-gen: ## regenerate api/gen from api/proto
+build: ## bin/paceline, with the page in it
+	@scripts/build.sh
+
+demo: build ## a whole race, live: DATA=folder SPEED=n ONCE=1 KILL=1 PORT=n
+	@DATA='$(DATA)' SPEED='$(SPEED)' ONCE='$(ONCE)' KILL='$(KILL)' PORT='$(PORT)' scripts/demo.sh
+
+run: build ## a node on the embedded store: ARGS='--help' for its flags
+	@bin/paceline run $(ARGS)
+
+test: ## everything that must hold, in under 20 minutes
+	@scripts/test.sh
+
+test-all: ## test, then 20,000 seeds, fuzzing and lint
+	@scripts/test-all.sh
+
+bench: ## the hot paths beside their bare baselines: BENCH=regexp
+	@BENCH='$(BENCH)' scripts/bench.sh
+
+lint: ## vet, gofmt, house rules, golangci-lint, buf, regenerated code
+	@scripts/lint.sh
+
+gen: ## api/gen from api/proto
 	@scripts/gen.sh
+
+sim: ## one seed of the simulated world again: SEED=n
+	@SEED='$(SEED)' scripts/sim.sh
+
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@scripts/fuzz.sh
+
+clone-test: ## test and demo in a fresh clone of what is committed
+	@scripts/fresh-clone.sh

@@ -2,6 +2,7 @@
 # Builds the pinned tools into bin/tools. Usage: scripts/tools.sh [gen] [lint] [test]
 #   gen   buf (npm, tools/package-lock.json) and the two Go generators (tools/go.mod)
 #   lint  golangci-lint (tools/lint/go.mod)
+#   test  the reader of go test's output (tools/testreport, no dependency)
 # A tool that is already there in the pinned version is not built again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,10 +30,13 @@ build_lint() {
 	printf '%s\n' "$want" >"$stamp"
 }
 
+build_test() { (cd tools && go build -o ../bin/tools/testreport ./testreport); }
+
 for what in "$@"; do
 	case $what in
 	gen) build_gen ;;
 	lint) build_lint ;;
+	test) build_test ;;
 	*)
 		echo "tools.sh: unknown tool set: $what" >&2
 		exit 2

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# make test, then what takes too long for every day: more seeds of the simulated world, fuzzing, the linters.
+# Usage: [SEEDS=20000] [FUZZTIME=30s] scripts/test-all.sh
+set -uo pipefail
+cd "$(dirname "$0")/.."
+failed=()
+scripts/test.sh || failed+=("make test")
+echo "== ${SEEDS:=20000} seeds"
+PACELINE_SEEDS=$SEEDS go test -count=1 -timeout 60m ./simulations/world || failed+=("seeds")
+scripts/fuzz.sh || failed+=("fuzz")
+scripts/lint.sh || failed+=("lint")
+if [ ${#failed[@]} -gt 0 ]; then
+	printf 'FAILED: %s\n' "${failed[@]}"
+	exit 1
+fi
+echo "test-all: ok"

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Every test of the project. Usage: scripts/test.sh
+# The order is fastest answer first: vet, the house rules, Go under the race detector, Go without it, the page.
+# Everything is run to its end, also when something before it failed; the last lines say what failed and what
+# was skipped, with the reason. The raw output stays in bin/test/. See docs/testing.md.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+began=$SECONDS
+mkdir -p bin/test
+failed=()
+
+step() { # step NAME COMMAND...
+	local name=$1 from=$SECONDS
+	shift
+	echo "== $name"
+	if "$@"; then
+		echo "== $name: ok, $((SECONDS - from)) s"
+	else
+		failed+=("$name")
+		echo "== $name: FAILED, $((SECONDS - from)) s"
+	fi
+}
+
+# go_tests NAME GO_TEST_ARGUMENTS...: the raw stream is kept, a reader prints it for people.
+go_tests() {
+	local log=bin/test/$1.json
+	shift
+	go test -json -timeout "${TEST_TIMEOUT:-15m}" "$@" | tee "$log" | bin/tools/testreport
+	local codes=("${PIPESTATUS[@]}")
+	[ "${codes[0]}" -eq 0 ] && [ "${codes[2]}" -eq 0 ]
+}
+
+# Whole nodes with Proto.Actor's remote and cluster run without the race detector: the library has known races
+# of its own (docs/testing.md names them), which would drown ours. Everything else runs under it.
+whole_nodes='^paceline/(cluster|cmd|simulations/trial|simulations/swarm)(/|$)'
+
+needs=(gcc)
+[ -f web/package.json ] && needs+=(node)
+if grep -rqs --include='*_test.go' chromedp cmd gateway simulations web internal ||
+	grep -qsE 'playwright|puppeteer' web/package.json; then
+	needs+=(chromium)
+fi
+scripts/deps.sh "${needs[@]}" || exit 1
+scripts/tools.sh test || exit 1
+
+# The page goes into the binary (web/embed.go), so it comes before everything that compiles it.
+step "page build" scripts/web.sh build
+mapfile -t all < <(go list ./... | grep -v '^paceline/api/gen/') # generated code has no tests of its own
+mapfile -t raced < <(printf '%s\n' "${all[@]}" | grep -vE "$whole_nodes" | grep -v '^paceline/internal/archtest$')
+mapfile -t unraced < <(printf '%s\n' "${all[@]}" | grep -E "$whole_nodes")
+
+step "go vet" go vet ./...
+step "house rules" go test -count=1 ./internal/archtest
+step "tools" go -C tools test ./testreport
+[ ${#raced[@]} -gt 0 ] && step "go test -race" go_tests race -race -p 2 "${raced[@]}"
+[ ${#unraced[@]} -gt 0 ] && step "go test (whole nodes)" go_tests nodes -p 2 "${unraced[@]}"
+[ -f web/package.json ] && step "page tests" scripts/web.sh test
+
+echo
+if grep -qs '"Action":"skip".*"Test"\|"Test".*"Action":"skip"' bin/test/*.json; then
+	echo "Some tests were skipped: the SKIP lines above say which and why."
+fi
+echo "make test: $((SECONDS - began)) s, $(nproc) cores"
+if [ ${#failed[@]} -gt 0 ]; then
+	printf 'FAILED: %s\n' "${failed[@]}"
+	exit 1
+fi
+echo "PASSED"
