@@ -1,0 +1,391 @@
+package machine
+
+import (
+	"strings"
+
+	"paceline/domain/fault"
+	"paceline/domain/id"
+	"paceline/domain/step"
+	"paceline/domain/unit"
+	"paceline/persistence"
+)
+
+type phase uint8
+
+const (
+	loading phase = iota
+	ready
+	stopped
+)
+
+// item is one decided event on its way to the journal.
+type item[E any] struct {
+	event   E
+	record  persistence.Record
+	effects []Effect
+	last    bool // of its command: a group is only cut behind it
+}
+
+// held is an answer that waits until the journal has reached needs.
+type held struct {
+	needs uint64
+	reply step.Reply
+}
+
+// answered is what a command got: the last event it caused, from which Answer makes the reply again.
+type answered struct {
+	id     string
+	record persistence.Record
+}
+
+// flight is the append under way.
+type flight[E any] struct {
+	append  persistence.Append
+	items   []item[E]
+	retryMs unit.DurationMs
+	since   unit.InstantMs // wall, of the first try
+	looking bool           // the head is being read
+}
+
+// Machine is one activation of one grain. It is a step object and not safe for concurrent use.
+type Machine[S any, C Command, E any] struct {
+	spec  Spec[S, C, E]
+	hooks Hooks[E]
+	cfg   Config
+
+	// The state, and how far it is.
+	phase     phase
+	state     *S
+	version   uint64 // of state: may hold uncommitted events
+	committed uint64
+	seen      map[string]*answered
+	seenOrder []*answered // by journal time
+	snapshot  uint64      // version of the newest snapshot
+	epoch     uint64      // version of this activation's Opened; 0: none yet
+	opening   bool        // Opened is decided
+
+	// On the way to the journal.
+	waiting []func(step.Now) // submitted while loading
+	pending []item[E]
+	flight  *flight[E]
+	held    []held
+
+	// On the way to the event stream.
+	unpublished []persistence.Record
+	publishing  bool
+	cursor      uint64 // durable
+	cursorWrite uint64 // being written; 0: none
+	publishWait unit.DurationMs
+
+	rows rowBook
+
+	load    loader
+	tags    uint64
+	handler map[uint64]func(now step.Now, d persistence.Done)
+	outs    []step.Out
+	depth   int
+}
+
+// New makes an activation. Nothing happens before Start.
+func New[S any, C Command, E any](spec Spec[S, C, E], hooks Hooks[E], cfg Config) *Machine[S, C, E] {
+	return &Machine[S, C, E]{
+		spec: spec, hooks: hooks, cfg: cfg, state: spec.New(), seen: map[string]*answered{},
+		handler: map[uint64]func(step.Now, persistence.Done){}, rows: newRowBook(),
+	}
+}
+
+// State is the newest state; it may contain events whose append is not committed. Read only.
+func (m *Machine[S, C, E]) State() *S { return m.state }
+
+// Version is the version of State.
+func (m *Machine[S, C, E]) Version() uint64 { return m.version }
+
+// Committed is the version through which the journal is known to reach.
+func (m *Machine[S, C, E]) Committed() uint64 { return m.committed }
+
+// Ready reports that the state is recovered and the activation has not stopped.
+func (m *Machine[S, C, E]) Ready() bool { return m.phase == ready }
+
+// Stopped reports that the activation is over.
+func (m *Machine[S, C, E]) Stopped() bool { return m.phase == stopped }
+
+// Epoch is the version of this activation's Opened once that is committed. A kind that needs no epoch now
+// answers with the head's version.
+func (m *Machine[S, C, E]) Epoch() (uint64, bool) {
+	if m.epoch != 0 && m.epoch <= m.committed {
+		return m.epoch, true
+	}
+	if m.phase == ready && (m.spec.NeedsEpoch == nil || !m.spec.NeedsEpoch(m.state)) {
+		return m.committed, true
+	}
+	return 0, false
+}
+
+// Grain is whose machine this is.
+func (m *Machine[S, C, E]) Grain() id.Grain { return m.cfg.Grain }
+
+// Start begins recovery.
+func (m *Machine[S, C, E]) Start(now step.Now) []step.Out {
+	return m.run(now, func() { m.startLoad(now) })
+}
+
+// Submit decides a command on the newest state. from gets exactly one reply; nil: nobody waits.
+func (m *Machine[S, C, E]) Submit(now step.Now, c C, from step.Return) []step.Out {
+	return m.run(now, func() { m.submit(now, c, from) })
+}
+
+// Query answers from the newest state once every append that it could have seen is committed.
+func (m *Machine[S, C, E]) Query(now step.Now, from step.Return, f func(s *S, version uint64) (any, error)) []step.Out {
+	return m.run(now, func() { m.query(now, from, f) })
+}
+
+// Step takes what is the machine's own: outcomes of its I/O and its ticks. handled is false for anything else.
+func (m *Machine[S, C, E]) Step(now step.Now, msg any) (outs []step.Out, handled bool) {
+	switch msg := msg.(type) {
+	case persistence.Done:
+		if msg.Tag&machineTag == 0 {
+			return nil, false
+		}
+		return m.run(now, func() {
+			if h := m.handler[msg.Tag]; h != nil && m.phase != stopped {
+				delete(m.handler, msg.Tag)
+				h(now, msg)
+			}
+		}), true
+	case step.Tick:
+		if !strings.HasPrefix(msg.Key, tickPrefix) {
+			return nil, false
+		}
+		return m.run(now, func() { m.tick(now, msg.Key) }), true
+	}
+	return nil, false
+}
+
+// run collects what the outermost call produces; hooks may call the machine again.
+func (m *Machine[S, C, E]) run(_ step.Now, f func()) []step.Out {
+	m.depth++
+	f()
+	m.depth--
+	if m.depth > 0 {
+		return nil
+	}
+	outs := m.outs
+	m.outs = nil
+	return outs
+}
+
+func (m *Machine[S, C, E]) out(o ...step.Out) { m.outs = append(m.outs, o...) }
+
+// do asks for I/O; h gets the outcome unless the activation has stopped.
+func (m *Machine[S, C, E]) do(op persistence.Op, h func(now step.Now, d persistence.Done)) {
+	m.tags++
+	tag := machineTag | m.tags
+	m.handler[tag] = h
+	m.out(persistence.Do{Tag: tag, Op: op})
+}
+
+func (m *Machine[S, C, E]) tick(now step.Now, key string) {
+	if m.phase == stopped {
+		return
+	}
+	switch key {
+	case tickLoadRetry:
+		m.startLoad(now)
+	case tickAppendRetry:
+		m.retryAppend(now)
+	case tickPublishRetry:
+		m.publish(now)
+	case tickRowRetry:
+		m.rows.retrying = false
+		m.pump(now)
+	case tickOpenEpoch:
+		m.openEpoch(now)
+	case tickTimer:
+		m.fireTimers(now)
+	}
+}
+
+func (m *Machine[S, C, E]) reply(to step.Return, msg any, err error) {
+	if to != nil {
+		m.out(step.Reply{To: to, Msg: msg, Err: err})
+	}
+}
+
+// hold keeps an answer until the journal reaches everything the answer could have seen.
+func (m *Machine[S, C, E]) hold(to step.Return, msg any, err error) {
+	if to == nil {
+		return
+	}
+	m.held = append(m.held, held{m.version, step.Reply{To: to, Msg: msg, Err: err}})
+	m.release()
+}
+
+func (m *Machine[S, C, E]) release() {
+	n := 0
+	for n < len(m.held) && (m.held[n].needs <= m.committed || step.RuleReplyAfterCommit.Off()) {
+		m.out(m.held[n].reply)
+		n++
+	}
+	m.held = m.held[n:]
+}
+
+func (m *Machine[S, C, E]) query(now step.Now, from step.Return, f func(*S, uint64) (any, error)) {
+	switch {
+	case m.phase == stopped:
+		m.reply(from, nil, ErrStopped)
+	case len(m.held)+len(m.waiting) >= maxQueued:
+		m.reply(from, nil, ErrBusy)
+	case m.phase == loading:
+		m.waiting = append(m.waiting, func(now step.Now) { m.query(now, from, f) })
+	default:
+		msg, err := f(m.state, m.version)
+		m.hold(from, msg, err)
+	}
+}
+
+func (m *Machine[S, C, E]) submit(now step.Now, c C, from step.Return) {
+	switch {
+	case m.phase == stopped:
+		m.reply(from, nil, ErrStopped)
+		return
+	case len(m.held)+len(m.waiting) >= maxQueued, len(m.unpublished)+len(m.pending) >= maxUnpublished:
+		m.reply(from, nil, ErrBusy)
+		return
+	case m.phase == loading:
+		m.waiting = append(m.waiting, func(now step.Now) { m.submit(now, c, from) })
+		return
+	}
+	meta := c.CommandMeta()
+	if meta.CommandID != "" && !step.RuleCommandOnce.Off() {
+		if a := m.seen[meta.CommandID]; a != nil {
+			e, err := m.spec.Decode(a.record.Kind, a.record.Format, a.record.Payload)
+			if err != nil {
+				m.hold(from, nil, err)
+				return
+			}
+			m.hold(from, m.spec.Answer(e, a.record.Version), nil)
+			return
+		}
+		if err := m.checkAge(meta); err != nil {
+			m.hold(from, nil, err)
+			return
+		}
+	}
+	events, err := m.spec.Decide(m.state, c)
+	if err != nil {
+		m.hold(from, nil, err)
+		return
+	}
+	if len(events) == 0 {
+		var msg any
+		if m.spec.AnswerUnchanged != nil {
+			msg = m.spec.AnswerUnchanged(m.state, c, m.version)
+		}
+		m.hold(from, msg, nil)
+		return
+	}
+	if err := m.accept(meta, events); err != nil {
+		m.hold(from, nil, err)
+		return
+	}
+	m.hold(from, m.spec.Answer(events[len(events)-1], m.version), nil)
+	m.pump(now)
+}
+
+// checkAge refuses an unknown id that is so old that its answer may have been forgotten.
+func (m *Machine[S, C, E]) checkAge(meta step.Meta) error {
+	if !m.spec.CommandsExpire {
+		return nil
+	}
+	minted, ok := id.MintedAt(meta.CommandID)
+	switch {
+	case !ok:
+		return id.ErrMalformed.With("command_id must be a UUIDv7")
+	case minted < meta.At.Add(-commandOldest):
+		return ErrExpired
+	case minted > meta.At.Add(commandAhead):
+		return ErrFromFuture
+	}
+	return nil
+}
+
+// accept encodes, then applies: a command that cannot be stored leaves the state as it was.
+func (m *Machine[S, C, E]) accept(meta step.Meta, events []E) error {
+	if m.spec.Opened != nil && !m.opening {
+		events = append([]E{m.spec.Opened(m.cfg.Member)}, events...)
+	}
+	items := make([]item[E], len(events))
+	size := 0
+	for i, e := range events {
+		kind, format, payload, err := m.spec.Encode(e)
+		if err != nil {
+			return err
+		}
+		size += len(payload)
+		items[i] = item[E]{event: e, last: i == len(events)-1, record: persistence.Record{
+			Version: m.version + uint64(i) + 1, Kind: kind, Format: format, Payload: payload,
+			Meta: persistence.Meta{At: meta.At, By: meta.By, CommandID: meta.CommandID, Trace: meta.Trace},
+		}}
+	}
+	if size > persistence.MaxAppendBytes {
+		return ErrTooLarge.With("%d bytes, at most %d", size, persistence.MaxAppendBytes)
+	}
+	if m.spec.Opened != nil && !m.opening {
+		m.opening = true
+		m.epoch = m.version + 1
+	}
+	for i := range items {
+		m.apply(items[i].event, items[i].record)
+		if m.spec.React != nil {
+			items[i].effects = m.spec.React(m.state, items[i].event)
+		}
+	}
+	m.pending = append(m.pending, items...)
+	return nil
+}
+
+// apply moves the state by one event, and remembers what its command got.
+func (m *Machine[S, C, E]) apply(e E, r persistence.Record) {
+	m.spec.Apply(m.state, e)
+	m.version = r.Version
+	if r.Meta.CommandID == "" {
+		return
+	}
+	a := m.seen[r.Meta.CommandID]
+	if a == nil {
+		a = &answered{id: r.Meta.CommandID}
+		m.seen[a.id] = a
+		m.seenOrder = append(m.seenOrder, a)
+	}
+	a.record = r
+	if !m.spec.CommandsExpire {
+		return
+	}
+	n := 0
+	for n < len(m.seenOrder) && m.seenOrder[n].record.Meta.At < r.Meta.At.Add(-commandKept) {
+		delete(m.seen, m.seenOrder[n].id)
+		n++
+	}
+	m.seenOrder = m.seenOrder[n:]
+}
+
+// fail answers everything that waits and stops: the state is worthless.
+func (m *Machine[S, C, E]) fail(now step.Now, why string, err error) {
+	if m.phase == stopped {
+		return
+	}
+	waiting := m.waiting
+	m.phase, m.waiting = stopped, nil
+	f := fault.Of(err)
+	if f.Kind == fault.Internal {
+		f = ErrStopped
+	}
+	for _, h := range m.held {
+		m.reply(h.reply.To, nil, f)
+	}
+	m.held, m.pending, m.flight = nil, nil, nil
+	for _, again := range waiting {
+		again(now)
+	}
+	m.out(step.Stop{Why: why})
+}

@@ -1,0 +1,288 @@
+package machine
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"paceline/domain/step"
+	"paceline/domain/unit"
+	"paceline/persistence"
+)
+
+// timerAgain is how soon a timer that the rules did not clear is offered to them again.
+const timerAgain = 2 * unit.Second
+
+// timerReason marks the rows of timers, so that they cannot be taken for the machine's own.
+const timerReason = "timer:"
+
+// row is one wake-up row of this activation.
+type row struct {
+	wakeup  persistence.Wakeup
+	acked   bool
+	at      unit.InstantMs // of a timer, node clock
+	pending bool           // a write or a deletion is under way
+}
+
+// rowBook knows this activation's rows, and which rows of others it has been shown.
+type rowBook struct {
+	rows      map[string]*row               // by reason: what covers now
+	old       []*row                        // replaced or not needed any more
+	foreign   map[persistence.Wakeup]uint64 // last version of an append issued after the row was read; 0: none yet
+	retrying  bool
+	resting   bool
+	cursorDue uint64
+}
+
+func newRowBook() rowBook {
+	return rowBook{rows: map[string]*row{}, foreign: map[persistence.Wakeup]uint64{}}
+}
+
+// issued notes that an append ending at version was issued: it fences what others had under way before.
+func (b *rowBook) issued(version uint64) {
+	for w, v := range b.foreign {
+		if v == 0 {
+			b.foreign[w] = version
+		}
+	}
+}
+
+// shown is the rows of others in a fixed order: two runs of one schedule must be the same.
+func (b *rowBook) shown() []persistence.Wakeup {
+	return slices.SortedFunc(maps.Keys(b.foreign), func(x, y persistence.Wakeup) int {
+		return cmp.Or(cmp.Compare(x.Due, y.Due), cmp.Compare(x.Reason, y.Reason), cmp.Compare(x.Activation, y.Activation))
+	})
+}
+
+// ensureRows reports whether every row that the next append needs is durable, and writes what is missing.
+func (m *Machine[S, C, E]) ensureRows(now step.Now) bool {
+	covered := true
+	if m.spec.Open != nil && m.spec.Open(m.state) && !step.RuleOpenWakes.Off() {
+		covered = m.ensureRow(now, reasonOpen, now.Wall.Add(rowAhead), 0, func(*row) bool { return true })
+	} else {
+		covered = m.ensureRow(now, reasonOutbox, now.Wall.Add(rowAhead), 0, func(r *row) bool {
+			return r.wakeup.Due >= now.Wall.Add(rowMargin)
+		})
+	}
+	if m.spec.Timers == nil {
+		return covered
+	}
+	for _, t := range m.spec.Timers(m.state) {
+		due := max(now.WallOfNode(t.At), now.Wall.Add(rowAhead/2))
+		ok := m.ensureRow(now, timerReason+t.Reason, due, t.At, func(r *row) bool { return r.at == t.At })
+		covered = covered && ok
+	}
+	return covered
+}
+
+func (m *Machine[S, C, E]) ensureRow(now step.Now, reason string, due, at unit.InstantMs, fits func(*row) bool) bool {
+	r := m.rows.rows[reason]
+	if r != nil && fits(r) {
+		return r.acked
+	}
+	if r != nil && r.pending {
+		return false // its write is under way; looked at again then
+	}
+	fresh := &row{at: at, wakeup: persistence.Wakeup{Grain: m.cfg.Grain, Due: due, Reason: reason, Activation: m.cfg.Activation}}
+	if r != nil {
+		m.rows.old = append(m.rows.old, r) // the new one first
+	}
+	m.rows.rows[reason] = fresh
+	m.writeRow(fresh)
+	return false
+}
+
+func (m *Machine[S, C, E]) writeRow(r *row) {
+	r.pending = true
+	m.do(persistence.PutWakeupOp{Wakeup: r.wakeup}, func(now step.Now, d persistence.Done) {
+		r.pending = false
+		if d.Err != nil {
+			// Repeated as it was, for it may be there; ensureRows replaces it when its due has come too near.
+			m.rows.old = append(m.rows.old, r)
+			if m.rows.rows[r.wakeup.Reason] == r {
+				delete(m.rows.rows, r.wakeup.Reason)
+			}
+			if !m.rows.retrying {
+				m.rows.retrying = true
+				m.out(step.After{Key: tickRowRetry, At: now.Wall.Add(retryFirst * 4)})
+			}
+			return
+		}
+		r.acked = true
+		m.pump(now)
+	})
+}
+
+// Postpone moves the open row: with nothing unread for a while, a fired grain is fired less often.
+func (m *Machine[S, C, E]) Postpone(now step.Now, due unit.InstantMs) []step.Out {
+	return m.run(now, func() {
+		r := m.rows.rows[reasonOpen]
+		if r == nil || !r.acked || m.phase != ready {
+			return
+		}
+		fresh := &row{wakeup: r.wakeup}
+		fresh.wakeup.Due = due
+		m.rows.old = append(m.rows.old, r)
+		m.rows.rows[reasonOpen] = fresh
+		m.writeRow(fresh)
+	})
+}
+
+// Woken takes a wake-up that fired: what is outstanding is done, and the row goes when that is safe.
+func (m *Machine[S, C, E]) Woken(now step.Now, w persistence.Wakeup) []step.Out {
+	return m.run(now, func() { m.woken(now, w) })
+}
+
+func (m *Machine[S, C, E]) woken(now step.Now, w persistence.Wakeup) {
+	switch m.phase {
+	case stopped:
+		return
+	case loading:
+		m.waiting = append(m.waiting, func(now step.Now) { m.woken(now, w) })
+		return
+	}
+	mine := w.Activation == m.cfg.Activation
+	_, shown := m.rows.foreign[w]
+	if !mine && !shown {
+		m.rows.foreign[w] = 0
+	}
+	if m.hooks.Due != nil {
+		reason, _ := strings.CutPrefix(w.Reason, timerReason)
+		m.out(m.hooks.Due(now, reason)...)
+	}
+	if m.phase != ready {
+		return
+	}
+	if step.RuleForeignRowFenced.Off() && !mine || step.RuleOwnRowKept.Off() && mine {
+		m.deleteRow(w, nil)
+		return
+	}
+	if !mine && m.rows.foreign[w] == 0 {
+		m.fence(now)
+	}
+	if mine && m.quiet() {
+		m.retire(w)
+	}
+	m.tidy(now)
+}
+
+// retire moves a row of our own that fired, and that nothing needs, to the old ones.
+func (m *Machine[S, C, E]) retire(w persistence.Wakeup) {
+	r := m.rows.rows[w.Reason]
+	if r == nil || r.wakeup != w {
+		if !slices.ContainsFunc(m.rows.old, func(o *row) bool { return o.wakeup == w }) {
+			m.rows.old = append(m.rows.old, &row{wakeup: w, acked: true})
+		}
+		return
+	}
+	if !m.wanted(w.Reason, r) {
+		delete(m.rows.rows, w.Reason)
+		m.rows.old = append(m.rows.old, r)
+	}
+}
+
+// wanted reports whether the state still asks for the row.
+func (m *Machine[S, C, E]) wanted(reason string, r *row) bool {
+	switch {
+	case reason == reasonOutbox:
+		return false // quiet: nothing is unpublished
+	case reason == reasonOpen:
+		return m.spec.Open(m.state)
+	default:
+		return slices.ContainsFunc(m.spec.Timers(m.state), func(t Timer) bool {
+			return timerReason+t.Reason == reason && t.At == r.at
+		})
+	}
+}
+
+// quiet: no append in flight or of unknown outcome, nothing decided, everything published and noted.
+func (m *Machine[S, C, E]) quiet() bool {
+	return m.phase == ready && m.flight == nil && len(m.pending) == 0 && m.cursor >= m.committed
+}
+
+// tidy deletes the rows that nothing needs.
+func (m *Machine[S, C, E]) tidy(now step.Now) {
+	if m.phase != ready {
+		return
+	}
+	if m.cursor < m.rows.cursorDue && m.cursorWrite == 0 && !m.rows.retrying {
+		m.moveCursor(now, m.rows.cursorDue)
+	}
+	for _, w := range m.rows.shown() {
+		v := m.rows.foreign[w]
+		if v != 0 && v <= m.committed && v <= m.cursor {
+			m.deleteRow(w, func() { delete(m.rows.foreign, w) })
+			m.rows.foreign[w] = ^uint64(0) // under way
+		}
+	}
+	if !m.quiet() {
+		return
+	}
+	for _, reason := range slices.Sorted(maps.Keys(m.rows.rows)) {
+		r := m.rows.rows[reason]
+		if reason != reasonOutbox && r.acked && !m.wanted(reason, r) {
+			delete(m.rows.rows, reason)
+			m.rows.old = append(m.rows.old, r)
+		}
+	}
+	for _, r := range m.rows.old {
+		if r.pending {
+			continue
+		}
+		r.pending = true
+		m.deleteRow(r.wakeup, func() {
+			m.rows.old = slices.DeleteFunc(m.rows.old, func(o *row) bool { return o == r })
+		})
+	}
+}
+
+// deleteRow asks for the deletion; a failed one is asked for again when the row fires again.
+func (m *Machine[S, C, E]) deleteRow(w persistence.Wakeup, done func()) {
+	m.do(persistence.DeleteWakeupOp{Wakeup: w}, func(now step.Now, d persistence.Done) {
+		if d.Err != nil {
+			for _, r := range m.rows.old {
+				if r.wakeup == w {
+					r.pending = false
+				}
+			}
+			if v, ok := m.rows.foreign[w]; ok && v == ^uint64(0) {
+				m.rows.foreign[w] = m.committed
+			}
+			return
+		}
+		if done != nil {
+			done()
+		}
+		if m.rows.resting {
+			m.rest(now)
+		}
+	})
+}
+
+// Rest lets the activation go if nothing is outstanding: rows of its own that nothing needs are deleted first.
+// It reports false if the grain has work.
+func (m *Machine[S, C, E]) Rest(now step.Now) (outs []step.Out, resting bool) {
+	outs = m.run(now, func() { resting = m.rest(now) })
+	return outs, resting
+}
+
+func (m *Machine[S, C, E]) rest(now step.Now) bool {
+	m.rows.resting = false
+	if !m.quiet() || len(m.held) > 0 || m.cursorWrite != 0 || len(m.rows.foreign) > 0 ||
+		m.hooks.Busy != nil && m.hooks.Busy() {
+		return false
+	}
+	if r := m.rows.rows[reasonOutbox]; r != nil && r.acked {
+		delete(m.rows.rows, reasonOutbox)
+		m.rows.old = append(m.rows.old, r)
+	}
+	m.tidy(now)
+	if len(m.rows.old) > 0 {
+		m.rows.resting = true
+		return true
+	}
+	m.phase = stopped
+	m.out(step.Stop{Why: "rest"})
+	return true
+}
