@@ -1,0 +1,139 @@
+package rank_test
+
+import (
+	"cmp"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"paceline/domain/rank"
+)
+
+// model is the same board as a sorted slice.
+type model struct {
+	ties rank.Ties
+	keys map[rank.Entry]rank.Key
+}
+
+func (m *model) rows() []rank.Row {
+	rows := make([]rank.Row, 0, len(m.keys))
+	for e, k := range m.keys {
+		rows = append(rows, rank.Row{Entry: e, Key: k})
+	}
+	slices.SortFunc(rows, func(a, b rank.Row) int {
+		return cmp.Or(slices.Compare(a.Key[:], b.Key[:]), cmp.Compare(a.Entry, b.Entry))
+	})
+	for i := range rows {
+		switch {
+		case i == 0:
+			rows[i].Place = 1
+		case rows[i].Key == rows[i-1].Key:
+			rows[i].Place = rows[i-1].Place
+		case m.ties == rank.Dense:
+			rows[i].Place = rows[i-1].Place + 1
+		default:
+			rows[i].Place = i + 1
+		}
+	}
+	return rows
+}
+
+// compare holds all that a board says against the model.
+func compare(t rapid.TB, b *rank.Board, m *model, probe func(n int) int) {
+	t.Helper()
+	if err := b.Check(); err != nil {
+		t.Fatal(err)
+	}
+	want := m.rows()
+	if b.Len() != len(want) {
+		t.Fatalf("Len() = %d, want %d", b.Len(), len(want))
+	}
+	if got := slices.Collect(b.All()); !slices.Equal(got, want) {
+		t.Fatalf("All() = %v, want %v", got, want)
+	}
+	if len(want) == 0 {
+		return
+	}
+	for range 8 {
+		i := probe(len(want))
+		row := want[i]
+		if got, ok := b.At(i); !ok || got != row {
+			t.Fatalf("At(%d) = %v %v, want %v", i, got, ok, row)
+		}
+		if got, ok := b.Index(row.Entry); !ok || got != i {
+			t.Fatalf("Index(%d) = %d %v, want %d", row.Entry, got, ok, i)
+		}
+		if got, ok := b.Place(row.Entry); !ok || got != row.Place {
+			t.Fatalf("Place(%d) = %d %v, want %d", row.Entry, got, ok, row.Place)
+		}
+		if got, ok := b.Key(row.Entry); !ok || got != row.Key {
+			t.Fatalf("Key(%d) = %v %v, want %v", row.Entry, got, ok, row.Key)
+		}
+		better := slices.IndexFunc(want, func(r rank.Row) bool { return r.Key == row.Key })
+		if got := b.CountBefore(row.Key); got != better {
+			t.Fatalf("CountBefore(%v) = %d, want %d", row.Key, got, better)
+		}
+		ahead, behind := probe(70), probe(70)
+		cut := want[max(0, i-ahead):min(len(want), i+1+behind)]
+		if got := b.Around(nil, row.Entry, ahead, behind); !slices.Equal(got, cut) {
+			t.Fatalf("Around(%d, %d, %d) = %v, want %v", row.Entry, ahead, behind, got, cut)
+		}
+		if got := b.Top(nil, i); !slices.Equal(got, want[:i]) {
+			t.Fatalf("Top(%d) = %v, want %v", i, got, want[:i])
+		}
+	}
+}
+
+// TestBoardIsASortedSlice is the model test: any sequence of updates and removals, in waves that grow the board to
+// three levels' worth of splits and shrink it to nothing again.
+func TestBoardIsASortedSlice(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ties := rapid.SampledFrom([]rank.Ties{rank.Competition, rank.Dense}).Draw(t, "ties")
+		entries := rapid.SampledFrom([]int{5, 200, 3000, 20000}).Draw(t, "entries")
+		values := rapid.SampledFrom([]int{2, 50, 1 << 30}).Draw(t, "values")
+		b, m := rank.New(ties), &model{ties, map[rank.Entry]rank.Key{}}
+		r := rapid.Uint64().Draw(t, "seed")
+		probe := func(n int) int { // xorshift: one draw gives a whole wave
+			r ^= r << 13
+			r ^= r >> 7
+			r ^= r << 17
+			return int((r | 1) % uint64(n*2) / 2)
+		}
+		r |= 1
+		for range rapid.IntRange(1, 6).Draw(t, "waves") {
+			removals := rapid.IntRange(0, 100).Draw(t, "removals in 100")
+			ordered := rapid.IntRange(-1, 1).Draw(t, "in order")
+			for i := range rapid.IntRange(0, 2*entries).Draw(t, "steps") {
+				e := rank.Entry(probe(entries))
+				if ordered != 0 {
+					e = rank.Entry((ordered*i + entries*2) % entries)
+				}
+				if probe(100) < removals {
+					_, had := m.keys[e]
+					delete(m.keys, e)
+					if got := b.Remove(e); got != had {
+						t.Fatalf("Remove(%d) = %v, want %v", e, got, had)
+					}
+					continue
+				}
+				k := rank.Key{uint64(probe(3)), uint64(probe(values)), uint64(probe(2))}
+				if ordered != 0 {
+					k = rank.Key{0, uint64(e), 0}
+				}
+				old, had := m.keys[e]
+				m.keys[e] = k
+				if got, want := b.Set(e, k), !had || old != k; got != want {
+					t.Fatalf("Set(%d) = %v, want %v", e, got, want)
+				}
+			}
+			compare(t, b, m, probe)
+		}
+		for e := range m.keys {
+			b.Remove(e)
+		}
+		if err := b.Check(); err != nil || b.Len() != 0 {
+			t.Fatalf("emptied: Len() = %d, %v", b.Len(), err)
+		}
+	})
+}

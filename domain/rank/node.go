@@ -1,0 +1,166 @@
+package rank
+
+import "unsafe"
+
+const (
+	leafCap = 64
+	fan     = 64
+	// A node that falls below lowWater is merged with a neighbour if the two have at most highWater, else they share
+	// evenly. highWater is less than a full node, so that a merge is not followed by a split at once.
+	lowWater  = 32
+	highWater = 56
+	// Nodes are made in blocks, so that growing never copies the board.
+	blockBits = 3
+	blockSize = 1 << blockBits
+	pageBits  = 10
+	pageSize  = 1 << pageBits
+)
+
+// ref numbers a node: of the leaves or of the inner nodes, by the height it is met at. 0 is none.
+type ref uint32
+
+// leaf holds up to leafCap entries in order. Keys and entries lie apart: finding an entry reads 256 bytes.
+type leaf struct {
+	entries    [leafCap]Entry
+	n          int32
+	distinct   int32 // different keys in here, 0 if not counted since the last change
+	parent     ref
+	prev, next ref
+	keys       [leafCap]Key
+}
+
+// bound is a lower bound of a child: key and entry.
+type bound struct {
+	key   Key
+	entry Entry
+}
+
+// inner has up to fan children. low[i] is <= everything below child i and > everything below child i-1; low[0] is what
+// the parent says of this node.
+type inner struct {
+	kids   [fan]ref
+	counts [fan]uint32
+	n      int32
+	parent ref
+	low    [fan]bound
+}
+
+// above reports whether (k, e) stands before the bound.
+func (b *bound) above(k Key, e Entry) bool {
+	if k != b.key {
+		return k.Less(b.key)
+	}
+	return e < b.entry
+}
+
+// child is the index of the child that (k, e) belongs to.
+func (n *inner) child(k Key, e Entry) int {
+	lo, hi := 1, int(n.n)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if n.low[mid].above(k, e) {
+			hi = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	return lo - 1
+}
+
+// at is the index of a child.
+func (n *inner) at(kid ref) int {
+	for i := range n.kids {
+		if n.kids[i] == kid {
+			return i
+		}
+	}
+	panic("rank: a node is not among its parent's children")
+}
+
+// total is how many entries lie below.
+func (n *inner) total() uint32 {
+	var sum uint32
+	for _, c := range n.counts[:n.n] {
+		sum += c
+	}
+	return sum
+}
+
+// less reports whether place i of the leaf stands before (k, e).
+func (l *leaf) less(i int, k Key, e Entry) bool {
+	if l.keys[i] != k {
+		return l.keys[i].Less(k)
+	}
+	return l.entries[i] < e
+}
+
+// search is the first place of the leaf that does not stand before (k, e).
+func (l *leaf) search(k Key, e Entry) int {
+	lo, hi := 0, int(l.n)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if l.less(mid, k, e) {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+// slot is the place of an entry that is in the leaf.
+func (l *leaf) slot(e Entry) int {
+	for i := range l.entries {
+		if l.entries[i] == e && i < int(l.n) {
+			return i
+		}
+	}
+	panic("rank: an entry is not in its leaf")
+}
+
+// put makes room at i.
+func (l *leaf) put(i int, k Key, e Entry) {
+	n := int(l.n)
+	copy(l.keys[i+1:n+1], l.keys[i:n])
+	copy(l.entries[i+1:n+1], l.entries[i:n])
+	l.keys[i], l.entries[i] = k, e
+	l.n, l.distinct = l.n+1, 0
+}
+
+// cut takes place i out.
+func (l *leaf) cut(i int) {
+	n := int(l.n)
+	copy(l.keys[i:n-1], l.keys[i+1:n])
+	copy(l.entries[i:n-1], l.entries[i+1:n])
+	l.n, l.distinct = l.n-1, 0
+}
+
+// store keeps nodes in blocks and remembers the freed ones.
+type store[T any] struct {
+	blocks []*[blockSize]T
+	used   ref // highest node given out
+	free   []ref
+}
+
+func (s *store[T]) get(r ref) *T { return &s.blocks[r>>blockBits][r&(blockSize-1)] }
+
+func (s *store[T]) make() ref {
+	if n := len(s.free); n > 0 {
+		r := s.free[n-1]
+		s.free = s.free[:n-1]
+		*s.get(r) = *new(T)
+		return r
+	}
+	s.used++ // 0 is never given out
+	if int(s.used>>blockBits) >= len(s.blocks) {
+		s.blocks = append(s.blocks, new([blockSize]T))
+	}
+	return s.used
+}
+
+func (s *store[T]) drop(r ref) { s.free = append(s.free, r) }
+
+func (s *store[T]) bytes() int {
+	var t T
+	return len(s.blocks)*blockSize*int(unsafe.Sizeof(t)) + cap(s.blocks)*8 + cap(s.free)*4
+}
