@@ -1,0 +1,203 @@
+package call
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	pcluster "github.com/asynkron/protoactor-go/cluster"
+	"google.golang.org/protobuf/proto"
+
+	"paceline/domain/id"
+	"paceline/domain/step"
+)
+
+// Config of a Caller. All times are wall time.
+type Config struct {
+	// AttemptTimeout is how long one attempt may take before the place is looked up again. Shorter finds a lost
+	// node sooner and doubles more messages on a slow one.
+	AttemptTimeout time.Duration
+	// BackoffMin and BackoffMax bound the random pause between two attempts.
+	BackoffMin, BackoffMax time.Duration
+	// DefaultDeadline is for an Ask whose context has none.
+	DefaultDeadline time.Duration
+	// MaxOutstanding bounds the requests under way; beyond it ErrBusy.
+	MaxOutstanding int
+	// MaxPlaces bounds the remembered places of grains.
+	MaxPlaces int
+}
+
+// Default is right for a node on a local network.
+func Default() Config {
+	return Config{
+		AttemptTimeout:  400 * time.Millisecond,
+		BackoffMin:      25 * time.Millisecond,
+		BackoffMax:      200 * time.Millisecond,
+		DefaultDeadline: 3 * time.Second,
+		MaxOutstanding:  64 << 10,
+		MaxPlaces:       256 << 10,
+	}
+}
+
+// Router knows who owns a grain.
+type Router interface {
+	// Activator is the actor that activates the grain, on the node that owns it; nil: nobody does.
+	Activator(g id.Grain) *actor.PID
+}
+
+// Caller sends messages to grains. It is safe for concurrent use.
+type Caller struct {
+	system *actor.ActorSystem
+	route  Router
+	cfg    Config
+	log    *slog.Logger
+	places *places
+
+	outstanding atomic.Int64
+	counts      Counts
+}
+
+// Counts are what a Caller has seen.
+type Counts struct {
+	Requests, Tells, Retries, Timeouts, Moved, DeadLetters, Busy, Lost atomic.Int64
+}
+
+// New makes a Caller.
+func New(system *actor.ActorSystem, route Router, cfg Config, log *slog.Logger) *Caller {
+	return &Caller{system: system, route: route, cfg: cfg, log: log, places: newPlaces(cfg.MaxPlaces)}
+}
+
+// Counts of this Caller.
+func (c *Caller) Counts() *Counts { return &c.counts }
+
+// Outstanding is how many requests are under way.
+func (c *Caller) Outstanding() int { return int(c.outstanding.Load()) }
+
+// MembersChanged forgets all places.
+func (c *Caller) MembersChanged() { c.places.clear() }
+
+type traceKey struct{}
+
+// WithTrace makes Ask carry a trace context.
+func WithTrace(ctx context.Context, trace string) context.Context {
+	return context.WithValue(ctx, traceKey{}, trace)
+}
+
+// Header names of a request.
+const (
+	HeaderTrace    = "trace"
+	HeaderDeadline = "deadline" // wall clock, ms since 1970: work that is older is not begun
+)
+
+// Ask sends a request and waits for its answer, until ctx ends. A fault that a grain answers is the error.
+func (c *Caller) Ask(ctx context.Context, to id.Grain, msg proto.Message) (proto.Message, error) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(c.cfg.DefaultDeadline)
+	}
+	type answer struct {
+		msg proto.Message
+		err error
+	}
+	trace, _ := ctx.Value(traceKey{}).(string)
+	answers := make(chan answer, 1)
+	p := c.start(to, msg, deadline, trace, func(m proto.Message, err error) { answers <- answer{m, err} })
+	select {
+	case a := <-answers:
+		return a.msg, a.err
+	case <-ctx.Done():
+		if p != nil {
+			p.finish(nil, ofContext(ctx.Err()))
+		}
+		a := <-answers
+		return a.msg, a.err
+	}
+}
+
+// Start sends a request; done gets its answer, or a fault at the deadline. done runs on the goroutine that brought
+// the answer (perhaps this one, before Start returns), so it may only hand it on.
+func (c *Caller) Start(to id.Grain, msg proto.Message, deadline time.Time, done func(proto.Message, error)) {
+	c.start(to, msg, deadline, "", done)
+}
+
+func (c *Caller) start(to id.Grain, msg proto.Message, deadline time.Time, trace string, done func(proto.Message, error)) *pending {
+	if c.outstanding.Add(1) > int64(c.cfg.MaxOutstanding) {
+		c.outstanding.Add(-1)
+		c.counts.Busy.Add(1)
+		done(nil, ErrBusy)
+		return nil
+	}
+	c.counts.Requests.Add(1)
+	p := &pending{c: c, to: to, msg: msg, deadline: deadline, done: done}
+	p.header = map[string]string{HeaderDeadline: strconv.FormatInt(deadline.UnixMilli(), 10)}
+	if trace != "" {
+		p.header[HeaderTrace] = trace
+	}
+	p.register()
+	p.attempt()
+	return p
+}
+
+// Tell sends a one-way message. It may be lost, doubled or late.
+func (c *Caller) Tell(to id.Grain, msg proto.Message) {
+	c.counts.Tells.Add(1)
+	if pid := c.places.get(to); pid != nil {
+		if c.alive(pid) {
+			c.system.Root.Send(pid, msg)
+			return
+		}
+		c.places.drop(to, pid)
+	}
+	if c.outstanding.Add(1) > int64(c.cfg.MaxOutstanding) {
+		c.outstanding.Add(-1)
+		c.counts.Busy.Add(1)
+		c.counts.Lost.Add(1)
+		return
+	}
+	p := &pending{c: c, to: to, msg: msg, oneWay: true, deadline: time.Now().Add(c.cfg.DefaultDeadline)}
+	p.register()
+	p.attempt()
+}
+
+// Forward sends a one-way message on that came to an activation which has ended.
+func (c *Caller) Forward(to id.Grain, msg proto.Message, ended *actor.PID) {
+	c.counts.Moved.Add(1)
+	c.places.drop(to, ended)
+	c.Tell(to, msg)
+}
+
+// Reply answers whoever asked; nobody waits if to is nil. It is what shells' Reply becomes.
+func (c *Caller) Reply(to step.Return, msg any, err error) {
+	pid, ok := to.(*actor.PID)
+	if !ok || pid == nil {
+		return
+	}
+	if err != nil {
+		c.system.Root.Send(pid, Reason(err))
+		return
+	}
+	m, ok := msg.(proto.Message)
+	if !ok {
+		c.log.Error("an answer is not a protobuf message", "type", typeName(msg))
+		c.system.Root.Send(pid, Reason(ErrNotAMessage))
+		return
+	}
+	c.system.Root.Send(pid, m)
+}
+
+// alive reports whether a local process is still there; a remote one may be.
+func (c *Caller) alive(pid *actor.PID) bool {
+	if pid.Address != c.system.Address() {
+		return true
+	}
+	_, ok := c.system.ProcessRegistry.GetLocal(pid.Id)
+	return ok
+}
+
+// activation asks the owner for the grain.
+func (c *Caller) activation(to id.Grain) *pcluster.ActivationRequest {
+	return &pcluster.ActivationRequest{ClusterIdentity: &pcluster.ClusterIdentity{Identity: to.Identity(), Kind: string(to.Kind)}}
+}
