@@ -164,12 +164,20 @@ func (c *fileCheck) calls(file *ast.File, r room) {
 }
 
 func (c *fileCheck) selector(n *ast.SelectorExpr, r room, pure, timeless bool) {
+	if n.Sel.Name == "SetReceiveTimeout" {
+		c.say(n.Pos(), "SetReceiveTimeout races inside the library: idle grains are swept (ADR 0005)")
+	}
 	pkg, ok := n.X.(*ast.Ident)
 	if !ok || pkg.Obj != nil { // a local name hides the import
 		return
 	}
 	name := n.Sel.Name
 	switch c.names[pkg.Name] {
+	case module + "/domain/step":
+		// A rule of the protocol that a program could switch off would be no rule.
+		if name == "SwitchOff" && !c.test && r != world {
+			c.say(n.Pos(), "step.SwitchOff: only tests switch a rule off")
+		}
 	case "time":
 		if c.test && name == "Sleep" {
 			c.say(n.Pos(), "time.Sleep in a test: wait for the condition, with a deadline")
