@@ -1,0 +1,240 @@
+package persistencetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"paceline/persistence"
+)
+
+func runRows(t *testing.T, open Open) {
+	each(t, open, []table{
+		{"order and ranges", testRanges},
+		{"binary keys, empty and large cells", testCells},
+		{"several partitions at once", testManyParts},
+		{"conditional writes", testPutIf},
+		{"cancelled", testCancelled},
+		{"concurrent writers", testConcurrentRows},
+	})
+}
+
+func part(key string) persistence.Part {
+	return persistence.Part{Table: persistence.TableView, Key: key, Subject: "user-1"}
+}
+
+func mutation(p persistence.Part, cluster, cell string) persistence.Mutation {
+	return persistence.Mutation{Part: p, Row: persistence.Row{Cluster: cluster, Cell: []byte(cell)}}
+}
+
+func clusters(t testing.TB, rows persistence.Rows, p persistence.Part, r persistence.Range) string {
+	t.Helper()
+	got := must(rows.Range(context.Background(), p, r))(t)
+	s := ""
+	for _, row := range got {
+		s += row.Cluster
+		if !r.KeysOnly && string(row.Cell) != "cell "+row.Cluster {
+			t.Fatalf("cell of %q is %q", row.Cluster, row.Cell)
+		}
+	}
+	return s
+}
+
+func testRanges(t *testing.T, rows persistence.Rows) {
+	ctx := context.Background()
+	for _, c := range []string{"d", "a", "c", "e", "b"} {
+		check(t, rows.Put(ctx, []persistence.Mutation{mutation(part("p"), c, "cell "+c), mutation(part("p2"), c+"2", "x")}))
+	}
+	for _, tt := range []struct {
+		r    persistence.Range
+		want string
+	}{
+		{persistence.Range{}, "abcde"},
+		{persistence.Range{From: "b", To: "d"}, "bc"},
+		{persistence.Range{From: "bb"}, "cde"},
+		{persistence.Range{To: "cc", Reverse: true}, "cba"},
+		{persistence.Range{Limit: 2}, "ab"},
+		{persistence.Range{Limit: 2, Reverse: true}, "ed"},
+		{persistence.Range{From: "d", To: "b"}, ""},
+		{persistence.Range{From: "b", Limit: 2, KeysOnly: true}, "bc"},
+	} {
+		if got := clusters(t, rows, part("p"), tt.r); got != tt.want {
+			t.Errorf("Range(%+v) = %q, want %q", tt.r, got, tt.want)
+		}
+	}
+	check(t, rows.DeleteRange(ctx, part("p"), "b", "d"))
+	if got := clusters(t, rows, part("p"), persistence.Range{}); got != "ade" {
+		t.Errorf("after DeleteRange: %q", got)
+	}
+	m := mutation(part("p"), "d", "")
+	m.Delete = true
+	check(t, rows.Put(ctx, []persistence.Mutation{m, m}))
+	check(t, rows.DeleteRange(ctx, part("p"), "e", ""))
+	if got := clusters(t, rows, part("p"), persistence.Range{}); got != "a" {
+		t.Errorf("after deletes: %q", got)
+	}
+	if got := must(rows.Range(ctx, part("p2"), persistence.Range{}))(t); len(got) != 5 {
+		t.Errorf("the neighbour has %d rows, want 5", len(got))
+	}
+}
+
+func testCells(t *testing.T, rows persistence.Rows) {
+	ctx := context.Background()
+	large := bytes.Repeat([]byte("0123456789abcdef"), 80<<10/16)
+	keys := []string{"", "\x00", "\x00\x00", "\x00\x01", "a\x00", "a\xff", "\xff", "\xff\xff"}
+	for i, k := range keys {
+		for j, c := range keys {
+			cell := large[:i*j]
+			if i == 5 {
+				cell = large
+			}
+			check(t, rows.Put(ctx, []persistence.Mutation{{Part: part(k), Row: persistence.Row{Cluster: c, Cell: cell}}}))
+		}
+	}
+	for i, k := range keys {
+		all := must(rows.Range(ctx, part(k), persistence.Range{}))(t)
+		if len(all) != len(keys) {
+			t.Fatalf("partition %q has %d rows, want %d", k, len(all), len(keys))
+		}
+		for j, c := range keys {
+			want := large[:i*j]
+			if i == 5 {
+				want = large
+			}
+			cell, ok, err := rows.Get(ctx, part(k), c)
+			if err != nil || !ok || !bytes.Equal(cell, want) {
+				t.Fatalf("Get(%q, %q) = %d bytes, %v, %v; want %d", k, c, len(cell), ok, err, len(want))
+			}
+			if all[j].Cluster != c || !bytes.Equal(all[j].Cell, want) {
+				t.Fatalf("row %d of %q is %q with %d bytes", j, k, all[j].Cluster, len(all[j].Cell))
+			}
+		}
+	}
+	if _, ok, err := rows.Get(ctx, part("a"), ""); ok || err != nil {
+		t.Errorf("Get of nothing = %v, %v", ok, err)
+	}
+}
+
+func testManyParts(t *testing.T, rows persistence.Rows) {
+	ctx := context.Background()
+	var muts []persistence.Mutation
+	for i := range 20 {
+		muts = append(muts, mutation(part(fmt.Sprint("p", i)), "c", fmt.Sprint(i)))
+	}
+	check(t, rows.Put(ctx, muts))
+	for i := range 20 {
+		cell, ok, err := rows.Get(ctx, part(fmt.Sprint("p", i)), "c")
+		if err != nil || !ok || string(cell) != fmt.Sprint(i) {
+			t.Fatalf("partition %d: %q, %v, %v", i, cell, ok, err)
+		}
+	}
+}
+
+func testPutIf(t *testing.T, rows persistence.Rows) {
+	ctx := context.Background()
+	p := persistence.Part{Table: persistence.TableJournal, Key: "j"}
+	row := func(c string) []persistence.Row { return []persistence.Row{{Cluster: c, Cell: []byte(c)}} }
+	for i, tt := range []struct {
+		expected uint64
+		head     persistence.Head
+		applied  bool
+		current  persistence.Head
+	}{
+		{5, persistence.Head{Version: 6, AppendID: "no"}, false, persistence.Head{}},
+		{0, persistence.Head{Version: 2, AppendID: "a", Home: "h"}, true, persistence.Head{Version: 2, AppendID: "a", Home: "h"}},
+		{0, persistence.Head{Version: 1, AppendID: "no"}, false, persistence.Head{Version: 2, AppendID: "a", Home: "h"}},
+		{2, persistence.Head{Version: 3, AppendID: "b"}, true, persistence.Head{Version: 3, AppendID: "b"}},
+		{2, persistence.Head{Version: 4, AppendID: "no"}, false, persistence.Head{Version: 3, AppendID: "b"}},
+	} {
+		ok, current, err := rows.PutIf(ctx, p, tt.expected, tt.head, row(tt.head.AppendID))
+		if err != nil || ok != tt.applied || current != tt.current {
+			t.Fatalf("step %d: PutIf = %v, %+v, %v; want %v, %+v", i, ok, current, err, tt.applied, tt.current)
+		}
+		if got := must(rows.Head(ctx, p))(t); got != tt.current {
+			t.Fatalf("step %d: Head = %+v, want %+v", i, got, tt.current)
+		}
+	}
+	all := must(rows.Range(ctx, p, persistence.Range{}))(t)
+	if len(all) != 2 || string(all[0].Cell) != "a" || string(all[1].Cell) != "b" {
+		t.Fatalf("rows %+v: a refused write left something, or an applied one did not", all)
+	}
+}
+
+func testCancelled(t *testing.T, rows persistence.Rows) {
+	s := persistence.Over(rows)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, _, err := s.Append(ctx, group(race, 0, 1, "a")); !errors.Is(err, persistence.ErrUnavailable) {
+		t.Errorf("cancelled append: %v, want ErrUnavailable: nothing was sent", err)
+	}
+	if _, err := s.PutBlock(ctx, stream, ride(1, 1, 0)); !errors.Is(err, persistence.ErrUnavailable) {
+		t.Errorf("cancelled block: %v, want ErrUnavailable: nothing was sent", err)
+	}
+	if h := must(s.Head(context.Background(), race))(t); h.Version != 0 {
+		t.Errorf("a cancelled append was applied: %+v", h)
+	}
+	if r := read(t, s, persistence.SeriesQuery{}); len(r.Batches) != 0 {
+		t.Errorf("a cancelled block was stored")
+	}
+}
+
+// testConcurrentRows lets writers fight for one head and write plain rows beside it: nothing is lost, and of
+// all that expected a version one wins.
+func testConcurrentRows(t *testing.T, rows persistence.Rows) {
+	const writers, rounds = 8, 20
+	ctx := context.Background()
+	s := persistence.Over(rows)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	won := map[string]bool{}
+	for w := range writers {
+		wg.Go(func() {
+			for r := range rounds {
+				mine := fmt.Sprintf("%d-%d", w, r)
+				if err := rows.Put(ctx, []persistence.Mutation{mutation(part("c"), mine, mine)}); err != nil {
+					t.Error(err)
+					return
+				}
+				for {
+					h, err := s.Head(ctx, race)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					ok, _, err := s.Append(ctx, group(race, h.Version, 1+r%3, mine))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if ok {
+						mu.Lock()
+						won[mine] = true
+						mu.Unlock()
+						break
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if got := must(rows.Range(ctx, part("c"), persistence.Range{}))(t); len(got) != writers*rounds {
+		t.Errorf("%d plain rows, want %d", len(got), writers*rounds)
+	}
+	total := 0
+	for _, r := range readAll(t, s, race, 0, 0) {
+		if id, _, _ := bytes.Cut(r.Payload, []byte(" ")); !won[string(id)] {
+			t.Fatalf("event %d is of %s, which did not win", r.Version, id)
+		}
+		total++
+	}
+	want := 0
+	for r := range rounds {
+		want += writers * (1 + r%3)
+	}
+	if total != want {
+		t.Errorf("%d events, want %d", total, want)
+	}
+}

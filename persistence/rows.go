@@ -1,0 +1,81 @@
+package persistence
+
+import "context"
+
+// Table is one family of rows. Stored value: append only, never reorder.
+type Table uint8
+
+// The tables. A driver may keep each in a table of its own or all in one.
+const (
+	TableJournal   Table = 1
+	TableSnapshot  Table = 2
+	TableCursor    Table = 3
+	TableWakeup    Table = 4
+	TableLowWater  Table = 5
+	TableSeries    Table = 6
+	TableRecording Table = 7
+	TableKeys      Table = 8 // subject → wrapped key; compacted after an erasure
+	TableView      Table = 9
+)
+
+// Cache reports whether losing the newest writes of a table costs time only, never truth: a driver need not
+// sync them. (A cursor may lag; a snapshot may be missing.)
+func (t Table) Cache() bool { return t == TableSnapshot || t == TableCursor || t == TableLowWater }
+
+// Part names one partition: the unit that a conditional write may touch.
+type Part struct {
+	Table Table
+	Key   string // bytes, unambiguous within the table
+	// Subject is whose key seals the cells; empty: not sealed. It is not part of the name and a driver does
+	// not look at it.
+	Subject string
+}
+
+// Row is one cell under a clustering key. Rows of a partition are ordered by the bytes of Cluster.
+type Row struct {
+	Cluster string
+	Cell    []byte
+}
+
+// Mutation puts a row, or deletes it.
+type Mutation struct {
+	Part   Part
+	Row    Row
+	Delete bool
+}
+
+// Range asks for the rows From <= Cluster < To of a partition ("" in To: to the end), at most Limit (0: all).
+type Range struct {
+	From, To string
+	Limit    int
+	Reverse  bool // descending
+	KeysOnly bool // the cells are not needed
+}
+
+// Rows is what a driver offers; everything else is written once, above it.
+//
+// Errors: ErrUnavailable says that nothing was written and nothing will be; ErrUnknown (only from PutIf, Put
+// and DeleteRange) that the write may have happened or may still happen. Cells that come back belong to the
+// caller; cells that go in must not be changed afterwards.
+type Rows interface {
+	// PutIf sets the partition's head and puts rows of the same partition, whole or not at all, if the head's
+	// version is expected (0: if the partition has no head). Not applied: current is what is there.
+	PutIf(ctx context.Context, p Part, expected uint64, head Head, rows []Row) (applied bool, current Head, err error)
+	// Head is the partition's head, read at SERIAL; the zero Head if it has none.
+	Head(ctx context.Context, p Part) (Head, error)
+	// Put applies the mutations, whole or not at all (not necessarily isolated where they touch several
+	// partitions).
+	Put(ctx context.Context, muts []Mutation) error
+	// Get is one cell; false if there is no such row.
+	Get(ctx context.Context, p Part, cluster string) (cell []byte, ok bool, err error)
+	// Range reads rows of one partition in order.
+	Range(ctx context.Context, p Part, r Range) ([]Row, error)
+	// DeleteRange deletes the rows From <= Cluster < To of a partition.
+	DeleteRange(ctx context.Context, p Part, from, to string) error
+}
+
+// Identifier is implemented by a Rows that gives rows names of its own: sealed rows are named by an HMAC
+// under the subject's key, so that a name says nothing about the values.
+type Identifier interface {
+	RowID(ctx context.Context, subject string, plain []byte) ([16]byte, error)
+}

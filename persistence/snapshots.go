@@ -1,0 +1,170 @@
+package persistence
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/cespare/xxhash/v2"
+
+	"paceline/domain/id"
+)
+
+const (
+	// ChunkBytes is the most that one row of a snapshot or one part of a recording holds.
+	ChunkBytes = 256 << 10
+	// snapshotsKept: the newest may turn out to be incomplete.
+	snapshotsKept = 2
+)
+
+// chunkKey is the clustering key of one chunk. Newest first: version descending; then by a number that counts
+// repeated writes of a version (a checkpoint moves on while the journal stands still); then by the hash of the
+// bytes, so that chunks of two writers never mix.
+type chunkKey struct {
+	version uint64
+	again   uint32
+	hash    uint64
+	chunk   uint32
+	chunks  uint32
+}
+
+func (c chunkKey) String() string {
+	return c.of() + (&keyBuilder{}).u32(c.chunk).u32(c.chunks).String()
+}
+
+// of is what all chunks of one snapshot share.
+func (c chunkKey) of() string {
+	k := keyBuilder{}
+	return k.u64(math.MaxUint64 - c.version).u32(math.MaxUint32 - c.again).u64(c.hash).String()
+}
+
+func parseChunkKey(s string) (chunkKey, error) {
+	k := keyReader{b: []byte(s)}
+	c := chunkKey{version: math.MaxUint64 - k.u64(), again: math.MaxUint32 - k.u32(), hash: k.u64()}
+	c.chunk, c.chunks = k.u32(), k.u32()
+	if k.bad || len(k.b) > 0 {
+		return c, fmt.Errorf("%w: snapshot key", ErrCorrupt)
+	}
+	return c, nil
+}
+
+// SnapshotPart is the partition of a snapshot, for tests and tools that look at the rows.
+func SnapshotPart(g id.Grain, name string) Part {
+	p := grainPart(TableSnapshot, g)
+	p.Key += (&keyBuilder{}).str(name).String()
+	return p
+}
+
+// snapshotKeys lists the snapshots of a name, newest first, with the number of chunks that are there.
+func (s *RowStore) snapshotKeys(ctx context.Context, p Part) (keys []chunkKey, present []uint32, err error) {
+	rows, err := s.rows.Range(ctx, p, Range{KeysOnly: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, r := range rows {
+		c, err := parseChunkKey(r.Cluster)
+		if err != nil {
+			return nil, nil, err
+		}
+		if n := len(keys); n == 0 || keys[n-1].of() != c.of() {
+			keys, present = append(keys, c), append(present, 0)
+		}
+		present[len(present)-1]++
+	}
+	return keys, present, nil
+}
+
+// PutSnapshot implements Snapshots. The chunks go one by one; only a whole snapshot is ever read.
+func (s *RowStore) PutSnapshot(ctx context.Context, g id.Grain, name string, snap Snapshot) error {
+	p := SnapshotPart(g, name)
+	keys, present, err := s.snapshotKeys(ctx, p)
+	if err != nil {
+		return fmt.Errorf("%s of %v: %w", name, g, err)
+	}
+	c := chunkKey{version: snap.Version, hash: xxhash.Sum64(snap.Bytes), again: 1}
+	for _, k := range keys {
+		if k.version == c.version {
+			c.again = max(c.again, k.again+1)
+		}
+	}
+	c.chunks = max(1, uint32((len(snap.Bytes)+ChunkBytes-1)/ChunkBytes))
+	for ; c.chunk < c.chunks; c.chunk++ {
+		from := int(c.chunk) * ChunkBytes
+		cell := snap.Bytes[from:min(from+ChunkBytes, len(snap.Bytes))]
+		cell = append(make([]byte, 0, len(cell)), cell...)
+		if err := s.put(ctx, []Mutation{{Part: p, Row: Row{Cluster: c.String(), Cell: cell}}}); err != nil {
+			return fmt.Errorf("%s of %v at %d: %w", name, g, snap.Version, err)
+		}
+	}
+	return s.pruneSnapshots(ctx, p, c, keys, present)
+}
+
+// pruneSnapshots keeps the newest whole ones of what was there together with the one just written.
+func (s *RowStore) pruneSnapshots(ctx context.Context, p Part, written chunkKey, keys []chunkKey, present []uint32) error {
+	kept, counted := 0, false
+	for i, k := range keys {
+		if !counted && written.of() < k.of() {
+			counted = true
+			kept++
+		}
+		if kept >= snapshotsKept {
+			return s.rows.DeleteRange(ctx, p, k.of(), "")
+		}
+		if present[i] == k.chunks {
+			kept++
+		}
+	}
+	return nil
+}
+
+// LastSnapshot implements Snapshots: the newest of which every chunk is there and whose bytes are those that
+// were written. Anything else is passed over: a snapshot is a cache.
+func (s *RowStore) LastSnapshot(ctx context.Context, g id.Grain, name string) (Snapshot, bool, error) {
+	p := SnapshotPart(g, name)
+	keys, present, err := s.snapshotKeys(ctx, p)
+	if err != nil {
+		return Snapshot{}, false, fmt.Errorf("%s of %v: %w", name, g, err)
+	}
+	for i, k := range keys {
+		if present[i] != k.chunks {
+			continue
+		}
+		last := k
+		last.chunk = k.chunks
+		rows, err := s.rows.Range(ctx, p, Range{From: k.of(), To: last.String()})
+		if err != nil {
+			return Snapshot{}, false, fmt.Errorf("%s of %v at %d: %w", name, g, k.version, err)
+		}
+		var b []byte
+		for _, r := range rows {
+			b = append(b, r.Cell...)
+		}
+		if len(rows) == int(k.chunks) && xxhash.Sum64(b) == k.hash {
+			return Snapshot{Version: k.version, Bytes: b}, true, nil
+		}
+	}
+	return Snapshot{}, false, nil
+}
+
+// PutCursor implements Cursors.
+func (s *RowStore) PutCursor(ctx context.Context, g id.Grain, consumer string, through uint64) error {
+	m := Mutation{Part: grainPart(TableCursor, g), Row: Row{Cluster: consumer, Cell: binary.AppendUvarint(nil, through)}}
+	if err := s.put(ctx, []Mutation{m}); err != nil {
+		return fmt.Errorf("cursor %s of %v: %w", consumer, g, err)
+	}
+	return nil
+}
+
+// Cursor implements Cursors.
+func (s *RowStore) Cursor(ctx context.Context, g id.Grain, consumer string) (uint64, error) {
+	cell, ok, err := s.rows.Get(ctx, grainPart(TableCursor, g), consumer)
+	if err != nil || !ok {
+		return 0, err
+	}
+	k := keyReader{b: cell}
+	if v := k.uvarint(); !k.bad {
+		return v, nil
+	}
+	return 0, fmt.Errorf("%w: cursor %s of %v", ErrCorrupt, consumer, g)
+}

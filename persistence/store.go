@@ -1,0 +1,79 @@
+package persistence
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+
+	"paceline/domain/id"
+)
+
+// RowStore is the Store over a row driver: buckets, trims, cover, head search, chunking and blocks are here
+// and nowhere else. It is safe for concurrent use.
+type RowStore struct {
+	rows Rows
+
+	// hints: a bucket of the grain's journal that is known to hold something, so that a head search need not
+	// begin at 0. Buckets are never deleted singly, so a hint can be old but not wrong.
+	mu    sync.Mutex
+	hints map[id.Grain]uint64
+}
+
+var _ Store = (*RowStore)(nil)
+
+// maxHints bounds the memory that head searches save time with.
+const maxHints = 16384
+
+// Over is the shared logic over a driver.
+func Over(rows Rows) *RowStore { return &RowStore{rows: rows, hints: make(map[id.Grain]uint64)} }
+
+// Rows is the driver underneath.
+func (s *RowStore) Rows() Rows { return s.rows }
+
+func (s *RowStore) hint(g id.Grain) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hints[g]
+}
+
+func (s *RowStore) learn(g id.Grain, bucket uint64) {
+	if bucket == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.hints) >= maxHints {
+		clear(s.hints)
+	}
+	s.hints[g] = max(s.hints[g], bucket)
+}
+
+// rowID names a row by its plain content.
+func (s *RowStore) rowID(ctx context.Context, subject string, plain []byte) ([16]byte, error) {
+	if n, ok := s.rows.(Identifier); ok && subject != "" {
+		return n.RowID(ctx, subject, plain)
+	}
+	return PlainRowID(plain), nil
+}
+
+// PlainRowID names a row that is not sealed: the first 16 bytes of the SHA-256 of its content.
+func PlainRowID(plain []byte) [16]byte {
+	sum := sha256.Sum256(plain)
+	return [16]byte(sum[:16])
+}
+
+// put refuses a cancelled context before anything is sent: the outcome is then known.
+func (s *RowStore) put(ctx context.Context, muts []Mutation) error {
+	if err := live(ctx); err != nil {
+		return err
+	}
+	return s.rows.Put(ctx, muts)
+}
+
+func live(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
+}
