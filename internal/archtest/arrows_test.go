@@ -52,8 +52,8 @@ var arrows = map[room][]room{
 	contract:  {domain, obs},
 	view:      {contract, domain, obs},
 	driver:    {contract, view, domain, obs},
-	memory:    {contract, view, domain, obs},
-	suite:     {contract, view, domain},
+	memory:    {memory, contract, view, domain, obs},
+	suite:     {memory, contract, view, domain},
 	pipeline:  {pipeline, contract, view, rules, codec, api, domain, obs},
 	api:       {api, domain, obs},
 	web:       {},
@@ -155,7 +155,7 @@ func roomOfPersistence(part []string) room {
 	switch part[1] {
 	case "view":
 		return view
-	case "memory":
+	case "memory", "faulty": // a store that tests may use, and what makes it fail
 		return memory
 	case "persistencetest":
 		return suite
