@@ -110,7 +110,7 @@ func (c *Caller) Ask(ctx context.Context, to id.Grain, msg proto.Message) (proto
 		return a.msg, a.err
 	case <-ctx.Done():
 		if p != nil {
-			p.finish(nil, ofContext(ctx.Err()))
+			p.giveUp(ofContext(ctx.Err()))
 		}
 		a := <-answers
 		return a.msg, a.err

@@ -148,6 +148,16 @@ func (p *pending) retry(why error) {
 	p.c.counts.Retries.Add(1)
 }
 
+// giveUp ends the request because nobody waits any longer.
+func (p *pending) giveUp(err error) {
+	p.mu.Lock()
+	if p.why != nil {
+		err = p.why
+	}
+	p.mu.Unlock()
+	p.finish(nil, err)
+}
+
 // finish ends the request once.
 func (p *pending) finish(m proto.Message, err error) {
 	p.mu.Lock()

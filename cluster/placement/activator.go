@@ -1,0 +1,177 @@
+package placement
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	pcluster "github.com/asynkron/protoactor-go/cluster"
+
+	"paceline/domain/id"
+	"paceline/domain/step"
+)
+
+// What the activator hears beside activation requests.
+type (
+	membersChanged struct{}
+	sweepNow       struct{}
+	drain          struct{ done chan struct{} }
+	// released: the activation has ended (it may linger); its grain may be activated anew.
+	released struct {
+		identity string
+		pid      *actor.PID
+	}
+	// overdue: a grain that must end has not.
+	overdue struct {
+		identity string
+		pid      *actor.PID
+	}
+)
+
+// activator owns the table of this member's activations. It is an actor so that nobody else touches the table; it
+// does nothing that waits.
+type activator struct {
+	p        *Placement
+	grains   map[string]*activation // by identity
+	draining bool
+	drained  []chan struct{}
+	ticker   *time.Timer
+}
+
+func newActivator(p *Placement) *activator {
+	return &activator{p: p, grains: make(map[string]*activation)}
+}
+
+// Receive implements actor.Actor.
+func (a *activator) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		a.sweepLater(ctx)
+	case *actor.Stopping:
+		a.ticker.Stop()
+	case *pcluster.ActivationRequest:
+		if ctx.Sender() != nil {
+			ctx.Respond(a.activate(ctx, m))
+		}
+	case released:
+		a.released(m)
+	case overdue:
+		if g := a.grains[m.identity]; g != nil && g.self.Id == m.pid.Id {
+			a.p.counts.Forced.Add(1)
+			a.p.log.Warn("a grain did not end in time", "grain", g.grain.String())
+			a.released(released(m))
+			ctx.Stop(m.pid)
+		}
+	case membersChanged:
+		a.releaseForeign(ctx)
+	case sweepNow:
+		a.sweep(ctx)
+		a.sweepLater(ctx)
+	case drain:
+		a.drain(ctx, m.done)
+	}
+}
+
+var failed = &pcluster.ActivationResponse{Failed: true}
+
+func (a *activator) activate(ctx actor.Context, r *pcluster.ActivationRequest) *pcluster.ActivationResponse {
+	identity := r.GetClusterIdentity().GetIdentity()
+	if found := a.grains[identity]; found != nil {
+		if found.ending {
+			return failed // the caller tries again after a pause
+		}
+		return &pcluster.ActivationResponse{Pid: found.self}
+	}
+	g, err := id.ParseIdentity(identity)
+	if err != nil || a.draining || !a.owns(g) {
+		return failed
+	}
+	kind, ok := a.p.kinds[g.Kind]
+	if !ok {
+		a.p.log.Warn("a grain of an unknown kind was asked for", "grain", g.String())
+		return failed
+	}
+	act := newActivation(a.p, g, identity, kind)
+	// Not a child: the activator keeps no list that must be searched, and its end would not be theirs.
+	props := actor.PropsFromProducer(func() actor.Actor { return act })
+	pid, err := ctx.ActorSystem().Root.SpawnNamed(props, identity+ctx.ActorSystem().ProcessRegistry.NextId())
+	if err != nil {
+		a.p.log.Error("a grain could not be activated", "grain", g.String(), "err", err)
+		return failed
+	}
+	act.self = pid
+	a.grains[identity] = act
+	a.p.counts.Activated.Add(1)
+	a.p.counts.Active.Store(int64(len(a.grains)))
+	return &pcluster.ActivationResponse{Pid: pid}
+}
+
+func (a *activator) owns(g id.Grain) bool {
+	owner, ok := a.p.Members().Owner(g.Affinity())
+	return ok && owner.Address == a.p.system.Address()
+}
+
+func (a *activator) released(m released) {
+	if g := a.grains[m.identity]; g == nil || g.self.Id != m.pid.Id {
+		return
+	}
+	delete(a.grains, m.identity)
+	a.p.counts.Released.Add(1)
+	a.p.counts.Active.Store(int64(len(a.grains)))
+	a.finishDrain()
+}
+
+func (a *activator) releaseForeign(ctx actor.Context) {
+	for _, g := range a.grains {
+		if !g.ending && !a.owns(g.grain) {
+			a.end(ctx, g)
+		}
+	}
+}
+
+// end asks a grain to end; it is not waited for longer than ReleaseWithin.
+func (a *activator) end(ctx actor.Context, g *activation) {
+	g.ending = true
+	ctx.Send(g.self, step.Sweep{Drain: true})
+	system, self, late := ctx.ActorSystem(), ctx.Self(), overdue{identity: g.identity, pid: g.self}
+	time.AfterFunc(a.p.cfg.ReleaseWithin, func() { system.Root.Send(self, late) })
+}
+
+func (a *activator) drain(ctx actor.Context, done chan struct{}) {
+	a.draining = true
+	a.drained = append(a.drained, done)
+	for _, g := range a.grains {
+		if !g.ending {
+			a.end(ctx, g)
+		}
+	}
+	a.finishDrain()
+}
+
+func (a *activator) finishDrain() {
+	if !a.draining || len(a.grains) > 0 {
+		return
+	}
+	for _, done := range a.drained {
+		close(done)
+	}
+	a.drained = nil
+}
+
+// sweep asks what nobody has used for IdleAfter whether it may end.
+func (a *activator) sweep(ctx actor.Context) {
+	idleSince := time.Now().Add(-a.p.cfg.IdleAfter).UnixNano()
+	for _, g := range a.grains {
+		if !g.ending && g.usedAt.Load() < idleSince {
+			ctx.Send(g.self, step.Sweep{})
+		}
+	}
+}
+
+func (a *activator) sweepLater(ctx actor.Context) {
+	system, self := ctx.ActorSystem(), ctx.Self()
+	a.ticker = time.AfterFunc(a.p.cfg.SweepEvery, func() {
+		if !system.IsStopped() {
+			system.Root.Send(self, sweepNow{})
+		}
+	})
+}

@@ -1,0 +1,53 @@
+package cluster
+
+import (
+	"sync"
+
+	pcluster "github.com/asynkron/protoactor-go/cluster"
+)
+
+// lone is the membership of one: it knows itself, and nobody joins.
+type lone struct {
+	kinds []string
+	once  sync.Once
+	ended chan struct{}
+}
+
+var _ pcluster.ClusterProvider = (*lone)(nil)
+
+// StartMember implements cluster.ClusterProvider. The topology is told from a goroutine of its own, because
+// Proto.Actor publishes it synchronously under its lock; it has been told when StartMember returns.
+func (l *lone) StartMember(c *pcluster.Cluster) error {
+	host, port, err := c.ActorSystem.GetHostPort()
+	if err != nil {
+		return err
+	}
+	self := &pcluster.Member{
+		Id:    c.ActorSystem.ID, // of this run: a blocked id stays blocked for ever
+		Host:  host,
+		Port:  int32(port),
+		Kinds: append(c.GetClusterKinds(), l.kinds...),
+	}
+	told := make(chan struct{})
+	l.ended = make(chan struct{})
+	go func() {
+		defer close(l.ended)
+		c.MemberList.UpdateClusterTopology(pcluster.Members{self})
+		close(told)
+	}()
+	<-told
+	return nil
+}
+
+// StartClient implements cluster.ClusterProvider: every process is a member (a client's shutdown panics).
+func (l *lone) StartClient(c *pcluster.Cluster) error { return l.StartMember(c) }
+
+// Shutdown implements cluster.ClusterProvider.
+func (l *lone) Shutdown(bool) error {
+	l.once.Do(func() {
+		if l.ended != nil {
+			<-l.ended
+		}
+	})
+	return nil
+}
