@@ -22,7 +22,7 @@ type Stepper interface {
 type StartMsg struct{}
 
 // SweepMsg asks an idle activation to rest.
-type SweepMsg struct{}
+type SweepMsg = step.Sweep
 
 // Runtime is what a node gives to the carriers of its grains. All functions may be called from any goroutine.
 type Runtime struct {
