@@ -14,7 +14,7 @@ func field(n int) (*rank.Board, []rank.Race, *rand.Rand) {
 	r := rand.New(rand.NewPCG(1, 2))
 	b, races := rank.New(rank.Competition), make([]rank.Race, n)
 	for e := range races {
-		races[e] = rank.Race{Gates: uint32(r.IntN(5)), Last: unit.InstantUs(r.Int64N(3_600_000_000)), Progress: unit.DistanceMm(r.Int64N(40_000_000))}
+		races[e] = rank.Race{Gates: uint16(r.IntN(5)), Last: unit.InstantUs(r.Int64N(3_600_000_000)), Progress: unit.DistanceMm(r.Int64N(40_000_000))}
 		b.Set(rank.Entry(e), races[e].Key())
 	}
 	return b, races, r
@@ -29,7 +29,7 @@ func BenchmarkUpdateRank(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				e := rank.Entry(r.Uint32N(uint32(n)))
-				board.Set(e, rank.Key{0, r.Uint64(), 0})
+				board.Set(e, rank.Key{r.Uint64(), 0})
 				if _, ok := board.Place(e); !ok {
 					b.Fatal("entry lost")
 				}

@@ -45,7 +45,7 @@ func (b *Board) Set(e Entry, k Key) bool {
 	m := b.mark(e)
 	at := m.leaf()
 	if at == 0 {
-		b.insert(e, k, m)
+		b.insert(e, &k, m)
 		b.size++
 		b.note(e, m)
 		return true
@@ -55,10 +55,10 @@ func (b *Board) Set(e Entry, k Key) bool {
 	if l.keys[slot] == k {
 		return false
 	}
-	if !l.move(slot, k) {
+	if !l.move(slot, &k) {
 		b.take(at, l, slot)
 		*m = *m & dirty
-		b.insert(e, k, m)
+		b.insert(e, &k, m)
 	}
 	b.note(e, m)
 	return true
@@ -102,12 +102,9 @@ func (b *Board) Bytes() int {
 
 // move gives the entry at slot a new key if it stays in this leaf: between the leaf's ends, or beyond an end of
 // the whole board. Its neighbours make way one by one, since most moves are short.
-func (l *leaf) move(slot int, k Key) bool {
+func (l *leaf) move(slot int, k *Key) bool {
 	e, last := l.entries[slot], int(l.n)-1
-	if l.prev != 0 && !l.less(0, k, e) && slot != 0 ||
-		l.prev != 0 && slot == 0 && k.Less(l.keys[0]) ||
-		l.next != 0 && slot != last && l.less(last, k, e) ||
-		l.next != 0 && slot == last && l.keys[last].Less(k) {
+	if l.prev != 0 && before(k, e, &l.keys[0], l.entries[0]) != 0 || l.next != 0 && l.less(last, k, e) {
 		return false
 	}
 	for slot > 0 && !l.less(slot-1, k, e) {
@@ -118,7 +115,7 @@ func (l *leaf) move(slot int, k Key) bool {
 		l.keys[slot], l.entries[slot] = l.keys[slot+1], l.entries[slot+1]
 		slot++
 	}
-	l.keys[slot], l.entries[slot], l.distinct = k, e, 0
+	l.keys[slot], l.entries[slot], l.distinct = *k, e, 0
 	return true
 }
 

@@ -117,9 +117,9 @@ func TestBoardIsASortedSlice(t *testing.T) {
 					}
 					continue
 				}
-				k := rank.Key{uint64(probe(3)), uint64(probe(values)), uint64(probe(2))}
+				k := rank.Key{uint64(probe(3)), uint64(probe(values))}
 				if ordered != 0 {
-					k = rank.Key{0, uint64(e), 0}
+					k = rank.Key{0, uint64(e)}
 				}
 				old, had := m.keys[e]
 				m.keys[e] = k

@@ -57,7 +57,7 @@ func (c *checker) node(at ref, height int, parent ref) (int, error) {
 	}
 	sum := 0
 	for i := range int(n.n) {
-		if i > 0 && c.begun && !n.low[i].above(c.last.key, c.last.entry) {
+		if i > 0 && c.begun && before(&c.last.key, c.last.entry, &n.low[i].key, n.low[i].entry) == 0 {
 			return 0, fmt.Errorf("inner %d: bound %d is not above what stands before it", at, i)
 		}
 		first := c.begun
@@ -66,7 +66,7 @@ func (c *checker) node(at ref, height int, parent ref) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if first && i > 0 && low.above(c.first(n.kids[i], height-1)) {
+		if k, e := c.first(n.kids[i], height-1); first && i > 0 && before(&k, e, &low.key, low.entry) != 0 {
 			return 0, fmt.Errorf("inner %d: bound %d is above its child", at, i)
 		}
 		if count != int(n.counts[i]) {
@@ -103,7 +103,7 @@ func (c *checker) leaf(at, parent ref) (int, error) {
 	}
 	for i := range int(l.n) {
 		now := bound{l.keys[i], l.entries[i]}
-		if c.begun && !now.above(c.last.key, c.last.entry) {
+		if c.begun && before(&c.last.key, c.last.entry, &now.key, now.entry) == 0 {
 			return 0, fmt.Errorf("leaf %d: place %d is out of order", at, i)
 		}
 		if m := b.find(l.entries[i]); m == nil || m.leaf() != at {

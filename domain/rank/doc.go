@@ -1,7 +1,7 @@
 // Package rank is the order of a board: who stands where, kept while thousands of entries move.
 //
-// It is not a leaderboard with names, ties rules or categories; it knows entries (small numbers) and keys (three
-// words, smaller is better), and answers entry → place, place → entry, windows and what has changed. What a key
+// It is not a leaderboard with names, ties rules or categories; it knows entries (small numbers) and keys (128
+// bits, smaller is better), and answers entry → place, place → entry, windows and what has changed. What a key
 // means is the caller's: Race packs the one for races in progress.
 //
 // A Board is a counted B+tree: leaves hold keys and entries in order, every inner node knows how many entries lie

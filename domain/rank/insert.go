@@ -1,7 +1,7 @@
 package rank
 
 // insert puts a new pair into its leaf. Counts grow on the way down, since nothing can refuse.
-func (b *Board) insert(e Entry, k Key, m *mark) {
+func (b *Board) insert(e Entry, k *Key, m *mark) {
 	if b.root == 0 {
 		b.root = b.leaves.make()
 		b.first = b.root
@@ -25,7 +25,7 @@ func (b *Board) insert(e Entry, k Key, m *mark) {
 
 // splitLeaf divides a full leaf and puts (k, e), whose place was i, into one half. At either end of the board the leaf
 // stays whole beside a new one: a start list that comes in order fills its leaves.
-func (b *Board) splitLeaf(at ref, l *leaf, i int, k Key, e Entry) ref {
+func (b *Board) splitLeaf(at ref, l *leaf, i int, k *Key, e Entry) ref {
 	mid := leafCap / 2
 	switch {
 	case i == leafCap && l.next == 0:

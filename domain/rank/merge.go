@@ -89,7 +89,7 @@ func (s streams) sink(i int) {
 		least := i
 		for c := 2*i + 1; c <= 2*i+2 && c < len(s); c++ {
 			a, b := &s[least], &s[c]
-			if b.leaf.less(b.slot, a.leaf.keys[a.slot], a.leaf.entries[a.slot]) {
+			if b.leaf.less(b.slot, &a.leaf.keys[a.slot], a.leaf.entries[a.slot]) {
 				least = c
 			}
 		}

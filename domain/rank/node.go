@@ -1,6 +1,9 @@
 package rank
 
-import "unsafe"
+import (
+	"math/bits"
+	"unsafe"
+)
 
 const (
 	leafCap = 64
@@ -45,26 +48,29 @@ type inner struct {
 	low    [fan]bound
 }
 
-// above reports whether (k, e) stands before the bound.
-func (b *bound) above(k Key, e Entry) bool {
-	if k != b.key {
-		return k.Less(b.key)
-	}
-	return e < b.entry
+// before is 1 if (k, e) stands before (l, f), else 0. It does not branch: one subtraction of three words, of which only the
+// borrow is kept. So the comparisons of a search do not wait for each other, nor do their cache misses.
+func before(k *Key, e Entry, l *Key, f Entry) int {
+	_, borrow := bits.Sub64(uint64(e), uint64(f), 0)
+	_, borrow = bits.Sub64(k[1], l[1], borrow)
+	_, borrow = bits.Sub64(k[0], l[0], borrow)
+	return int(borrow)
 }
 
-// child is the index of the child that (k, e) belongs to.
-func (n *inner) child(k Key, e Entry) int {
-	lo, hi := 1, int(n.n)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if n.low[mid].above(k, e) {
-			hi = mid
-		} else {
-			lo = mid + 1
-		}
+// stride is how far apart the first looks of a search are; the second looks are at what lies between two of them.
+const stride = 8
+
+// child is the index of the child that (k, e) belongs to: how many bounds, but the first, do not stand after it.
+func (n *inner) child(k *Key, e Entry) int {
+	group, end := 0, int(n.n)
+	for i := stride; i < end; i += stride {
+		group += 1 - before(k, e, &n.low[i&(fan-1)].key, n.low[i&(fan-1)].entry)
 	}
-	return lo - 1
+	found := group * stride
+	for i := found + 1; i < min(found+stride, end); i++ {
+		group += 1 - before(k, e, &n.low[i&(fan-1)].key, n.low[i&(fan-1)].entry)
+	}
+	return found + group - found/stride
 }
 
 // at is the index of a child.
@@ -87,25 +93,19 @@ func (n *inner) total() uint32 {
 }
 
 // less reports whether place i of the leaf stands before (k, e).
-func (l *leaf) less(i int, k Key, e Entry) bool {
-	if l.keys[i] != k {
-		return l.keys[i].Less(k)
-	}
-	return l.entries[i] < e
-}
+func (l *leaf) less(i int, k *Key, e Entry) bool { return before(&l.keys[i], l.entries[i], k, e) != 0 }
 
 // search is the first place of the leaf that does not stand before (k, e).
-func (l *leaf) search(k Key, e Entry) int {
-	lo, hi := 0, int(l.n)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if l.less(mid, k, e) {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
+func (l *leaf) search(k *Key, e Entry) int {
+	group, end := 0, int(l.n)
+	for i := stride - 1; i < end; i += stride {
+		group += before(&l.keys[i&(leafCap-1)], l.entries[i&(leafCap-1)], k, e)
 	}
-	return lo
+	found := group * stride
+	for i := found; i < min(found+stride-1, end); i++ {
+		group += before(&l.keys[i&(leafCap-1)], l.entries[i&(leafCap-1)], k, e)
+	}
+	return found + group - found/stride
 }
 
 // slot is the place of an entry that is in the leaf.
@@ -119,11 +119,11 @@ func (l *leaf) slot(e Entry) int {
 }
 
 // put makes room at i.
-func (l *leaf) put(i int, k Key, e Entry) {
+func (l *leaf) put(i int, k *Key, e Entry) {
 	n := int(l.n)
 	copy(l.keys[i+1:n+1], l.keys[i:n])
 	copy(l.entries[i+1:n+1], l.entries[i:n])
-	l.keys[i], l.entries[i] = k, e
+	l.keys[i], l.entries[i] = *k, e
 	l.n, l.distinct = l.n+1, 0
 }
 

@@ -38,13 +38,13 @@ func (b *Board) CountBefore(k Key) int {
 	at, sum := b.root, 0
 	for range b.height {
 		n := b.inners.get(at)
-		i := n.child(k, 0)
+		i := n.child(&k, 0)
 		for _, c := range n.counts[:i] {
 			sum += int(c)
 		}
 		at = n.kids[i]
 	}
-	return sum + b.leaves.get(at).search(k, 0)
+	return sum + b.leaves.get(at).search(&k, 0)
 }
 
 // At is the row at an index of the total order.
