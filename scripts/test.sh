@@ -7,6 +7,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 began=$SECONDS
 mkdir -p bin/test
+rm -f bin/test/*
 failed=()
 
 step() { # step NAME COMMAND...
@@ -25,7 +26,7 @@ step() { # step NAME COMMAND...
 go_tests() {
 	local log=bin/test/$1.json
 	shift
-	go test -json -timeout "${TEST_TIMEOUT:-15m}" "$@" | tee "$log" | bin/tools/testreport
+	go test -json -timeout "${TEST_TIMEOUT:-15m}" "$@" | tee "$log" | bin/tools/testreport | tee "${log%.json}.txt"
 	local codes=("${PIPESTATUS[@]}")
 	[ "${codes[0]}" -eq 0 ] && [ "${codes[2]}" -eq 0 ]
 }
@@ -57,9 +58,10 @@ step "tools" go -C tools test ./testreport
 [ -f web/package.json ] && step "page tests" scripts/web.sh test
 
 echo
-if grep -qs '"Action":"skip".*"Test"\|"Test".*"Action":"skip"' bin/test/*.json; then
-	echo "Some tests were skipped: the SKIP lines above say which and why."
-fi
+# One sum over both runs of go test, and what was skipped once more, where nobody can miss it.
+grep -hs '^  SKIP ' bin/test/*.txt
+cat bin/test/*.txt | awk '/^tests: / { p += $2; f += $4; s += $6 }
+	END { printf "total: %d passed, %d failed, %d skipped\n", p, f, s }'
 echo "make test: $((SECONDS - began)) s, $(nproc) cores"
 if [ ${#failed[@]} -gt 0 ]; then
 	printf 'FAILED: %s\n' "${failed[@]}"
