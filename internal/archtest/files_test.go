@@ -175,7 +175,7 @@ func (c *fileCheck) selector(n *ast.SelectorExpr, r room, pure, timeless bool) {
 	switch c.names[pkg.Name] {
 	case module + "/domain/step":
 		// A rule of the protocol that a program could switch off would be no rule.
-		if name == "SwitchOff" && !c.test && r != world {
+		if name == "SwitchOff" && !c.test && r != world && r != testkit {
 			c.say(n.Pos(), "step.SwitchOff: only tests switch a rule off")
 		}
 	case "time":
