@@ -1,0 +1,220 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"paceline/persistence"
+)
+
+// seed spreads partitions over the locks; it differs in every process and nothing stored depends on it.
+var seed = maphash.MakeSeed()
+
+func stripeOf(p persistence.Part) int {
+	return int((maphash.String(seed, p.Key) + uint64(p.Table)) % stripes)
+}
+
+// durableReads reports whether a reader of the table must not see what is not synced yet. A view is not read
+// to decide, and a cache may be lost anyway.
+func durableReads(t persistence.Table) bool { return !t.Cache() && t != persistence.TableView }
+
+// reading waits for a write under way to the partition; call what it returns when the read is done.
+func (r *Rows) reading(p persistence.Part) func() {
+	if !durableReads(p.Table) {
+		return func() {}
+	}
+	l := &r.locks[stripeOf(p)]
+	l.RLock()
+	return l.RUnlock
+}
+
+// writing locks the partitions of the mutations, always in the same order.
+func (r *Rows) writing(muts []persistence.Mutation) func() {
+	var held []int
+	for i := range muts {
+		if durableReads(muts[i].Part.Table) {
+			held = append(held, stripeOf(muts[i].Part))
+		}
+	}
+	if len(held) > 1 {
+		slices.Sort(held)
+		held = slices.Compact(held)
+	}
+	for _, i := range held {
+		r.locks[i].Lock()
+	}
+	return func() {
+		for _, i := range held {
+			r.locks[i].Unlock()
+		}
+	}
+}
+
+// commit writes a batch. An error leaves open what of it will be found after a restart.
+func commit(b *pebble.Batch, o *pebble.WriteOptions) error {
+	if err := b.Commit(o); err != nil {
+		return fmt.Errorf("%w: %w", persistence.ErrUnknown, err)
+	}
+	return nil
+}
+
+// PutIf implements persistence.Rows.
+func (r *Rows) PutIf(ctx context.Context, p persistence.Part, expected uint64, head persistence.Head, rows []persistence.Row) (bool, persistence.Head, error) {
+	if err := r.use(ctx); err != nil {
+		return false, persistence.Head{}, err
+	}
+	defer r.users.RUnlock()
+	l := &r.locks[stripeOf(p)]
+	l.Lock()
+	defer l.Unlock()
+	current, err := r.head(p)
+	if err != nil || current.Version != expected {
+		return false, current, err
+	}
+	b := r.db.NewBatch()
+	defer closeBatch(b)
+	err = b.Set(appendPart(nil, p, headMark), encodeHead(head), nil)
+	for i := 0; i < len(rows) && err == nil; i++ {
+		err = b.Set(rowKey(p, rows[i].Cluster), rows[i].Cell, nil)
+	}
+	if err != nil {
+		return false, persistence.Head{}, fmt.Errorf("%w: %w", persistence.ErrUnavailable, err)
+	}
+	if err := commit(b, r.sync); err != nil {
+		return false, persistence.Head{}, err
+	}
+	return true, head, nil
+}
+
+// closeBatch gives a batch back; there is nothing to lose once it is committed or given up.
+func closeBatch(b *pebble.Batch) { _ = b.Close() }
+
+func (r *Rows) head(p persistence.Part) (persistence.Head, error) {
+	v, ok, err := r.get(appendPart(nil, p, headMark))
+	if err != nil || !ok {
+		return persistence.Head{}, err
+	}
+	return decodeHead(v)
+}
+
+// Head implements persistence.Rows.
+func (r *Rows) Head(ctx context.Context, p persistence.Part) (persistence.Head, error) {
+	if err := r.use(ctx); err != nil {
+		return persistence.Head{}, err
+	}
+	defer r.users.RUnlock()
+	defer r.reading(p)()
+	return r.head(p)
+}
+
+// Put implements persistence.Rows.
+func (r *Rows) Put(ctx context.Context, muts []persistence.Mutation) error {
+	if err := r.use(ctx); err != nil {
+		return err
+	}
+	defer r.users.RUnlock()
+	o := pebble.NoSync
+	b := r.db.NewBatch()
+	defer closeBatch(b)
+	for i := range muts {
+		m := &muts[i]
+		if !m.Part.Table.Cache() {
+			o = r.sync
+		}
+		key := rowKey(m.Part, m.Row.Cluster)
+		var err error
+		if m.Delete {
+			err = b.Delete(key, nil)
+		} else {
+			err = b.Set(key, m.Row.Cell, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", persistence.ErrUnavailable, err)
+		}
+	}
+	defer r.writing(muts)()
+	return commit(b, o)
+}
+
+// Get implements persistence.Rows.
+func (r *Rows) Get(ctx context.Context, p persistence.Part, cluster string) ([]byte, bool, error) {
+	if err := r.use(ctx); err != nil {
+		return nil, false, err
+	}
+	defer r.users.RUnlock()
+	defer r.reading(p)()
+	return r.get(rowKey(p, cluster))
+}
+
+// Range implements persistence.Rows.
+func (r *Rows) Range(ctx context.Context, p persistence.Part, q persistence.Range) ([]persistence.Row, error) {
+	if err := r.use(ctx); err != nil {
+		return nil, err
+	}
+	defer r.users.RUnlock()
+	defer r.reading(p)()
+	lower, upper := bounds(p, q.From, q.To)
+	prefix := len(lower) - len(q.From)
+	it, err := r.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", persistence.ErrUnavailable, err)
+	}
+	var rows []persistence.Row
+	first, next := it.First, it.Next
+	if q.Reverse {
+		first, next = it.Last, it.Prev
+	}
+	for ok := first(); ok && (q.Limit <= 0 || len(rows) < q.Limit); ok = next() {
+		row := persistence.Row{Cluster: string(it.Key()[prefix:])}
+		if !q.KeysOnly {
+			v, err := it.ValueAndErr()
+			if err != nil {
+				_ = it.Close() // the error of the read says more
+				return nil, fmt.Errorf("%w: %w", persistence.ErrUnavailable, err)
+			}
+			row.Cell = append(make([]byte, 0, len(v)), v...)
+		}
+		rows = append(rows, row)
+	}
+	if err := it.Close(); err != nil {
+		return nil, fmt.Errorf("%w: %w", persistence.ErrUnavailable, err)
+	}
+	return rows, nil
+}
+
+// DeleteRange implements persistence.Rows.
+func (r *Rows) DeleteRange(ctx context.Context, p persistence.Part, from, to string) error {
+	if err := r.use(ctx); err != nil {
+		return err
+	}
+	defer r.users.RUnlock()
+	o := r.sync
+	if p.Table.Cache() {
+		o = pebble.NoSync
+	}
+	lower, upper := bounds(p, from, to)
+	defer r.writing([]persistence.Mutation{{Part: p}})()
+	if err := r.db.DeleteRange(lower, upper, o); err != nil {
+		return fmt.Errorf("%w: %w", persistence.ErrUnknown, err)
+	}
+	return nil
+}
+
+// Compact rewrites a table so that what was overwritten or deleted is gone from its files: after an erasure.
+func (r *Rows) Compact(ctx context.Context, t persistence.Table) error {
+	if err := r.use(ctx); err != nil {
+		return err
+	}
+	defer r.users.RUnlock()
+	if err := r.db.Flush(); err != nil {
+		return fmt.Errorf("embedded: compact: %w", err)
+	}
+	if err := r.db.Compact(ctx, []byte{byte(t)}, []byte{byte(t) + 1}, false); err != nil {
+		return fmt.Errorf("embedded: compact: %w", err)
+	}
+	return nil
+}
