@@ -17,8 +17,16 @@ formatted() {
 	}
 }
 
+tidy() {
+	go mod tidy -diff >/dev/null || {
+		echo "go.mod or go.sum is not what go mod tidy gives: run it"
+		return 1
+	}
+}
+
 scripts/tools.sh gen lint || exit 1
 step "gofmt" formatted
+step "go mod tidy" tidy
 step "go vet" go vet ./...
 step "house rules" go test -count=1 ./internal/archtest
 step "golangci-lint" bin/tools/golangci-lint run ./...
