@@ -119,11 +119,6 @@ func SubjectOf(g id.Grain) string {
 	return ""
 }
 
-func grainPart(t Table, g id.Grain) Part {
-	k := keyBuilder{}
-	return Part{Table: t, Key: k.str(string(g.Kind)).str(g.ID).String(), Subject: SubjectOf(g)}
-}
-
 func journalPart(g id.Grain, bucket uint64) Part {
 	k := keyBuilder{}
 	return Part{Table: TableJournal, Key: k.str(string(g.Kind)).str(g.ID).u64(bucket).String(), Subject: SubjectOf(g)}

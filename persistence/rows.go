@@ -79,3 +79,14 @@ type Rows interface {
 type Identifier interface {
 	RowID(ctx context.Context, subject string, plain []byte) ([16]byte, error)
 }
+
+// Blinder is implemented by a Rows that seals: Blind turns a personal value into one by which a row can be
+// found without naming it (an HMAC, so that equal values meet).
+type Blinder interface {
+	Blind(value string) string
+}
+
+// Compacter is implemented by a driver on which what was overwritten lingers until a table is rewritten.
+type Compacter interface {
+	Compact(ctx context.Context, t Table) error
+}

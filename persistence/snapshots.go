@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/cespare/xxhash/v2"
-
 	"paceline/domain/id"
 )
 
@@ -51,9 +49,20 @@ func parseChunkKey(s string) (chunkKey, error) {
 
 // SnapshotPart is the partition of a snapshot, for tests and tools that look at the rows.
 func SnapshotPart(g id.Grain, name string) Part {
-	p := grainPart(TableSnapshot, g)
-	p.Key += (&keyBuilder{}).str(name).String()
-	return p
+	k := keyBuilder{}
+	return Part{Table: TableSnapshot, Key: k.str(string(g.Kind)).str(g.ID).str(name).String(), Subject: SubjectOf(g)}
+}
+
+// cursorPart holds numbers only: nothing to seal.
+func cursorPart(g id.Grain) Part {
+	k := keyBuilder{}
+	return Part{Table: TableCursor, Key: k.str(string(g.Kind)).str(g.ID).String()}
+}
+
+// snapshotHash is in the key, so it must not say anything about the bytes where they are sealed.
+func (s *RowStore) snapshotHash(ctx context.Context, p Part, b []byte) (uint64, error) {
+	id, err := s.rowID(ctx, p.Subject, b)
+	return binary.BigEndian.Uint64(id[:8]), err
 }
 
 // snapshotKeys lists the snapshots of a name, newest first, with the number of chunks that are there.
@@ -82,7 +91,11 @@ func (s *RowStore) PutSnapshot(ctx context.Context, g id.Grain, name string, sna
 	if err != nil {
 		return fmt.Errorf("%s of %v: %w", name, g, err)
 	}
-	c := chunkKey{version: snap.Version, hash: xxhash.Sum64(snap.Bytes), again: 1}
+	hash, err := s.snapshotHash(ctx, p, snap.Bytes)
+	if err != nil {
+		return fmt.Errorf("%s of %v: %w", name, g, err)
+	}
+	c := chunkKey{version: snap.Version, hash: hash, again: 1}
 	for _, k := range keys {
 		if k.version == c.version {
 			c.again = max(c.again, k.again+1)
@@ -140,7 +153,11 @@ func (s *RowStore) LastSnapshot(ctx context.Context, g id.Grain, name string) (S
 		for _, r := range rows {
 			b = append(b, r.Cell...)
 		}
-		if len(rows) == int(k.chunks) && xxhash.Sum64(b) == k.hash {
+		hash, err := s.snapshotHash(ctx, p, b)
+		if err != nil {
+			return Snapshot{}, false, fmt.Errorf("%s of %v at %d: %w", name, g, k.version, err)
+		}
+		if len(rows) == int(k.chunks) && hash == k.hash {
 			return Snapshot{Version: k.version, Bytes: b}, true, nil
 		}
 	}
@@ -149,7 +166,7 @@ func (s *RowStore) LastSnapshot(ctx context.Context, g id.Grain, name string) (S
 
 // PutCursor implements Cursors.
 func (s *RowStore) PutCursor(ctx context.Context, g id.Grain, consumer string, through uint64) error {
-	m := Mutation{Part: grainPart(TableCursor, g), Row: Row{Cluster: consumer, Cell: binary.AppendUvarint(nil, through)}}
+	m := Mutation{Part: cursorPart(g), Row: Row{Cluster: consumer, Cell: binary.AppendUvarint(nil, through)}}
 	if err := s.put(ctx, []Mutation{m}); err != nil {
 		return fmt.Errorf("cursor %s of %v: %w", consumer, g, err)
 	}
@@ -158,7 +175,7 @@ func (s *RowStore) PutCursor(ctx context.Context, g id.Grain, consumer string, t
 
 // Cursor implements Cursors.
 func (s *RowStore) Cursor(ctx context.Context, g id.Grain, consumer string) (uint64, error) {
-	cell, ok, err := s.rows.Get(ctx, grainPart(TableCursor, g), consumer)
+	cell, ok, err := s.rows.Get(ctx, cursorPart(g), consumer)
 	if err != nil || !ok {
 		return 0, err
 	}
