@@ -2,6 +2,7 @@ package rank_test
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -85,12 +86,12 @@ func compare(t rapid.TB, b *rank.Board, m *model, probe func(n int) int) {
 	}
 }
 
-// TestBoardIsASortedSlice is the model test: any sequence of updates and removals, in waves that grow the board to
-// three levels' worth of splits and shrink it to nothing again.
+// TestBoardIsASortedSlice is the model test: any sequence of updates and removals, in waves that grow the board through
+// splits of inner nodes and shrink it to nothing again.
 func TestBoardIsASortedSlice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ties := rapid.SampledFrom([]rank.Ties{rank.Competition, rank.Dense}).Draw(t, "ties")
-		entries := rapid.SampledFrom([]int{5, 200, 3000, 20000}).Draw(t, "entries")
+		entries := rapid.SampledFrom([]int{5, 200, 1000, 8000}).Draw(t, "entries")
 		values := rapid.SampledFrom([]int{2, 50, 1 << 30}).Draw(t, "values")
 		b, m := rank.New(ties), &model{ties, map[rank.Entry]rank.Key{}}
 		r := rapid.Uint64().Draw(t, "seed")
@@ -104,7 +105,7 @@ func TestBoardIsASortedSlice(t *testing.T) {
 		for range rapid.IntRange(1, 6).Draw(t, "waves") {
 			removals := rapid.IntRange(0, 100).Draw(t, "removals in 100")
 			ordered := rapid.IntRange(-1, 1).Draw(t, "in order")
-			for i := range rapid.IntRange(0, 2*entries).Draw(t, "steps") {
+			for i := range entries * rapid.IntRange(1, 3).Draw(t, "steps for each entry") / 2 {
 				e := rank.Entry(probe(entries))
 				if ordered != 0 {
 					e = rank.Entry((ordered*i + entries*2) % entries)
@@ -136,4 +137,129 @@ func TestBoardIsASortedSlice(t *testing.T) {
 			t.Fatalf("emptied: Len() = %d, %v", b.Len(), err)
 		}
 	})
+}
+
+// TestBigBoard grows a board to four levels and shrinks it again: sharing and merging of inner nodes, and memory.
+func TestBigBoard(t *testing.T) {
+	const n = 300_000
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, c := range []struct {
+		name string
+		key  func(e int) rank.Key
+		most int // bytes an entry after growing: in order, the leaves are full
+	}{
+		{"random", func(int) rank.Key { return rank.Key{r.Uint64(), r.Uint64()} }, 50},
+		{"start list", func(e int) rank.Key { return rank.Key{0, uint64(e)} }, 32},
+		{"reversed", func(e int) rank.Key { return rank.Key{0, uint64(n - e)} }, 32},
+		{"all equal", func(int) rank.Key { return rank.Key{} }, 32},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := rank.New(rank.Competition)
+			for e := range n {
+				b.Set(rank.Entry(e), c.key(e))
+			}
+			check(t, b, n)
+			if per := b.Bytes() / n; per > c.most {
+				t.Errorf("%d bytes an entry after growing, want at most %d", per, c.most)
+			}
+			for range n / 2 {
+				e := r.IntN(n)
+				b.Set(rank.Entry(e), rank.Key{r.Uint64(), 0})
+			}
+			check(t, b, n)
+			if per := b.Bytes() / n; per > 64 {
+				t.Errorf("%d bytes an entry after moving, want at most 64", per)
+			}
+			for i, e := range r.Perm(n) {
+				if !b.Remove(rank.Entry(e)) {
+					t.Fatalf("Remove(%d) = false", e)
+				}
+				if i%50_000 == 0 || i > n-100 {
+					check(t, b, n-1-i)
+				}
+			}
+		})
+	}
+}
+
+func check(t *testing.T, b *rank.Board, size int) {
+	t.Helper()
+	if err := b.Check(); err != nil {
+		t.Fatal(err)
+	}
+	if b.Len() != size {
+		t.Fatalf("Len() = %d, want %d", b.Len(), size)
+	}
+}
+
+func TestPlaces(t *testing.T) {
+	for _, c := range []struct {
+		ties rank.Ties
+		want []int
+	}{{rank.Competition, []int{1, 2, 2, 4}}, {rank.Dense, []int{1, 2, 2, 3}}} {
+		b := rank.New(c.ties)
+		for e, k := range []uint64{10, 20, 20, 30} {
+			b.Set(rank.Entry(e), rank.Key{k})
+		}
+		for e, want := range c.want {
+			if got, ok := b.Place(rank.Entry(e)); !ok || got != want {
+				t.Errorf("ties %d: Place(%d) = %d %v, want %d", c.ties, e, got, ok, want)
+			}
+		}
+	}
+}
+
+func TestNotOnTheBoard(t *testing.T) {
+	b := rank.New(rank.Competition)
+	b.Set(3, rank.Key{1})
+	for _, e := range []rank.Entry{0, 4, 5000, rank.MaxEntry, rank.MaxEntry + 1} {
+		if _, ok := b.Key(e); ok {
+			t.Errorf("Key(%d) is there", e)
+		}
+		if _, ok := b.Index(e); ok {
+			t.Errorf("Index(%d) is there", e)
+		}
+		if _, ok := b.Place(e); ok {
+			t.Errorf("Place(%d) is there", e)
+		}
+		if b.Remove(e) {
+			t.Errorf("Remove(%d) = true", e)
+		}
+		if rows := b.Around(nil, e, 1, 1); rows != nil {
+			t.Errorf("Around(%d) = %v", e, rows)
+		}
+	}
+	for _, i := range []int{-1, 1} {
+		if _, ok := b.At(i); ok {
+			t.Errorf("At(%d) is there", i)
+		}
+	}
+	if rows := b.Window(nil, -2, 3); len(rows) != 1 {
+		t.Errorf("Window(-2, 3) = %v, want the one row", rows)
+	}
+	if rows := b.Window(nil, 1, 3); rows != nil {
+		t.Errorf("Window(1, 3) = %v, want none", rows)
+	}
+}
+
+func TestEntryTooHigh(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("Set above MaxEntry did not panic")
+		}
+	}()
+	rank.New(rank.Competition).Set(rank.MaxEntry+1, rank.Key{})
+}
+
+// The hot path of a race does not allocate.
+func TestUpdatesDoNotAllocate(t *testing.T) {
+	b, races, r := field(10_000)
+	if n := testing.AllocsPerRun(1000, func() {
+		e := r.IntN(len(races))
+		races[e].Progress += 5000
+		b.Set(rank.Entry(e), races[e].Key())
+		b.Place(rank.Entry(e))
+	}); n != 0 {
+		t.Errorf("%v allocations for an update, want none", n)
+	}
 }
