@@ -1603,6 +1603,7 @@ type SettleBegun struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
 	Final         bool                   `protobuf:"varint,2,opt,name=final,proto3" json:"final,omitempty"`
+	Why           string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"` // of a correction
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1649,6 +1650,13 @@ func (x *SettleBegun) GetFinal() bool {
 		return x.Final
 	}
 	return false
+}
+
+func (x *SettleBegun) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
 }
 
 type SettleAnswered struct {
@@ -1781,6 +1789,7 @@ type ResultPublished struct {
 	Input          []*EntryInput          `protobuf:"bytes,5,rep,name=input,proto3" json:"input,omitempty"`
 	JournalVersion uint64                 `protobuf:"varint,6,opt,name=journal_version,json=journalVersion,proto3" json:"journal_version,omitempty"` // decisions and entries through here
 	Why            string                 `protobuf:"bytes,7,opt,name=why,proto3" json:"why,omitempty"`
+	AtMs           int64                  `protobuf:"varint,8,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"` // node clock
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1862,6 +1871,13 @@ func (x *ResultPublished) GetWhy() string {
 		return x.Why
 	}
 	return ""
+}
+
+func (x *ResultPublished) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
 }
 
 type ResultRow struct {
@@ -3585,10 +3601,11 @@ const file_paceline_competition_v1_competition_proto_rawDesc = "" +
 	"\aDecided\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\rR\x05entry\x12\x1a\n" +
 	"\bdecision\x18\x02 \x01(\tR\bdecision\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\";\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"M\n" +
 	"\vSettleBegun\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x14\n" +
-	"\x05final\x18\x02 \x01(\bR\x05final\"c\n" +
+	"\x05final\x18\x02 \x01(\bR\x05final\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"c\n" +
 	"\x0eSettleAnswered\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x129\n" +
 	"\x05input\x18\x02 \x01(\v2#.paceline.competition.v1.EntryInputR\x05input\"\xa1\x01\n" +
@@ -3596,7 +3613,7 @@ const file_paceline_competition_v1_competition_proto_rawDesc = "" +
 	"\x05entry\x18\x01 \x01(\rR\x05entry\x12\x1b\n" +
 	"\tstream_id\x18\x02 \x01(\tR\bstreamId\x12:\n" +
 	"\x05basis\x18\x03 \x03(\v2$.paceline.competition.v1.StreamBasisR\x05basis\x12%\n" +
-	"\x0echanges_result\x18\x04 \x01(\bR\rchangesResult\"\xbd\x02\n" +
+	"\x0echanges_result\x18\x04 \x01(\bR\rchangesResult\"\xd2\x02\n" +
 	"\x0fResultPublished\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12=\n" +
 	"\x06status\x18\x02 \x01(\x0e2%.paceline.competition.v1.ResultStatusR\x06status\x12#\n" +
@@ -3604,7 +3621,8 @@ const file_paceline_competition_v1_competition_proto_rawDesc = "" +
 	"\x04rows\x18\x04 \x03(\v2\".paceline.competition.v1.ResultRowR\x04rows\x129\n" +
 	"\x05input\x18\x05 \x03(\v2#.paceline.competition.v1.EntryInputR\x05input\x12'\n" +
 	"\x0fjournal_version\x18\x06 \x01(\x04R\x0ejournalVersion\x12\x10\n" +
-	"\x03why\x18\a \x01(\tR\x03why\"\xd5\x03\n" +
+	"\x03why\x18\a \x01(\tR\x03why\x12\x13\n" +
+	"\x05at_ms\x18\b \x01(\x03R\x04atMs\"\xd5\x03\n" +
 	"\tResultRow\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\rR\x05entry\x12\x14\n" +
 	"\x05place\x18\x02 \x01(\rR\x05place\x125\n" +
