@@ -182,6 +182,7 @@ type Bound struct {
 	GunAtMs         int64                  `protobuf:"varint,6,opt,name=gun_at_ms,json=gunAtMs,proto3" json:"gun_at_ms,omitempty"` // this entry's start; 0: not yet known
 	RulesVersion    uint32                 `protobuf:"varint,7,opt,name=rules_version,json=rulesVersion,proto3" json:"rules_version,omitempty"`
 	CutoffAtMs      int64                  `protobuf:"varint,8,opt,name=cutoff_at_ms,json=cutoffAtMs,proto3" json:"cutoff_at_ms,omitempty"`
+	GraceMs         int64                  `protobuf:"varint,9,opt,name=grace_ms,json=graceMs,proto3" json:"grace_ms,omitempty"` // of the race; 0: 10 min
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -268,6 +269,13 @@ func (x *Bound) GetRulesVersion() uint32 {
 func (x *Bound) GetCutoffAtMs() int64 {
 	if x != nil {
 		return x.CutoffAtMs
+	}
+	return 0
+}
+
+func (x *Bound) GetGraceMs() int64 {
+	if x != nil {
+		return x.GraceMs
 	}
 	return 0
 }
@@ -728,6 +736,7 @@ type FinishRequested struct {
 	DeviceTimeMs  int64                  `protobuf:"varint,3,opt,name=device_time_ms,json=deviceTimeMs,proto3" json:"device_time_ms,omitempty"`
 	AtMs          int64                  `protobuf:"varint,4,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"` // event time of the finish
 	Streams       []*v1.StreamEnd        `protobuf:"bytes,5,rep,name=streams,proto3" json:"streams,omitempty"`
+	RequestedAtMs int64                  `protobuf:"varint,6,opt,name=requested_at_ms,json=requestedAtMs,proto3" json:"requested_at_ms,omitempty"` // node clock; the grace begins here
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -795,6 +804,13 @@ func (x *FinishRequested) GetStreams() []*v1.StreamEnd {
 		return x.Streams
 	}
 	return nil
+}
+
+func (x *FinishRequested) GetRequestedAtMs() int64 {
+	if x != nil {
+		return x.RequestedAtMs
+	}
+	return 0
 }
 
 type Totals struct {
@@ -1063,6 +1079,43 @@ func (x *RecordingWritten) GetStreams() []*RecordedStream {
 	return nil
 }
 
+// Fenced says nothing; it only moves the version.
+type Fenced struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fenced) Reset() {
+	*x = Fenced{}
+	mi := &file_paceline_training_v1_training_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fenced) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fenced) ProtoMessage() {}
+
+func (x *Fenced) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_training_v1_training_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fenced.ProtoReflect.Descriptor instead.
+func (*Fenced) Descriptor() ([]byte, []int) {
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{16}
+}
+
 type RecordedStream struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Device        string                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
@@ -1075,7 +1128,7 @@ type RecordedStream struct {
 
 func (x *RecordedStream) Reset() {
 	*x = RecordedStream{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[16]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1087,7 +1140,7 @@ func (x *RecordedStream) String() string {
 func (*RecordedStream) ProtoMessage() {}
 
 func (x *RecordedStream) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[16]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1100,7 +1153,7 @@ func (x *RecordedStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordedStream.ProtoReflect.Descriptor instead.
 func (*RecordedStream) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{16}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RecordedStream) GetDevice() string {
@@ -1144,7 +1197,7 @@ type StreamBasis struct {
 
 func (x *StreamBasis) Reset() {
 	*x = StreamBasis{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[17]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1156,7 +1209,7 @@ func (x *StreamBasis) String() string {
 func (*StreamBasis) ProtoMessage() {}
 
 func (x *StreamBasis) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[17]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1169,7 +1222,7 @@ func (x *StreamBasis) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamBasis.ProtoReflect.Descriptor instead.
 func (*StreamBasis) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{17}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StreamBasis) GetDevice() string {
@@ -1217,7 +1270,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[18]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1229,7 +1282,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[18]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1242,7 +1295,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{18}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Command) GetCall() *v12.Call {
@@ -1348,7 +1401,7 @@ type Start struct {
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[19]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1413,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[19]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,7 +1426,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{19}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Start) GetWorkoutId() string {
@@ -1401,7 +1454,7 @@ type Attach struct {
 
 func (x *Attach) Reset() {
 	*x = Attach{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[20]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1413,7 +1466,7 @@ func (x *Attach) String() string {
 func (*Attach) ProtoMessage() {}
 
 func (x *Attach) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[20]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1426,7 +1479,7 @@ func (x *Attach) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attach.ProtoReflect.Descriptor instead.
 func (*Attach) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{20}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Attach) GetStream() *StreamAttached {
@@ -1460,7 +1513,7 @@ type Block struct {
 
 func (x *Block) Reset() {
 	*x = Block{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[21]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1472,7 +1525,7 @@ func (x *Block) String() string {
 func (*Block) ProtoMessage() {}
 
 func (x *Block) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[21]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1485,7 +1538,7 @@ func (x *Block) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Block.ProtoReflect.Descriptor instead.
 func (*Block) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{21}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Block) GetDevice() string {
@@ -1555,7 +1608,7 @@ type Bind struct {
 
 func (x *Bind) Reset() {
 	*x = Bind{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[22]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1567,7 +1620,7 @@ func (x *Bind) String() string {
 func (*Bind) ProtoMessage() {}
 
 func (x *Bind) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[22]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1580,7 +1633,7 @@ func (x *Bind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bind.ProtoReflect.Descriptor instead.
 func (*Bind) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{22}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Bind) GetBound() *Bound {
@@ -1610,7 +1663,7 @@ type ReportEcho struct {
 
 func (x *ReportEcho) Reset() {
 	*x = ReportEcho{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[23]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +1675,7 @@ func (x *ReportEcho) String() string {
 func (*ReportEcho) ProtoMessage() {}
 
 func (x *ReportEcho) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[23]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1635,7 +1688,7 @@ func (x *ReportEcho) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportEcho.ProtoReflect.Descriptor instead.
 func (*ReportEcho) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{23}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReportEcho) GetCompetitionId() string {
@@ -1678,7 +1731,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[24]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1690,7 +1743,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[24]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1703,7 +1756,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{24}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReportRequest) GetCompetitionId() string {
@@ -1740,7 +1793,7 @@ type Settle struct {
 
 func (x *Settle) Reset() {
 	*x = Settle{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[25]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1752,7 +1805,7 @@ func (x *Settle) String() string {
 func (*Settle) ProtoMessage() {}
 
 func (x *Settle) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[25]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1765,7 +1818,7 @@ func (x *Settle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settle.ProtoReflect.Descriptor instead.
 func (*Settle) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{25}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Settle) GetCompetitionId() string {
@@ -1809,7 +1862,7 @@ type RecordedEcho struct {
 
 func (x *RecordedEcho) Reset() {
 	*x = RecordedEcho{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[26]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1821,7 +1874,7 @@ func (x *RecordedEcho) String() string {
 func (*RecordedEcho) ProtoMessage() {}
 
 func (x *RecordedEcho) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[26]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1834,7 +1887,7 @@ func (x *RecordedEcho) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordedEcho.ProtoReflect.Descriptor instead.
 func (*RecordedEcho) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{26}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RecordedEcho) GetDevice() string {
@@ -1873,7 +1926,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[27]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1885,7 +1938,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[27]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1898,7 +1951,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{27}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{28}
 }
 
 type State struct {
@@ -1916,7 +1969,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[28]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1928,7 +1981,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[28]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1941,7 +1994,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{28}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *State) GetStarted() *Started {
@@ -2010,7 +2063,7 @@ const file_paceline_training_v1_training_proto_rawDesc = "" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x1b\n" +
 	"\tstream_id\x18\x02 \x01(\tR\bstreamId\x121\n" +
 	"\x05clock\x18\x03 \x01(\x0e2\x1b.paceline.live.v1.ClockKindR\x05clock\x129\n" +
-	"\bchannels\x18\x04 \x03(\v2\x1d.paceline.live.v1.ChannelSpecR\bchannels\"\xb2\x02\n" +
+	"\bchannels\x18\x04 \x03(\v2\x1d.paceline.live.v1.ChannelSpecR\bchannels\"\xcd\x02\n" +
 	"\x05Bound\x12%\n" +
 	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\x12\x14\n" +
 	"\x05entry\x18\x02 \x01(\rR\x05entry\x12'\n" +
@@ -2020,7 +2073,8 @@ const file_paceline_training_v1_training_proto_rawDesc = "" +
 	"\tgun_at_ms\x18\x06 \x01(\x03R\agunAtMs\x12#\n" +
 	"\rrules_version\x18\a \x01(\rR\frulesVersion\x12 \n" +
 	"\fcutoff_at_ms\x18\b \x01(\x03R\n" +
-	"cutoffAtMs\"Y\n" +
+	"cutoffAtMs\x12\x19\n" +
+	"\bgrace_ms\x18\t \x01(\x03R\agraceMs\"Y\n" +
 	"\aUnbound\x12%\n" +
 	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\x12'\n" +
 	"\x0fbinding_version\x18\x02 \x01(\x04R\x0ebindingVersion\"\x1d\n" +
@@ -2048,13 +2102,14 @@ const file_paceline_training_v1_training_proto_rawDesc = "" +
 	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x13\n" +
 	"\x05at_ms\x18\x04 \x01(\x03R\x04atMs\"%\n" +
 	"\vFlagCleared\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\"\xab\x01\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"\xd3\x01\n" +
 	"\x0fFinishRequested\x12\x0e\n" +
 	"\x02by\x18\x01 \x01(\tR\x02by\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12$\n" +
 	"\x0edevice_time_ms\x18\x03 \x01(\x03R\fdeviceTimeMs\x12\x13\n" +
 	"\x05at_ms\x18\x04 \x01(\x03R\x04atMs\x125\n" +
-	"\astreams\x18\x05 \x03(\v2\x1b.paceline.live.v1.StreamEndR\astreams\"\xe7\x01\n" +
+	"\astreams\x18\x05 \x03(\v2\x1b.paceline.live.v1.StreamEndR\astreams\x12&\n" +
+	"\x0frequested_at_ms\x18\x06 \x01(\x03R\rrequestedAtMs\"\xe7\x01\n" +
 	"\x06Totals\x12\x1d\n" +
 	"\n" +
 	"elapsed_ms\x18\x01 \x01(\x03R\telapsedMs\x12\x1f\n" +
@@ -2078,7 +2133,8 @@ const file_paceline_training_v1_training_proto_rawDesc = "" +
 	"\x06totals\x18\x03 \x01(\v2\x1c.paceline.training.v1.TotalsR\x06totals\"p\n" +
 	"\x10RecordingWritten\x12\x1c\n" +
 	"\trecording\x18\x01 \x01(\fR\trecording\x12>\n" +
-	"\astreams\x18\x02 \x03(\v2$.paceline.training.v1.RecordedStreamR\astreams\"~\n" +
+	"\astreams\x18\x02 \x03(\v2$.paceline.training.v1.RecordedStreamR\astreams\"\b\n" +
+	"\x06Fenced\"~\n" +
 	"\x0eRecordedStream\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x1b\n" +
 	"\tstream_id\x18\x02 \x01(\tR\bstreamId\x12\x1f\n" +
@@ -2160,7 +2216,7 @@ func file_paceline_training_v1_training_proto_rawDescGZIP() []byte {
 	return file_paceline_training_v1_training_proto_rawDescData
 }
 
-var file_paceline_training_v1_training_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_paceline_training_v1_training_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_paceline_training_v1_training_proto_goTypes = []any{
 	(*Started)(nil),          // 0: paceline.training.v1.Started
 	(*StreamAttached)(nil),   // 1: paceline.training.v1.StreamAttached
@@ -2178,55 +2234,56 @@ var file_paceline_training_v1_training_proto_goTypes = []any{
 	(*Finished)(nil),         // 13: paceline.training.v1.Finished
 	(*TotalsRevised)(nil),    // 14: paceline.training.v1.TotalsRevised
 	(*RecordingWritten)(nil), // 15: paceline.training.v1.RecordingWritten
-	(*RecordedStream)(nil),   // 16: paceline.training.v1.RecordedStream
-	(*StreamBasis)(nil),      // 17: paceline.training.v1.StreamBasis
-	(*Command)(nil),          // 18: paceline.training.v1.Command
-	(*Start)(nil),            // 19: paceline.training.v1.Start
-	(*Attach)(nil),           // 20: paceline.training.v1.Attach
-	(*Block)(nil),            // 21: paceline.training.v1.Block
-	(*Bind)(nil),             // 22: paceline.training.v1.Bind
-	(*ReportEcho)(nil),       // 23: paceline.training.v1.ReportEcho
-	(*ReportRequest)(nil),    // 24: paceline.training.v1.ReportRequest
-	(*Settle)(nil),           // 25: paceline.training.v1.Settle
-	(*RecordedEcho)(nil),     // 26: paceline.training.v1.RecordedEcho
-	(*Get)(nil),              // 27: paceline.training.v1.Get
-	(*State)(nil),            // 28: paceline.training.v1.State
-	(v1.ClockKind)(0),        // 29: paceline.live.v1.ClockKind
-	(*v1.ChannelSpec)(nil),   // 30: paceline.live.v1.ChannelSpec
-	(*v11.Track)(nil),        // 31: paceline.competition.v1.Track
-	(*v1.StreamEnd)(nil),     // 32: paceline.live.v1.StreamEnd
-	(*v12.Call)(nil),         // 33: paceline.cluster.v1.Call
-	(*v1.Pause)(nil),         // 34: paceline.live.v1.Pause
-	(*v1.Resume)(nil),        // 35: paceline.live.v1.Resume
-	(*v1.Lap)(nil),           // 36: paceline.live.v1.Lap
-	(*v1.FinishWorkout)(nil), // 37: paceline.live.v1.FinishWorkout
-	(*v1.StartWorkout)(nil),  // 38: paceline.live.v1.StartWorkout
+	(*Fenced)(nil),           // 16: paceline.training.v1.Fenced
+	(*RecordedStream)(nil),   // 17: paceline.training.v1.RecordedStream
+	(*StreamBasis)(nil),      // 18: paceline.training.v1.StreamBasis
+	(*Command)(nil),          // 19: paceline.training.v1.Command
+	(*Start)(nil),            // 20: paceline.training.v1.Start
+	(*Attach)(nil),           // 21: paceline.training.v1.Attach
+	(*Block)(nil),            // 22: paceline.training.v1.Block
+	(*Bind)(nil),             // 23: paceline.training.v1.Bind
+	(*ReportEcho)(nil),       // 24: paceline.training.v1.ReportEcho
+	(*ReportRequest)(nil),    // 25: paceline.training.v1.ReportRequest
+	(*Settle)(nil),           // 26: paceline.training.v1.Settle
+	(*RecordedEcho)(nil),     // 27: paceline.training.v1.RecordedEcho
+	(*Get)(nil),              // 28: paceline.training.v1.Get
+	(*State)(nil),            // 29: paceline.training.v1.State
+	(v1.ClockKind)(0),        // 30: paceline.live.v1.ClockKind
+	(*v1.ChannelSpec)(nil),   // 31: paceline.live.v1.ChannelSpec
+	(*v11.Track)(nil),        // 32: paceline.competition.v1.Track
+	(*v1.StreamEnd)(nil),     // 33: paceline.live.v1.StreamEnd
+	(*v12.Call)(nil),         // 34: paceline.cluster.v1.Call
+	(*v1.Pause)(nil),         // 35: paceline.live.v1.Pause
+	(*v1.Resume)(nil),        // 36: paceline.live.v1.Resume
+	(*v1.Lap)(nil),           // 37: paceline.live.v1.Lap
+	(*v1.FinishWorkout)(nil), // 38: paceline.live.v1.FinishWorkout
+	(*v1.StartWorkout)(nil),  // 39: paceline.live.v1.StartWorkout
 }
 var file_paceline_training_v1_training_proto_depIdxs = []int32{
-	29, // 0: paceline.training.v1.StreamAttached.clock:type_name -> paceline.live.v1.ClockKind
-	30, // 1: paceline.training.v1.StreamAttached.channels:type_name -> paceline.live.v1.ChannelSpec
-	31, // 2: paceline.training.v1.Bound.track:type_name -> paceline.competition.v1.Track
-	32, // 3: paceline.training.v1.FinishRequested.streams:type_name -> paceline.live.v1.StreamEnd
-	17, // 4: paceline.training.v1.Finished.basis:type_name -> paceline.training.v1.StreamBasis
+	30, // 0: paceline.training.v1.StreamAttached.clock:type_name -> paceline.live.v1.ClockKind
+	31, // 1: paceline.training.v1.StreamAttached.channels:type_name -> paceline.live.v1.ChannelSpec
+	32, // 2: paceline.training.v1.Bound.track:type_name -> paceline.competition.v1.Track
+	33, // 3: paceline.training.v1.FinishRequested.streams:type_name -> paceline.live.v1.StreamEnd
+	18, // 4: paceline.training.v1.Finished.basis:type_name -> paceline.training.v1.StreamBasis
 	12, // 5: paceline.training.v1.Finished.totals:type_name -> paceline.training.v1.Totals
-	17, // 6: paceline.training.v1.TotalsRevised.replaces:type_name -> paceline.training.v1.StreamBasis
-	17, // 7: paceline.training.v1.TotalsRevised.basis:type_name -> paceline.training.v1.StreamBasis
+	18, // 6: paceline.training.v1.TotalsRevised.replaces:type_name -> paceline.training.v1.StreamBasis
+	18, // 7: paceline.training.v1.TotalsRevised.basis:type_name -> paceline.training.v1.StreamBasis
 	12, // 8: paceline.training.v1.TotalsRevised.totals:type_name -> paceline.training.v1.Totals
-	16, // 9: paceline.training.v1.RecordingWritten.streams:type_name -> paceline.training.v1.RecordedStream
-	33, // 10: paceline.training.v1.Command.call:type_name -> paceline.cluster.v1.Call
-	19, // 11: paceline.training.v1.Command.start:type_name -> paceline.training.v1.Start
-	34, // 12: paceline.training.v1.Command.pause:type_name -> paceline.live.v1.Pause
-	35, // 13: paceline.training.v1.Command.resume:type_name -> paceline.live.v1.Resume
-	36, // 14: paceline.training.v1.Command.lap:type_name -> paceline.live.v1.Lap
-	37, // 15: paceline.training.v1.Command.finish:type_name -> paceline.live.v1.FinishWorkout
-	38, // 16: paceline.training.v1.Start.start:type_name -> paceline.live.v1.StartWorkout
+	17, // 9: paceline.training.v1.RecordingWritten.streams:type_name -> paceline.training.v1.RecordedStream
+	34, // 10: paceline.training.v1.Command.call:type_name -> paceline.cluster.v1.Call
+	20, // 11: paceline.training.v1.Command.start:type_name -> paceline.training.v1.Start
+	35, // 12: paceline.training.v1.Command.pause:type_name -> paceline.live.v1.Pause
+	36, // 13: paceline.training.v1.Command.resume:type_name -> paceline.live.v1.Resume
+	37, // 14: paceline.training.v1.Command.lap:type_name -> paceline.live.v1.Lap
+	38, // 15: paceline.training.v1.Command.finish:type_name -> paceline.live.v1.FinishWorkout
+	39, // 16: paceline.training.v1.Start.start:type_name -> paceline.live.v1.StartWorkout
 	1,  // 17: paceline.training.v1.Attach.stream:type_name -> paceline.training.v1.StreamAttached
 	2,  // 18: paceline.training.v1.Bind.bound:type_name -> paceline.training.v1.Bound
-	17, // 19: paceline.training.v1.ReportEcho.basis:type_name -> paceline.training.v1.StreamBasis
-	17, // 20: paceline.training.v1.ReportRequest.basis:type_name -> paceline.training.v1.StreamBasis
+	18, // 19: paceline.training.v1.ReportEcho.basis:type_name -> paceline.training.v1.StreamBasis
+	18, // 20: paceline.training.v1.ReportRequest.basis:type_name -> paceline.training.v1.StreamBasis
 	0,  // 21: paceline.training.v1.State.started:type_name -> paceline.training.v1.Started
 	12, // 22: paceline.training.v1.State.totals:type_name -> paceline.training.v1.Totals
-	17, // 23: paceline.training.v1.State.basis:type_name -> paceline.training.v1.StreamBasis
+	18, // 23: paceline.training.v1.State.basis:type_name -> paceline.training.v1.StreamBasis
 	2,  // 24: paceline.training.v1.State.bound:type_name -> paceline.training.v1.Bound
 	7,  // 25: paceline.training.v1.State.gates:type_name -> paceline.training.v1.Passed
 	26, // [26:26] is the sub-list for method output_type
@@ -2241,7 +2298,7 @@ func file_paceline_training_v1_training_proto_init() {
 	if File_paceline_training_v1_training_proto != nil {
 		return
 	}
-	file_paceline_training_v1_training_proto_msgTypes[18].OneofWrappers = []any{
+	file_paceline_training_v1_training_proto_msgTypes[19].OneofWrappers = []any{
 		(*Command_Start)(nil),
 		(*Command_Pause)(nil),
 		(*Command_Resume)(nil),
@@ -2254,7 +2311,7 @@ func file_paceline_training_v1_training_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_training_v1_training_proto_rawDesc), len(file_paceline_training_v1_training_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
