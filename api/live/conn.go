@@ -143,7 +143,7 @@ func (cn *conn) tend(ctx context.Context) {
 
 func (c *Client) pingLocked(stream string) {
 	c.sendLocked(&livev1.ClientMessage{Message: &livev1.ClientMessage_Ping{Ping: &livev1.Ping{
-		T0Ms: int64(c.cfg.Clock()), StreamId: stream, OffsetMs: int64(c.offset), RttMs: uint32(c.rtt)}}})
+		T0Ms: int64(c.cfg.Clock()), StreamId: stream, OffsetMs: int64(c.offset), RttMs: uint32(max(c.rtt, 1))}}})
 }
 
 func (cn *conn) readLoop(ctx context.Context) error {

@@ -299,7 +299,7 @@ func (s *Stream) next(now time.Time) int {
 
 // offerClock tells the node how far a free-running clock is off; a clock set by satellites or NTP needs none.
 func (s *Stream) offerClock() {
-	if s.spec.Clock != livev1.ClockKind_CLOCK_KIND_FREE || !s.isOpen || s.c.rtt == 0 {
+	if s.spec.Clock != livev1.ClockKind_CLOCK_KIND_FREE || !s.isOpen || s.c.connects == 0 {
 		return
 	}
 	d := s.c.offset - s.offset
