@@ -76,7 +76,7 @@ func DecodeBlock(cell []byte) (sample.Batch, error) {
 	default:
 		return sample.Batch{}, fmt.Errorf("%w: block packing %d", ErrCorrupt, cell[1])
 	}
-	k := keyReader{b: raw}
+	k := KeyReader{b: raw}
 	b, err := readColumns(&k, sample.MaxBatch)
 	if err != nil {
 		return sample.Batch{}, err
@@ -196,7 +196,7 @@ func varintLen(x int64) int {
 	return (bits.Len64(z|1) + 6) / 7
 }
 
-func readInts(k *keyReader, n int, put func(i int, v int64)) {
+func readInts(k *KeyReader, n int, put func(i int, v int64)) {
 	mode := k.byte()
 	if mode > modeDelta2 {
 		k.bad = true
@@ -221,7 +221,7 @@ func readInts(k *keyReader, n int, put func(i int, v int64)) {
 }
 
 // readColumns reads one batch of at most most samples.
-func readColumns(k *keyReader, most int) (sample.Batch, error) {
+func readColumns(k *KeyReader, most int) (sample.Batch, error) {
 	n, first := k.uvarint(), k.uvarint()
 	// Each sample takes at least one byte, so a short input cannot ask for much memory.
 	if k.bad || n == 0 || n > uint64(most) || n > uint64(len(k.b)) || first == 0 || first+n < first {
@@ -246,7 +246,7 @@ func readColumns(k *keyReader, most int) (sample.Batch, error) {
 	return b, nil
 }
 
-func readMarks(k *keyReader, b *sample.Batch) {
+func readMarks(k *KeyReader, b *sample.Batch) {
 	switch k.byte() {
 	case 0:
 		return
@@ -269,7 +269,7 @@ func readMarks(k *keyReader, b *sample.Batch) {
 	}
 }
 
-func readColumn(k *keyReader, col *sample.Column, n int) {
+func readColumn(k *KeyReader, col *sample.Column, n int) {
 	present := n
 	presence := k.byte()
 	if k.bad || presence > 1 || len(k.b) < (n+7)/8*int(presence) {

@@ -233,16 +233,16 @@ func (s *RowStore) readBucket(ctx context.Context, g id.Grain, bucket, after, up
 const recordFormat = 1
 
 func appendRecord(dst []byte, r *Record) []byte {
-	k := keyBuilder{b: append(dst, recordFormat)}
+	k := Key{b: append(dst, recordFormat)}
 	k.b = binary.AppendUvarint(k.b, uint64(r.Kind))
 	k.b = binary.AppendUvarint(k.b, uint64(r.Format))
 	k.b = binary.AppendVarint(k.b, int64(r.Meta.At))
-	k.str(r.Meta.By).str(r.Meta.CommandID).str(r.Meta.Trace)
+	k.Str(r.Meta.By).Str(r.Meta.CommandID).Str(r.Meta.Trace)
 	return append(k.b, r.Payload...)
 }
 
 func (r *Record) decode(version uint64, cell []byte) error {
-	k := keyReader{b: cell}
+	k := KeyReader{b: cell}
 	if f := k.byte(); k.bad || f != recordFormat {
 		return fmt.Errorf("%w: record %d of format %d", ErrCorrupt, version, f)
 	}
@@ -250,7 +250,7 @@ func (r *Record) decode(version uint64, cell []byte) error {
 	kind, format := k.uvarint(), k.uvarint()
 	r.Kind, r.Format = uint32(kind), uint32(format)
 	r.Meta.At = unit.InstantMs(k.varint())
-	r.Meta.By, r.Meta.CommandID, r.Meta.Trace = k.str(), k.str(), k.str()
+	r.Meta.By, r.Meta.CommandID, r.Meta.Trace = k.Str(), k.Str(), k.Str()
 	if k.bad || kind > 1<<32-1 || format > 1<<32-1 {
 		return fmt.Errorf("%w: record %d", ErrCorrupt, version)
 	}

@@ -6,38 +6,52 @@ import (
 	"paceline/domain/id"
 )
 
-// keyBuilder writes keys: strings with their length before them (no two lists of strings give the same
-// bytes), numbers big endian so that their bytes sort as they do.
-type keyBuilder struct{ b []byte }
+// Key writes keys of rows: strings with their length before them (no two lists of strings give the same
+// bytes), numbers big endian so that their bytes sort as they do. The zero Key is empty.
+type Key struct{ b []byte }
 
-func (k *keyBuilder) str(s string) *keyBuilder {
+// Str appends a string.
+func (k *Key) Str(s string) *Key {
 	k.b = binary.AppendUvarint(k.b, uint64(len(s)))
 	k.b = append(k.b, s...)
 	return k
 }
 
-func (k *keyBuilder) u64(v uint64) *keyBuilder {
+// U64 appends a number.
+func (k *Key) U64(v uint64) *Key {
 	k.b = binary.BigEndian.AppendUint64(k.b, v)
 	return k
 }
 
-func (k *keyBuilder) u32(v uint32) *keyBuilder {
+// U32 appends a number.
+func (k *Key) U32(v uint32) *Key {
 	k.b = binary.BigEndian.AppendUint32(k.b, v)
 	return k
 }
 
-// i64 keeps the order of signed numbers.
-func (k *keyBuilder) i64(v int64) *keyBuilder { return k.u64(uint64(v) ^ 1<<63) }
+// I64 appends a number, keeping the order of signed ones.
+func (k *Key) I64(v int64) *Key { return k.U64(uint64(v) ^ 1<<63) }
 
-func (k *keyBuilder) String() string { return string(k.b) }
+// String is the key so far.
+func (k *Key) String() string { return string(k.b) }
 
-// keyReader reads what keyBuilder wrote; bad is set at the first thing that cannot be.
-type keyReader struct {
+// KeyReader reads what Key wrote. After the first thing that cannot be, it returns zeros and is Bad.
+type KeyReader struct {
 	b   []byte
 	bad bool
 }
 
-func (k *keyReader) str() string {
+// ReadKey begins to read a key.
+func ReadKey(key string) *KeyReader { return &KeyReader{b: []byte(key)} }
+
+// Bad reports whether the key was not what was asked for.
+func (k *KeyReader) Bad() bool { return k.bad }
+
+// End reports whether everything was read and nothing was Bad.
+func (k *KeyReader) End() bool { return !k.bad && len(k.b) == 0 }
+
+// Str reads what Str of Key wrote.
+func (k *KeyReader) Str() string {
 	n, w := binary.Uvarint(k.b)
 	if w <= 0 || n > uint64(len(k.b)-w) {
 		k.bad, k.b = true, nil
@@ -48,7 +62,8 @@ func (k *keyReader) str() string {
 	return s
 }
 
-func (k *keyReader) u64() uint64 {
+// U64 reads what U64 of Key wrote.
+func (k *KeyReader) U64() uint64 {
 	if len(k.b) < 8 {
 		k.bad, k.b = true, nil
 		return 0
@@ -58,7 +73,8 @@ func (k *keyReader) u64() uint64 {
 	return v
 }
 
-func (k *keyReader) u32() uint32 {
+// U32 reads what U32 of Key wrote.
+func (k *KeyReader) U32() uint32 {
 	if len(k.b) < 4 {
 		k.bad, k.b = true, nil
 		return 0
@@ -68,9 +84,10 @@ func (k *keyReader) u32() uint32 {
 	return v
 }
 
-func (k *keyReader) i64() int64 { return int64(k.u64() ^ 1<<63) }
+// I64 reads what I64 of Key wrote.
+func (k *KeyReader) I64() int64 { return int64(k.U64() ^ 1<<63) }
 
-func (k *keyReader) uvarint() uint64 {
+func (k *KeyReader) uvarint() uint64 {
 	v, w := binary.Uvarint(k.b)
 	if w <= 0 {
 		k.bad, k.b = true, nil
@@ -80,7 +97,7 @@ func (k *keyReader) uvarint() uint64 {
 	return v
 }
 
-func (k *keyReader) varint() int64 {
+func (k *KeyReader) varint() int64 {
 	v, w := binary.Varint(k.b)
 	if w <= 0 {
 		k.bad, k.b = true, nil
@@ -90,7 +107,7 @@ func (k *keyReader) varint() int64 {
 	return v
 }
 
-func (k *keyReader) byte() byte {
+func (k *KeyReader) byte() byte {
 	if len(k.b) == 0 {
 		k.bad = true
 		return 0
@@ -120,11 +137,11 @@ func SubjectOf(g id.Grain) string {
 }
 
 func journalPart(g id.Grain, bucket uint64) Part {
-	k := keyBuilder{}
-	return Part{Table: TableJournal, Key: k.str(string(g.Kind)).str(g.ID).u64(bucket).String(), Subject: SubjectOf(g)}
+	k := Key{}
+	return Part{Table: TableJournal, Key: k.Str(string(g.Kind)).Str(g.ID).U64(bucket).String(), Subject: SubjectOf(g)}
 }
 
 func seqKey(v uint64) string {
-	k := keyBuilder{}
-	return k.u64(v).String()
+	k := Key{}
+	return k.U64(v).String()
 }

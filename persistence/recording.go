@@ -29,12 +29,12 @@ var ErrRecordingInvalid = fault.New(fault.Internal, "persistence.recording_inval
 // with its names, how far it goes, its skips, and its digest.
 func RecordingDigest(r *Recording) [32]byte {
 	h := sha256.New()
-	k := keyBuilder{}
+	k := Key{}
 	for _, s := range sortedStreams(r) {
 		k.b = k.b[:0]
-		k.str(s.Key.Device).str(s.Key.Stream).u64(s.Through).u64(uint64(len(s.Skips)))
+		k.Str(s.Key.Device).Str(s.Key.Stream).U64(s.Through).U64(uint64(len(s.Skips)))
 		for _, sk := range s.Skips {
-			k.u64(sk.From).u64(sk.To)
+			k.U64(sk.From).U64(sk.To)
 		}
 		h.Write(append(k.b, s.Digest[:]...))
 	}
@@ -78,9 +78,9 @@ func (r *Recording) check() error {
 }
 
 func recordingPart(subject, workout string, digest [32]byte, part uint32) Part {
-	k := keyBuilder{}
-	k.str(workout).b = append(k.b, digest[:]...)
-	return Part{Table: TableRecording, Key: k.u32(part).String(), Subject: subject}
+	k := Key{}
+	k.Str(workout).b = append(k.b, digest[:]...)
+	return Part{Table: TableRecording, Key: k.U32(part).String(), Subject: subject}
 }
 
 // PutRecording implements Recordings. The first part goes last: a recording whose first part is there is whole.
@@ -119,7 +119,7 @@ func (s *RowStore) GetRecording(ctx context.Context, subject, workout string, di
 		if !ok && i == 0 {
 			return Recording{}, false, nil
 		}
-		k := keyReader{b: cell}
+		k := KeyReader{b: cell}
 		n := k.uvarint()
 		if !ok || k.bad || i > 0 && n != parts || n > maxRecordingRaw/ChunkBytes {
 			return fail(fmt.Errorf("%w: part %d of %d", ErrCorrupt, i, parts))
@@ -159,14 +159,14 @@ var zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
 // EncodeRecording is the stored form: a format byte, then the packed streams. It depends on the samples alone,
 // not on how they were cut into batches.
 func EncodeRecording(r *Recording) []byte {
-	k := keyBuilder{}
-	k.str(r.Workout)
+	k := Key{}
+	k.Str(r.Workout)
 	streams := sortedStreams(r)
 	k.b = binary.AppendUvarint(k.b, uint64(len(streams)))
 	var scratch blockScratch
 	for i := range streams {
 		s := &streams[i]
-		k.str(s.Key.Device).str(s.Key.Stream).str(s.Key.Subject)
+		k.Str(s.Key.Device).Str(s.Key.Stream).Str(s.Key.Subject)
 		k.b = binary.AppendUvarint(k.b, s.Through)
 		k.b = binary.AppendUvarint(k.b, uint64(len(s.Skips)))
 		for _, sk := range s.Skips {
@@ -196,8 +196,8 @@ func DecodeRecording(b []byte) (Recording, error) {
 }
 
 func decodeStreams(raw []byte) (Recording, error) {
-	k := keyReader{b: raw}
-	r := Recording{Workout: k.str()}
+	k := KeyReader{b: raw}
+	r := Recording{Workout: k.Str()}
 	for n := k.uvarint(); n > 0 && !k.bad; n-- {
 		s, err := decodeStream(&k)
 		if err != nil {
@@ -211,8 +211,8 @@ func decodeStreams(raw []byte) (Recording, error) {
 	return r, nil
 }
 
-func decodeStream(k *keyReader) (RecordedStream, error) {
-	s := RecordedStream{Key: SeriesKey{Device: k.str(), Stream: k.str(), Subject: k.str()}, Through: k.uvarint()}
+func decodeStream(k *KeyReader) (RecordedStream, error) {
+	s := RecordedStream{Key: SeriesKey{Device: k.Str(), Stream: k.Str(), Subject: k.Str()}, Through: k.uvarint()}
 	for n := k.uvarint(); n > 0 && !k.bad; n-- {
 		s.Skips = append(s.Skips, Span{From: k.uvarint(), To: k.uvarint()})
 	}

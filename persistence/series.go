@@ -9,18 +9,18 @@ import (
 )
 
 func seriesPart(k SeriesKey, bucket uint64) Part {
-	b := keyBuilder{}
-	return Part{Table: TableSeries, Key: b.str(k.Device).str(k.Stream).u64(bucket).String(), Subject: k.Subject}
+	b := Key{}
+	return Part{Table: TableSeries, Key: b.Str(k.Device).Str(k.Stream).U64(bucket).String(), Subject: k.Subject}
 }
 
 func (k BlockKey) cluster() string {
-	b := keyBuilder{}
-	return b.u64(k.First).u64(k.Last).String() + string(k.ID[:])
+	b := Key{}
+	return b.U64(k.First).U64(k.Last).String() + string(k.ID[:])
 }
 
 func parseBlockKey(s string) (BlockKey, error) {
-	k := keyReader{b: []byte(s)}
-	b := BlockKey{First: k.u64(), Last: k.u64()}
+	k := KeyReader{b: []byte(s)}
+	b := BlockKey{First: k.U64(), Last: k.U64()}
 	if k.bad || len(k.b) != len(b.ID) || b.First == 0 || b.Last < b.First || b.Last-b.First >= sample.MaxBatch {
 		return b, fmt.Errorf("%w: key of a block", ErrCorrupt)
 	}

@@ -28,19 +28,19 @@ type chunkKey struct {
 }
 
 func (c chunkKey) String() string {
-	return c.of() + (&keyBuilder{}).u32(c.chunk).u32(c.chunks).String()
+	return c.of() + (&Key{}).U32(c.chunk).U32(c.chunks).String()
 }
 
 // of is what all chunks of one snapshot share.
 func (c chunkKey) of() string {
-	k := keyBuilder{}
-	return k.u64(math.MaxUint64 - c.version).u32(math.MaxUint32 - c.again).u64(c.hash).String()
+	k := Key{}
+	return k.U64(math.MaxUint64 - c.version).U32(math.MaxUint32 - c.again).U64(c.hash).String()
 }
 
 func parseChunkKey(s string) (chunkKey, error) {
-	k := keyReader{b: []byte(s)}
-	c := chunkKey{version: math.MaxUint64 - k.u64(), again: math.MaxUint32 - k.u32(), hash: k.u64()}
-	c.chunk, c.chunks = k.u32(), k.u32()
+	k := KeyReader{b: []byte(s)}
+	c := chunkKey{version: math.MaxUint64 - k.U64(), again: math.MaxUint32 - k.U32(), hash: k.U64()}
+	c.chunk, c.chunks = k.U32(), k.U32()
 	if k.bad || len(k.b) > 0 {
 		return c, fmt.Errorf("%w: snapshot key", ErrCorrupt)
 	}
@@ -49,14 +49,14 @@ func parseChunkKey(s string) (chunkKey, error) {
 
 // SnapshotPart is the partition of a snapshot, for tests and tools that look at the rows.
 func SnapshotPart(g id.Grain, name string) Part {
-	k := keyBuilder{}
-	return Part{Table: TableSnapshot, Key: k.str(string(g.Kind)).str(g.ID).str(name).String(), Subject: SubjectOf(g)}
+	k := Key{}
+	return Part{Table: TableSnapshot, Key: k.Str(string(g.Kind)).Str(g.ID).Str(name).String(), Subject: SubjectOf(g)}
 }
 
 // cursorPart holds numbers only: nothing to seal.
 func cursorPart(g id.Grain) Part {
-	k := keyBuilder{}
-	return Part{Table: TableCursor, Key: k.str(string(g.Kind)).str(g.ID).String()}
+	k := Key{}
+	return Part{Table: TableCursor, Key: k.Str(string(g.Kind)).Str(g.ID).String()}
 }
 
 // snapshotHash is in the key, so it must not say anything about the bytes where they are sealed.
@@ -179,7 +179,7 @@ func (s *RowStore) Cursor(ctx context.Context, g id.Grain, consumer string) (uin
 	if err != nil || !ok {
 		return 0, err
 	}
-	k := keyReader{b: cell}
+	k := KeyReader{b: cell}
 	if v := k.uvarint(); !k.bad {
 		return v, nil
 	}

@@ -23,14 +23,14 @@ func MinuteOf(due unit.InstantMs) int64 {
 }
 
 func wakeupPart(shard int, minute int64) Part {
-	k := keyBuilder{}
-	return Part{Table: TableWakeup, Key: k.u32(uint32(shard)).i64(minute).String()}
+	k := Key{}
+	return Part{Table: TableWakeup, Key: k.U32(uint32(shard)).I64(minute).String()}
 }
 
 // wakeupRow is all key: two activations, or two reasons, are two rows.
 func wakeupRow(w Wakeup) Row {
-	k := keyBuilder{}
-	k.i64(int64(w.Due)).str(string(w.Grain.Kind)).str(w.Grain.ID).str(w.Reason).str(w.Activation)
+	k := Key{}
+	k.I64(int64(w.Due)).Str(string(w.Grain.Kind)).Str(w.Grain.ID).Str(w.Reason).Str(w.Activation)
 	return Row{Cluster: k.String(), Cell: []byte{}}
 }
 
@@ -60,11 +60,11 @@ func (s *RowStore) ReadWakeups(ctx context.Context, shard int, minute int64) ([]
 	}
 	ws := make([]Wakeup, len(rows))
 	for i, r := range rows {
-		k := keyReader{b: []byte(r.Cluster)}
+		k := KeyReader{b: []byte(r.Cluster)}
 		w := &ws[i]
-		w.Due = unit.InstantMs(k.i64())
-		w.Grain.Kind = id.Kind(k.str())
-		w.Grain.ID, w.Reason, w.Activation = k.str(), k.str(), k.str()
+		w.Due = unit.InstantMs(k.I64())
+		w.Grain.Kind = id.Kind(k.Str())
+		w.Grain.ID, w.Reason, w.Activation = k.Str(), k.Str(), k.Str()
 		if k.bad {
 			return nil, fmt.Errorf("%w: wake-up in shard %d", ErrCorrupt, shard)
 		}
@@ -76,12 +76,12 @@ func lowWaterPart() Part { return Part{Table: TableLowWater, Key: "wakeup"} }
 
 // LowWater implements Wakeups; 0 if none was ever written.
 func (s *RowStore) LowWater(ctx context.Context, shard int) (int64, error) {
-	cell, ok, err := s.rows.Get(ctx, lowWaterPart(), (&keyBuilder{}).u32(uint32(shard)).String())
+	cell, ok, err := s.rows.Get(ctx, lowWaterPart(), (&Key{}).U32(uint32(shard)).String())
 	if err != nil || !ok {
 		return 0, err
 	}
-	k := keyReader{b: cell}
-	if m := k.i64(); !k.bad {
+	k := KeyReader{b: cell}
+	if m := k.I64(); !k.bad {
 		return m, nil
 	}
 	return 0, fmt.Errorf("%w: low water of shard %d", ErrCorrupt, shard)
@@ -90,8 +90,8 @@ func (s *RowStore) LowWater(ctx context.Context, shard int) (int64, error) {
 // PutLowWater implements Wakeups.
 func (s *RowStore) PutLowWater(ctx context.Context, shard int, minute int64) error {
 	m := Mutation{Part: lowWaterPart(), Row: Row{
-		Cluster: (&keyBuilder{}).u32(uint32(shard)).String(),
-		Cell:    []byte((&keyBuilder{}).i64(minute).String()),
+		Cluster: (&Key{}).U32(uint32(shard)).String(),
+		Cell:    []byte((&Key{}).I64(minute).String()),
 	}}
 	return s.put(ctx, []Mutation{m})
 }

@@ -1,0 +1,245 @@
+package view
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"time"
+
+	"paceline/domain/id"
+	"paceline/domain/unit"
+	"paceline/persistence"
+)
+
+// The tables. Stored: append only. Each is part of a partition's key.
+const (
+	tableCursor      = "cursor"      // kind, id → through
+	tableCompetition = "competition" // id → Competition
+	tableDays        = "days"        // organization → day, state
+	tableDay         = "day"         // organization, day, state → start, id → Competition
+	tableRoster      = "roster"      // competition → entry → RosterEntry
+	tableEntryOf     = "entry_of"    // competition → user → entry
+	tablePerson      = "person"      // user → Person (sealed)
+	tableHandle      = "handle"      // blinded handle → user
+	tableResult      = "result"      // competition → version → Result
+	tableUserResult  = "user_result" // user → gun, competition → UserResult
+	tableFeed        = "feed"        // competition, block of versions → version → kind, bytes
+	tableWorkout     = "workout"     // local id → training
+	tableTraining    = "training"    // user, month → start, id → Training (sealed)
+	tableTrainingAt  = "training_at" // training → month, start (sealed): where its row is
+)
+
+const (
+	// feedBlock is how many journal versions share a partition of the feed.
+	feedBlock = 4096
+	// waitAtMost and waitPoll are for reading one's own write; the poll is for a writer in another process.
+	waitAtMost = 500 * time.Millisecond
+	waitPoll   = 50 * time.Millisecond
+
+	defaultPage = 50
+	maxPage     = 500
+)
+
+// Tables implements Reader over a row driver, and makes Changes. Safe for concurrent use.
+type Tables struct {
+	rows persistence.Rows
+
+	mu      sync.Mutex
+	waiting map[id.Grain][]waiter
+}
+
+type waiter struct {
+	version uint64
+	reached chan struct{}
+}
+
+var _ Reader = (*Tables)(nil)
+
+// New is the query tables in a store.
+func New(rows persistence.Rows) *Tables {
+	return &Tables{rows: rows, waiting: make(map[id.Grain][]waiter)}
+}
+
+func part(table string, keys ...string) persistence.Part {
+	k := (&persistence.Key{}).Str(table)
+	for _, s := range keys {
+		k.Str(s)
+	}
+	return persistence.Part{Table: persistence.TableView, Key: k.String()}
+}
+
+func sealed(subject string, p persistence.Part) persistence.Part {
+	p.Subject = subject
+	return p
+}
+
+func u64Key(v uint64) string { return (&persistence.Key{}).U64(v).String() }
+
+// newestFirst sorts later instants before earlier ones.
+func newestFirst(at unit.InstantMs, name string) string {
+	return (&persistence.Key{}).I64(-int64(at)).Str(name).String()
+}
+
+func (t *Tables) blind(value string) string {
+	if b, ok := t.rows.(persistence.Blinder); ok {
+		return b.Blind(value)
+	}
+	return value
+}
+
+// one reads a row as T.
+func one[T any](ctx context.Context, t *Tables, p persistence.Part, cluster string) (v T, ok bool, err error) {
+	cell, ok, err := t.rows.Get(ctx, p, cluster)
+	if err != nil || !ok {
+		return v, false, err
+	}
+	err = decode(cell, &v)
+	return v, err == nil, err
+}
+
+func decode(cell []byte, v any) error {
+	if err := json.Unmarshal(cell, v); err != nil {
+		return fmt.Errorf("%w: view row: %w", persistence.ErrCorrupt, err)
+	}
+	return nil
+}
+
+// page reads rows of one partition as T, from a token on.
+func page[T any](ctx context.Context, t *Tables, p persistence.Part, token string, size int) (list []T, next string, err error) {
+	from, err := parseToken(token)
+	if err != nil {
+		return nil, "", err
+	}
+	size = pageSize(size)
+	rows, err := t.rows.Range(ctx, p, persistence.Range{From: from, Limit: size + 1})
+	if err != nil {
+		return nil, "", err
+	}
+	if len(rows) > size {
+		next = makeToken(rows[size].Cluster)
+		rows = rows[:size]
+	}
+	list = make([]T, len(rows))
+	for i := range rows {
+		if err := decode(rows[i].Cell, &list[i]); err != nil {
+			return nil, "", err
+		}
+	}
+	return list, next, nil
+}
+
+func pageSize(n int) int {
+	if n <= 0 {
+		return defaultPage
+	}
+	return min(n, maxPage)
+}
+
+// A token is the key of the next row, so that a page begins there whatever was written meanwhile.
+func makeToken(from string) string { return base64.RawURLEncoding.EncodeToString([]byte(from)) }
+
+func parseToken(token string) (string, error) {
+	b, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(b) > 1024 {
+		return "", ErrPageToken
+	}
+	return string(b), nil
+}
+
+// Cursor implements Reader.
+func (t *Tables) Cursor(ctx context.Context, g id.Grain) (uint64, error) {
+	cell, ok, err := t.rows.Get(ctx, part(tableCursor, string(g.Kind), g.ID), "")
+	if err != nil || !ok {
+		return 0, err
+	}
+	v, n := binary.Uvarint(cell)
+	if n <= 0 {
+		return 0, fmt.Errorf("%w: view cursor of %v", persistence.ErrCorrupt, g)
+	}
+	return v, nil
+}
+
+// WaitFor implements Reader.
+func (t *Tables) WaitFor(ctx context.Context, g id.Grain, version uint64) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, waitAtMost)
+	defer cancel()
+	w := waiter{version: version, reached: make(chan struct{})}
+	t.mu.Lock()
+	t.waiting[g] = append(t.waiting[g], w)
+	t.mu.Unlock()
+	defer t.leave(g, w)
+	poll := time.NewTicker(waitPoll)
+	defer poll.Stop()
+	for {
+		through, err := t.Cursor(ctx, g)
+		if err == nil && through >= version {
+			return true, nil
+		}
+		if err != nil && ctx.Err() == nil {
+			return false, err
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return false, nil
+			}
+			return false, ctx.Err()
+		case <-w.reached:
+		case <-poll.C:
+		}
+	}
+}
+
+func (t *Tables) leave(g id.Grain, w waiter) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	left := t.waiting[g][:0]
+	for _, x := range t.waiting[g] {
+		if x.reached != w.reached {
+			left = append(left, x)
+		}
+	}
+	if len(left) == 0 {
+		delete(t.waiting, g)
+		return
+	}
+	t.waiting[g] = left
+}
+
+// reached wakes those who wait for a version that is there now.
+func (t *Tables) reached(g id.Grain, through uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	left := t.waiting[g][:0]
+	for _, w := range t.waiting[g] {
+		if w.version <= through {
+			close(w.reached)
+			continue
+		}
+		left = append(left, w)
+	}
+	if len(left) == 0 {
+		delete(t.waiting, g)
+		return
+	}
+	t.waiting[g] = left
+}
+
+// dayOf is the UTC day of an instant, as a number that sorts newest first.
+func dayOf(at unit.InstantMs) string {
+	day := int64(math.Floor(float64(at) / float64(unit.Day)))
+	return (&persistence.Key{}).I64(-day).String()
+}
+
+// MonthOf is the month of an instant at an offset from UTC, "2024-06".
+func MonthOf(at unit.InstantMs, utcOffsetS int32) string {
+	return at.Time().Add(time.Duration(utcOffsetS) * time.Second).Format("2006-01")
+}
+
+func normalHandle(h string) string { return strings.ToLower(strings.TrimSpace(h)) }
