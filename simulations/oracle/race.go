@@ -1,0 +1,251 @@
+package oracle
+
+import (
+	"math/big"
+	"sort"
+
+	"paceline/domain/unit"
+)
+
+// Entry is one entry with everything its times come from.
+type Entry struct {
+	Number    uint32
+	GunMs     unit.InstantMs // its own start
+	Bound     bool           // a workout rides for it
+	Streams   []Stream
+	Primary   string
+	Finish    *Finish
+	Decision  string // of an official: clear, dsq, dnf, dns or empty
+	Withdrawn bool
+	PenaltyMs unit.DurationMs
+	Review    bool // put under review by something that the samples do not show (an unanswered settle)
+}
+
+// Row is one line of a result.
+type Row struct {
+	Entry   uint32
+	Place   uint32 // 0: none
+	Status  string // finished, dnf, dns, dsq
+	Review  bool
+	StartUs unit.InstantUs
+	EndUs   unit.InstantUs
+	GunUs   unit.DurationUs // penalties included
+	NetUs   unit.DurationUs
+	Gates   map[int]unit.InstantUs
+}
+
+// Standings are the rows in the order of the result. byNet: places by net time.
+func Standings(c *Course, entries []Entry, byNet bool) []Row {
+	rows := make([]Row, len(entries))
+	for i := range entries {
+		rows[i] = row(c, &entries[i])
+	}
+	time := func(r *Row) unit.DurationUs {
+		if byNet {
+			return r.NetUs
+		}
+		return r.GunUs
+	}
+	group := func(r *Row) int {
+		switch {
+		case r.Status == "finished" && !r.Review:
+			return 0
+		case r.Status == "finished":
+			return 1
+		case r.Status == "dnf":
+			return 2
+		case r.Status == "dns":
+			return 3
+		}
+		return 4
+	}
+	sort.SliceStable(rows, func(x, y int) bool {
+		a, b := &rows[x], &rows[y]
+		if group(a) != group(b) {
+			return group(a) < group(b)
+		}
+		if group(a) <= 1 && time(a) != time(b) {
+			return time(a) < time(b)
+		}
+		if group(a) >= 2 {
+			ga, la := last(a)
+			gb, lb := last(b)
+			if ga != gb {
+				return ga > gb
+			}
+			if group(a) == 2 && la != lb {
+				return la < lb
+			}
+		}
+		return a.Entry < b.Entry
+	})
+	for i := range rows {
+		if group(&rows[i]) != 0 {
+			continue
+		}
+		rows[i].Place = uint32(i + 1)
+		if i > 0 && time(&rows[i]) == time(&rows[i-1]) {
+			rows[i].Place = rows[i-1].Place
+		}
+	}
+	return rows
+}
+
+// last is the highest gate passed and when; -1: none.
+func last(r *Row) (int, unit.InstantUs) {
+	n, when := -1, unit.InstantUs(0)
+	for g, t := range r.Gates {
+		if g > n {
+			n, when = g, t
+		}
+	}
+	return n, when
+}
+
+func row(c *Course, e *Entry) Row {
+	r := Row{Entry: e.Number, Status: "dns", Gates: map[int]unit.InstantUs{}, Review: e.Review}
+	if e.Bound {
+		leap := false
+		r.Gates, leap = Gates(c, e)
+		r.Review = r.Review || leap
+		r.Status = "dnf"
+		finish := len(c.Visits) - 1
+		r.StartUs = e.GunMs.Us()
+		if t, ok := r.Gates[0]; ok && c.Visits[0].Start {
+			r.StartUs = t
+		}
+		if t, ok := r.Gates[finish]; ok {
+			r.Status, r.EndUs = "finished", t
+			penalty := unit.DurationUs(e.PenaltyMs) * 1000
+			r.GunUs = t.Sub(e.GunMs.Us()) + penalty
+			r.NetUs = t.Sub(r.StartUs) + penalty
+		}
+	}
+	switch {
+	case e.Decision == "dsq", e.Decision == "dnf", e.Decision == "dns":
+		r.Status = e.Decision
+	case e.Decision == "clear":
+		r.Review = false
+	case e.Withdrawn && !e.Bound:
+		r.Status = "dns"
+	case e.Withdrawn && r.Status != "finished":
+		r.Status = "dnf"
+	}
+	return r
+}
+
+// Gates finds what the entry has passed, by number, and whether a step was impossible.
+func Gates(c *Course, e *Entry) (map[int]unit.InstantUs, bool) {
+	line := timeline(e.Streams, e.Primary, e.Finish, c)
+	if c.Distance {
+		return marks(c, e, line)
+	}
+	return crossings(c, e, line)
+}
+
+func marks(c *Course, e *Entry, line []at) (map[int]unit.InstantUs, bool) {
+	out := map[int]unit.InstantUs{}
+	gun := int64(e.GunMs)
+	zero, zeroAt := int64(0), -1
+	for i := range line {
+		if line[i].ms >= gun {
+			zero, zeroAt = line[i].mm, i
+			if i > 0 {
+				a, b := line[i-1], line[i]
+				zero = a.mm + ratioFloor(b.mm-a.mm, gun-a.ms, b.ms-a.ms)
+			}
+			break
+		}
+	}
+	if zeroAt < 0 {
+		return out, false
+	}
+	leap := false
+	over := int64(0)
+	for n, g := range c.Visits {
+		target := zero + g.AtMm
+		for i := max(zeroAt, 1); i < len(line); i++ {
+			a, b := line[i-1], line[i]
+			if b.mm >= target && a.mm < target {
+				part := big.NewInt((b.ms - a.ms) * 1000)
+				part.Mul(part, big.NewInt(target-a.mm)).Div(part, big.NewInt(b.mm-a.mm))
+				out[n] = unit.InstantUs(a.ms*1000 + part.Int64())
+				over = b.ms
+				break
+			}
+		}
+		if _, ok := out[n]; !ok {
+			over = int64(1) << 62
+			break
+		}
+	}
+	for i := 1; i < len(line); i++ {
+		if line[i].leap && line[i].ms > gun && line[i].ms <= over {
+			leap = true
+		}
+	}
+	return out, leap
+}
+
+func crossings(c *Course, e *Entry, line []at) (map[int]unit.InstantUs, bool) {
+	out := map[int]unit.InstantUs{}
+	gun := int64(e.GunMs)
+	next, lastUs := 0, gun*1000
+	leap := false
+	for i := 1; i < len(line) && next < len(c.Visits); i++ {
+		a, b := line[i-1], line[i]
+		if b.ms < gun {
+			continue
+		}
+		if c.MeasureMm != nil && c.MeasureMm(a.p, b.p) > 2*c.MaxMmS*(b.ms-a.ms)/1000 {
+			leap = true
+		}
+		for next < len(c.Visits) {
+			gate, when, found := 0, int64(0), false
+			for n := next; n < len(c.Visits); n++ {
+				t, ok := cross(&c.Visits[n], a, b)
+				after := t > lastUs || next == 0 && t == lastUs
+				if ok && after && (!found || t < when) {
+					gate, when, found = n, t, true
+				}
+				if c.Visits[n].Mandatory {
+					break
+				}
+			}
+			if !found {
+				break
+			}
+			out[gate] = unit.InstantUs(when)
+			next, lastUs = gate+1, when
+		}
+	}
+	return out, leap
+}
+
+// cross is the instant in µs at which the step a→b crosses the gate in its direction: 0 <= u < 1 along the step and
+// 0 <= v <= 1 along the gate, exactly.
+func cross(g *Gate, a, b at) (int64, bool) {
+	dx, dy := big.NewInt(b.p.Lon-a.p.Lon), big.NewInt(b.p.Lat-a.p.Lat)
+	gx, gy := big.NewInt(g.B.Lon-g.A.Lon), big.NewInt(g.B.Lat-g.A.Lat)
+	px, py := big.NewInt(g.A.Lon-a.p.Lon), big.NewInt(g.A.Lat-a.p.Lat)
+	den := cross2(dx, dy, gx, gy)
+	if den.Sign() != g.Direction {
+		return 0, false
+	}
+	u, v := cross2(px, py, gx, gy), cross2(px, py, dx, dy)
+	if den.Sign() < 0 {
+		den.Neg(den)
+		u.Neg(u)
+		v.Neg(v)
+	}
+	if u.Sign() < 0 || u.Cmp(den) >= 0 || v.Sign() < 0 || v.Cmp(den) > 0 {
+		return 0, false
+	}
+	u.Mul(u, big.NewInt((b.ms-a.ms)*1000))
+	return a.ms*1000 + u.Div(u, den).Int64(), true
+}
+
+func cross2(ax, ay, bx, by *big.Int) *big.Int {
+	l := new(big.Int).Mul(ax, by)
+	return l.Sub(l, new(big.Int).Mul(ay, bx))
+}
