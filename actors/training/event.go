@@ -1,0 +1,137 @@
+package training
+
+import (
+	"paceline/domain/basis"
+	"paceline/domain/course"
+	"paceline/domain/unit"
+)
+
+// Event is a fact of a workout's journal. A fact is never taken back: it is superseded.
+type Event interface{ trainingEvent() }
+
+// Started begins the workout.
+type Started struct {
+	WorkoutID  string
+	Sport      string
+	Zone       string // IANA
+	UTCOffsetS int32
+	DeviceTime unit.InstantMs
+}
+
+// StreamAttached: this stream belongs to the workout. Nothing of it is acknowledged before.
+type StreamAttached struct{ Stream Stream }
+
+// Bound: the workout rides in a race. A higher version of the same competition's binding replaces the one before.
+type Bound struct {
+	Competition string
+	Entry       uint32
+	Version     uint64 // of the competition's journal
+	Primary     string // stream id; empty: none named
+	Track       course.Track
+	Gun         unit.InstantMs // this entry's start; 0: not yet known
+	Rules       uint32
+	Cutoff      unit.InstantMs // 0: not yet known
+	Grace       unit.DurationMs
+}
+
+// Unbound: the workout rides in that race no longer.
+type Unbound struct {
+	Competition string
+	Version     uint64
+}
+
+// Paused and Resumed are the athlete's own breaks.
+type (
+	Paused  struct{ At unit.InstantMs }
+	Resumed struct{ At unit.InstantMs }
+)
+
+// LapMarked is the athlete's own lap, numbered from 1.
+type LapMarked struct {
+	Lap uint32
+	At  unit.InstantMs
+}
+
+// Passed: a gate was passed. Keyed by gate.
+type Passed struct {
+	Gate    uint32
+	At      unit.InstantUs
+	Binding uint64
+}
+
+// Revised replaces what was said of a gate; None: it is not passed any more.
+type Revised struct {
+	Gate     uint32
+	From, To unit.InstantUs
+	None     bool
+	Why      string
+	Binding  uint64
+}
+
+// Flagged puts the entry under review; FlagCleared takes it back, for what was seen is not there any more.
+type (
+	Flagged     struct{ Flag Flag }
+	FlagCleared struct{ Reason string }
+)
+
+// Who may ask for a finish.
+const (
+	ByPerson = "person"
+	BySystem = "system"
+)
+
+// FinishRequested: the workout is over; what is missing of it may still come.
+type FinishRequested struct {
+	By          string
+	Reason      string
+	DeviceTime  unit.InstantMs
+	At          unit.InstantMs // event time
+	Streams     []StreamEnd
+	RequestedAt unit.InstantMs // node clock
+}
+
+// Finished closes the workout with its totals.
+type Finished struct {
+	Basis      basis.Basis
+	Totals     Totals
+	Incomplete bool // the grace ended before all samples were there
+}
+
+// TotalsRevised replaces the totals after later samples.
+type TotalsRevised struct {
+	Replaces, Basis basis.Basis
+	Totals          Totals
+}
+
+// RecordingWritten: the whole workout lies under this digest.
+type RecordingWritten struct {
+	Recording [32]byte
+	Streams   []RecordedStream
+}
+
+// RecordedStream is one stream of a recording.
+type RecordedStream struct {
+	Key     StreamKey
+	Through uint64
+	Digest  [32]byte
+}
+
+// Fenced says nothing; it only moves the version.
+type Fenced struct{}
+
+func (Started) trainingEvent()          {}
+func (StreamAttached) trainingEvent()   {}
+func (Bound) trainingEvent()            {}
+func (Unbound) trainingEvent()          {}
+func (Paused) trainingEvent()           {}
+func (Resumed) trainingEvent()          {}
+func (LapMarked) trainingEvent()        {}
+func (Passed) trainingEvent()           {}
+func (Revised) trainingEvent()          {}
+func (Flagged) trainingEvent()          {}
+func (FlagCleared) trainingEvent()      {}
+func (FinishRequested) trainingEvent()  {}
+func (Finished) trainingEvent()         {}
+func (TotalsRevised) trainingEvent()    {}
+func (RecordingWritten) trainingEvent() {}
+func (Fenced) trainingEvent()           {}

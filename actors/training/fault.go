@@ -1,0 +1,18 @@
+package training
+
+import "paceline/domain/fault"
+
+// What a workout refuses.
+var (
+	ErrNotStarted     = fault.Later("training.not_started", "Start the workout first.")
+	ErrStarted        = fault.New(fault.Conflict, "training.already_started", "This workout has been started with other particulars.")
+	ErrFinished       = fault.New(fault.Conflict, "training.finished", "This workout is over.")
+	ErrSport          = fault.New(fault.Invalid, "training.sport", "A workout needs a sport of at most 32 bytes.")
+	ErrZone           = fault.New(fault.Invalid, "training.zone", "A time zone has at most 64 bytes and an offset of at most 18 hours.")
+	ErrStream         = fault.New(fault.Invalid, "training.stream", "A stream needs a device and an id.")
+	ErrStreams        = fault.New(fault.Exhausted, "training.too_many_streams", "A workout has at most 16 streams.")
+	ErrBoundElsewhere = fault.New(fault.Conflict, "training.bound_elsewhere", "This workout rides in another race.")
+	ErrTrack          = fault.New(fault.Invalid, "training.track", "The race's track is not one that this program understands.")
+	ErrTooManyLaps    = fault.New(fault.Exhausted, "training.too_many_laps", "A workout has at most 1,000 laps and 1,000 pauses.")
+	ErrStale          = fault.Later("training.stale", "The workout has changed meanwhile.")
+)
