@@ -1,0 +1,137 @@
+package hub
+
+import (
+	livev1 "paceline/api/gen/paceline/live/v1"
+	"paceline/gateway/wire"
+)
+
+// aroundRows is how many rows around:ENTRY shows before and after the entry.
+const aroundRows = 5
+
+// cutKey names a cut of a competition's board or positions.
+type cutKey struct {
+	kind wire.TopicKind // Board or Positions
+	cut  wire.Cut
+}
+
+// cut is one selection of rows and who watches it.
+type cut struct {
+	rows  []*livev1.BoardRow // as of frame; never changed, replaced
+	frame *Frame             // the last one; nil before the first
+	slots []*Slot
+}
+
+// choose returns the rows of a cut, in order of place.
+func (r *replica) choose(c wire.Cut) []*livev1.BoardRow {
+	switch c.Kind {
+	case wire.Top:
+		return rowsOf(r.order[:min(int(c.N), len(r.order))])
+	case wire.Around:
+		e := r.rows[c.N]
+		if e == nil {
+			return nil
+		}
+		return rowsOf(r.order[max(0, e.pos-aroundRows):min(len(r.order), e.pos+aroundRows+1)])
+	case wire.Category:
+		var rows []*livev1.BoardRow
+		for _, e := range r.order {
+			if e.row.Category == c.Category {
+				rows = append(rows, e.row)
+			}
+		}
+		return rows
+	}
+	return rowsOf(r.order)
+}
+
+func rowsOf(order []*ranked) []*livev1.BoardRow {
+	rows := make([]*livev1.BoardRow, len(order))
+	for i, e := range order {
+		rows[i] = e.row
+	}
+	return rows
+}
+
+// unchanged reports whether the cut's rows are still these, without making a new list.
+func (r *replica) unchanged(c wire.Cut, rows []*livev1.BoardRow) bool {
+	from, to := 0, len(r.order)
+	switch c.Kind {
+	case wire.Top:
+		to = min(int(c.N), to)
+	case wire.Around:
+		e := r.rows[c.N]
+		if e == nil {
+			return len(rows) == 0
+		}
+		from, to = max(0, e.pos-aroundRows), min(to, e.pos+aroundRows+1)
+	case wire.Category:
+		return equal(r.choose(c), rows)
+	}
+	if to-from != len(rows) {
+		return false
+	}
+	for i, e := range r.order[from:to] {
+		if e.row != rows[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func equal(a, b []*livev1.BoardRow) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// diff says how to get from old rows to new ones.
+func diff(old, rows []*livev1.BoardRow) (changed []*livev1.BoardRow, removed []uint32) {
+	before := make(map[uint32]*livev1.BoardRow, len(old))
+	for _, r := range old {
+		before[r.Entry] = r
+	}
+	for _, r := range rows {
+		if before[r.Entry] != r {
+			changed = append(changed, r)
+		}
+		delete(before, r.Entry)
+	}
+	for _, r := range old { // in order: the bytes do not depend on a map
+		if before[r.Entry] != nil {
+			removed = append(removed, r.Entry)
+		}
+	}
+	return changed, removed
+}
+
+// renew makes the cut's frame for the replica as it is now; nil if it shows what the last one did. force makes one
+// even if no row has changed (the header has, or the epoch).
+func (c *cut) renew(t wire.Topic, key cutKey, r *replica, force bool) *Frame {
+	newEpoch := c.frame == nil || c.frame.Epoch != r.epoch
+	if !newEpoch && !force && r.unchanged(key.cut, c.rows) {
+		return nil
+	}
+	rows := r.choose(key.cut)
+	f := &Frame{Topic: t, Cut: key.cut, Epoch: r.epoch, Version: r.version, Recovering: r.recovering}
+	b := board{head: r.head, rows: rows}
+	if !newEpoch {
+		f.Base = c.frame.Version
+		b.changed, b.removed = diff(c.rows, rows)
+	}
+	if key.kind == wire.Positions {
+		if !newEpoch && len(b.removed) > 0 {
+			f.Base = 0 // positions have no way to say who is gone: a snapshot does
+		}
+		f.content = &positions{b}
+	} else {
+		f.content = &b
+	}
+	c.rows, c.frame = rows, f
+	return f
+}

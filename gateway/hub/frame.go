@@ -1,0 +1,136 @@
+package hub
+
+import (
+	"sync"
+
+	livev1 "paceline/api/gen/paceline/live/v1"
+	"paceline/gateway/wire"
+)
+
+// Frame is one version of a cut, and its change against the version before. It is immutable; its bytes are made
+// when they are first needed, once for each encoding.
+type Frame struct {
+	Topic          wire.Topic
+	Cut            wire.Cut
+	Epoch, Version uint64
+	Base           uint64 // the version of the frame before it; 0: there is no delta
+	Recovering     bool
+
+	content content
+	log     *feedLog // of a feed
+	made    [2][wire.Encodings]lazy
+}
+
+// content is what a kind of topic puts into snapshots and deltas.
+type content interface {
+	snapshot(*livev1.Snapshot)
+	delta(*livev1.Delta)
+}
+
+type lazy struct {
+	once  sync.Once
+	bytes []byte
+}
+
+const (
+	asSnapshot = 0
+	asDelta    = 1
+)
+
+// Snapshot is the whole cut in an encoding: the same bytes for everybody.
+func (f *Frame) Snapshot(e wire.Encoding) []byte {
+	l := &f.made[asSnapshot][e]
+	l.once.Do(func() {
+		s := &livev1.Snapshot{Topic: f.Topic.String(), Cut: f.Cut.String(), Epoch: f.Epoch, Version: f.Version, Recovering: f.Recovering}
+		f.content.snapshot(s)
+		l.bytes = wire.Encode(e, &livev1.ServerMessage{Message: &livev1.ServerMessage_Snapshot{Snapshot: s}})
+	})
+	return l.bytes
+}
+
+// Delta is the change since Base in an encoding: the same bytes for everybody.
+func (f *Frame) Delta(e wire.Encoding) []byte {
+	l := &f.made[asDelta][e]
+	l.once.Do(func() {
+		d := &livev1.Delta{Topic: f.Topic.String(), Cut: f.Cut.String(), Epoch: f.Epoch, Version: f.Version, Base: f.Base, Recovering: f.Recovering}
+		f.content.delta(d)
+		l.bytes = wire.Encode(e, &livev1.ServerMessage{Message: &livev1.ServerMessage_Delta{Delta: d}})
+	})
+	return l.bytes
+}
+
+// after reports whether f is newer than {epoch, version}.
+func (f *Frame) after(epoch, version uint64) bool {
+	return f.Epoch > epoch || f.Epoch == epoch && f.Version > version
+}
+
+// board is the content of a board's cut.
+type board struct {
+	head    *livev1.Board // without rows
+	rows    []*livev1.BoardRow
+	changed []*livev1.BoardRow
+	removed []uint32
+}
+
+func (b *board) with(rows []*livev1.BoardRow, removed []uint32) *livev1.Board {
+	return &livev1.Board{
+		State: b.head.State, GunAtMs: b.head.GunAtMs, AtMs: b.head.AtMs, CourseLengthMm: b.head.CourseLengthMm,
+		Entries: b.head.Entries, Gates: b.head.Gates, Rows: rows, Removed: removed,
+	}
+}
+
+func (b *board) snapshot(s *livev1.Snapshot) {
+	s.Content = &livev1.Snapshot_Board{Board: b.with(b.rows, nil)}
+}
+
+func (b *board) delta(d *livev1.Delta) {
+	d.Content = &livev1.Delta_Board{Board: b.with(b.changed, b.removed)}
+}
+
+// positions is the content of a cut of the positions topic: the same rows, as far as a map needs them.
+type positions struct{ board }
+
+func positionsOf(atMs int64, rows []*livev1.BoardRow) *livev1.Positions {
+	p := &livev1.Positions{AtMs: atMs, Rows: make([]*livev1.PositionRow, 0, len(rows))}
+	for _, r := range rows {
+		p.Rows = append(p.Rows, &livev1.PositionRow{
+			Entry: r.Entry, ProgressMm: r.ProgressMm, LatE7: r.LatE7, LonE7: r.LonE7, AtMs: r.PositionAtMs})
+	}
+	return p
+}
+
+func (p *positions) snapshot(s *livev1.Snapshot) {
+	s.Content = &livev1.Snapshot_Positions{Positions: positionsOf(p.head.AtMs, p.rows)}
+}
+
+func (p *positions) delta(d *livev1.Delta) {
+	d.Content = &livev1.Delta_Positions{Positions: positionsOf(p.head.AtMs, p.changed)}
+}
+
+// roster is the content of one audience's roster; it has no deltas.
+type roster struct{ rows []*livev1.RosterRow }
+
+func (r *roster) snapshot(s *livev1.Snapshot) {
+	s.Content = &livev1.Snapshot_Roster{Roster: &livev1.Roster{Rows: r.rows}}
+}
+
+func (r *roster) delta(d *livev1.Delta) {
+	d.Content = &livev1.Delta_Roster{Roster: &livev1.Roster{Rows: r.rows}}
+}
+
+// workout is one athlete's live numbers.
+type workout struct{ now *livev1.Workout }
+
+func (w *workout) snapshot(s *livev1.Snapshot) { s.Content = &livev1.Snapshot_Workout{Workout: w.now} }
+func (w *workout) delta(d *livev1.Delta)       { d.Content = &livev1.Delta_Workout{Workout: w.now} }
+
+// feed is items of a feed, in order.
+type feed struct{ items []*livev1.FeedItem }
+
+func (f *feed) snapshot(s *livev1.Snapshot) {
+	s.Content = &livev1.Snapshot_Feed{Feed: &livev1.Feed{Items: f.items}}
+}
+
+func (f *feed) delta(d *livev1.Delta) {
+	d.Content = &livev1.Delta_Feed{Feed: &livev1.Feed{Items: f.items}}
+}

@@ -1,0 +1,263 @@
+package hub
+
+import (
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	clusterv1 "paceline/api/gen/paceline/cluster/v1"
+	livev1 "paceline/api/gen/paceline/live/v1"
+	"paceline/domain/fault"
+	"paceline/domain/id"
+	"paceline/domain/step"
+	"paceline/domain/unit"
+	"paceline/gateway/wire"
+)
+
+// Config bounds a hub. Zero values mean the default. Times are wall clock.
+type Config struct {
+	Node             string          // member id: where updates go
+	MaxSubscriptions int             // of all connections together
+	Renew            unit.DurationMs // interest in a topic is renewed this often; the grain forgets it after three
+	PositionsEvery   unit.DurationMs // a map is told of new positions at most this often
+	ResyncAfter      unit.DurationMs // a lost update is asked for again at most this often
+}
+
+// Default is the configuration of a node.
+func Default() Config {
+	return Config{MaxSubscriptions: 200_000, Renew: 5 * unit.Second, PositionsEvery: unit.Second, ResyncAfter: 500}
+}
+
+// ErrFull says that this node serves as many subscriptions as it may.
+var ErrFull = fault.Later("topic.node_full", "This node has no room for another subscription; try again.")
+
+const keyRenew, keyFeeds, keyPositions = "renew", "feeds", "positions"
+
+// Hub is the state of this node's fan-out.
+type Hub struct {
+	cfg  Config
+	subs int
+
+	// mu guards races and the replicas in them: Standing reads them from other goroutines.
+	mu    sync.RWMutex
+	races map[string]*race
+
+	rosters  map[string]*rosterTopic
+	feeds    map[string]*feedTopic
+	workouts map[string]*workoutTopic
+	conns    map[Conn]*connection
+
+	renewing, polling, thinning bool // the timer is set
+}
+
+// race is one competition that somebody here watches or rides in.
+type race struct {
+	id          string
+	board       *replica
+	cuts        map[cutKey]*cut
+	followers   int
+	mapDirty    bool           // positions have changed since mapAt
+	mapAt       unit.InstantMs // wall clock of the last positions frames
+	askedAt     unit.InstantMs // wall clock of the last request for a lost update
+	subscribers int            // of board and positions
+}
+
+// workoutTopic is one athlete's live numbers.
+type workoutTopic struct {
+	training string
+	frame    *Frame
+	slots    []*Slot
+}
+
+// connection is what the hub does for one connection.
+type connection struct {
+	subs    map[subKey]*Slot
+	follows map[string]bool
+}
+
+type subKey struct {
+	topic wire.Topic
+	cut   wire.Cut
+}
+
+// New makes a hub.
+func New(cfg Config) *Hub {
+	d := Default()
+	if cfg.MaxSubscriptions == 0 {
+		cfg.MaxSubscriptions = d.MaxSubscriptions
+	}
+	if cfg.Renew == 0 {
+		cfg.Renew = d.Renew
+	}
+	if cfg.PositionsEvery == 0 {
+		cfg.PositionsEvery = d.PositionsEvery
+	}
+	if cfg.ResyncAfter == 0 {
+		cfg.ResyncAfter = d.ResyncAfter
+	}
+	return &Hub{
+		cfg: cfg, races: map[string]*race{}, rosters: map[string]*rosterTopic{}, feeds: map[string]*feedTopic{},
+		workouts: map[string]*workoutTopic{}, conns: map[Conn]*connection{},
+	}
+}
+
+// Step handles one message.
+func (h *Hub) Step(now step.Now, msg any) []step.Out {
+	switch m := msg.(type) {
+	case *clusterv1.TopicUpdate:
+		return h.onUpdate(now, m)
+	case Subscribe:
+		return h.onSubscribe(now, m)
+	case Unsubscribe:
+		h.unsubscribe(m.Conn, subKey{m.Topic, m.Cut})
+	case Follow:
+		return h.onFollow(now, m)
+	case Gone:
+		h.onGone(m.Conn)
+	case Behind:
+		return []step.Out{ReadFeed{Competition: m.Topic.ID, After: m.After, Limit: feedPage, Slot: m.Slot}}
+	case FeedRead:
+		return h.onFeedRead(m)
+	case RosterRead:
+		return h.onRosterRead(m)
+	case Resync:
+		return h.onResync(now, m)
+	case step.Tick:
+		return h.onTick(now, m.Key)
+	}
+	return nil
+}
+
+// Standing is the newest place of an entry that this node knows, or nil.
+func (h *Hub) Standing(competition string, entry uint32) *livev1.Standing {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.races[competition]
+	if r == nil {
+		return nil
+	}
+	return r.board.standing(competition, entry)
+}
+
+func (h *Hub) onUpdate(now step.Now, u *clusterv1.TopicUpdate) []step.Out {
+	t, err := wire.ParseTopic(u.Topic)
+	if err != nil {
+		return nil
+	}
+	switch t.Kind {
+	case wire.Board:
+		return h.onBoard(now, t.ID, u)
+	case wire.Feed:
+		return h.onFeedUpdate(t, u)
+	case wire.Workout:
+		return h.onWorkout(t, u)
+	}
+	return nil // rosters and positions are made here
+}
+
+func (h *Hub) onBoard(now step.Now, competition string, u *clusterv1.TopicUpdate) []step.Out {
+	r := h.races[competition]
+	if r == nil {
+		return nil // nobody here wants it any more; the interest runs out
+	}
+	b := r.board
+	if u.Epoch < b.epoch && !step.RuleEpochDrops.Off() {
+		return nil
+	}
+	if u.Epoch == b.epoch && u.Version <= b.version && b.known && u.Recovering == b.recovering {
+		return nil // a copy of what is here
+	}
+	if u.Base != 0 && (!b.known || u.Epoch != b.epoch || u.Base != b.version) {
+		return h.askAgain(now, r) // one was lost: only a snapshot helps
+	}
+	content := &livev1.Board{}
+	if proto.Unmarshal(u.Content, content) != nil {
+		return h.askAgain(now, r)
+	}
+	h.mu.Lock()
+	var c change
+	if u.Base == 0 {
+		c = b.replace(content)
+	} else {
+		c = b.amend(content)
+	}
+	c.head = c.head || b.recovering != u.Recovering || b.epoch != u.Epoch
+	b.epoch, b.version, b.recovering = u.Epoch, u.Version, u.Recovering
+	h.mu.Unlock()
+	if !c.any() {
+		return nil
+	}
+	return h.publish(now, r, &c)
+}
+
+// publish makes the frames of all cuts that an update has changed.
+func (h *Hub) publish(now step.Now, r *race, c *change) []step.Out {
+	var outs []step.Out
+	r.mapDirty = r.mapDirty || len(c.rows) > 0 || len(c.gone) > 0
+	mapToo := r.mapDirty && now.Wall.Sub(r.mapAt) >= h.cfg.PositionsEvery || c.head
+	positions := false
+	for key, cut := range r.cuts {
+		if key.kind == wire.Positions {
+			positions = true
+			if !mapToo {
+				continue
+			}
+		}
+		topic := wire.Topic{Kind: key.kind, ID: r.id}
+		if f := cut.renew(topic, key, r.board, c.head); f != nil {
+			outs = append(outs, Publish{f, cut.slots})
+		}
+	}
+	switch {
+	case mapToo:
+		r.mapDirty, r.mapAt = false, now.Wall
+	case positions && !h.thinning:
+		h.thinning = true
+		outs = append(outs, step.After{Key: keyPositions, At: r.mapAt.Add(h.cfg.PositionsEvery)})
+	}
+	return outs
+}
+
+// onWorkout: newest state wins, always whole.
+func (h *Hub) onWorkout(t wire.Topic, u *clusterv1.TopicUpdate) []step.Out {
+	content := &livev1.Workout{}
+	var outs []step.Out
+	if proto.Unmarshal(u.Content, content) != nil {
+		return nil
+	}
+	for name, w := range h.workouts {
+		if w.training != t.ID && name != t.ID {
+			continue
+		}
+		if w.frame != nil && !(u.Epoch > w.frame.Epoch || u.Epoch == w.frame.Epoch && u.Version > w.frame.Version) {
+			continue
+		}
+		w.frame = &Frame{Topic: wire.Topic{Kind: wire.Workout, ID: name}, Epoch: u.Epoch, Version: u.Version,
+			Recovering: u.Recovering, content: &workout{content}}
+		outs = append(outs, Publish{w.frame, w.slots})
+	}
+	return outs
+}
+
+func (h *Hub) onTick(now step.Now, key string) []step.Out {
+	switch key {
+	case keyRenew:
+		h.renewing = false
+		return h.renew(now)
+	case keyFeeds:
+		h.polling = false
+		return h.poll(now)
+	case keyPositions:
+		h.thinning = false
+		var outs []step.Out
+		for _, r := range h.races {
+			if r.mapDirty {
+				outs = append(outs, h.publish(now, r, &change{})...)
+			}
+		}
+		return outs
+	}
+	return nil
+}
+
+func grainOf(competition string) id.Grain { return id.Of(id.Competition, competition) }

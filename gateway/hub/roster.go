@@ -1,0 +1,118 @@
+package hub
+
+import (
+	"strconv"
+
+	livev1 "paceline/api/gen/paceline/live/v1"
+	"paceline/domain/step"
+	"paceline/gateway/auth"
+	"paceline/gateway/wire"
+)
+
+// rosterEpoch: rosters have one epoch; the version is the views' and rises with every change.
+const rosterEpoch = 1
+
+// rosterTopic is who rides, redacted for each audience. A roster is small and changes rarely: each change is a
+// snapshot, one for each audience.
+type rosterTopic struct {
+	competition string
+	people      People
+	known       bool
+	reading     bool
+	viewers     map[*Slot]auth.Principal
+	frames      map[audience]*Frame
+}
+
+// audience is a class of viewers that see the same names.
+type audience struct {
+	role    auth.Role
+	entrant bool
+	self    string // user id, only where a viewer sees a row of its own that its class does not
+}
+
+func (h *Hub) rosterOf(competition string) *rosterTopic {
+	r := h.rosters[competition]
+	if r == nil {
+		r = &rosterTopic{competition: competition, viewers: map[*Slot]auth.Principal{}, frames: map[audience]*Frame{}}
+		h.rosters[competition] = r
+	}
+	return r
+}
+
+func (r *rosterTopic) read() []step.Out {
+	if r.reading {
+		return nil
+	}
+	r.reading = true
+	return []step.Out{ReadRoster{r.competition}}
+}
+
+func (h *Hub) onRosterRead(m RosterRead) []step.Out {
+	r := h.rosters[m.Competition]
+	if r == nil {
+		return nil
+	}
+	r.reading = false
+	if m.Err != nil || r.known && m.People.Version <= r.people.Version {
+		return nil
+	}
+	r.people, r.known = m.People, true
+	clear(r.frames)
+	groups := map[*Frame][]*Slot{}
+	for slot, viewer := range r.viewers {
+		f := r.frame(viewer)
+		groups[f] = append(groups[f], slot)
+	}
+	var outs []step.Out
+	for f, slots := range groups {
+		outs = append(outs, Publish{f, slots})
+	}
+	return outs
+}
+
+// frame is the roster as this viewer may see it.
+func (r *rosterTopic) frame(viewer auth.Principal) *Frame {
+	a := r.audienceOf(viewer)
+	if f := r.frames[a]; f != nil {
+		return f
+	}
+	rows := make([]*livev1.RosterRow, 0, len(r.people.Rows))
+	for i := range r.people.Rows {
+		rows = append(rows, redact(&r.people.Rows[i], a))
+	}
+	f := &Frame{
+		Topic: wire.Topic{Kind: wire.Roster, ID: r.competition}, Epoch: rosterEpoch, Version: r.people.Version,
+		content: &roster{rows},
+	}
+	r.frames[a] = f
+	return f
+}
+
+func (r *rosterTopic) audienceOf(viewer auth.Principal) audience {
+	a := audience{role: viewer.Role}
+	person := viewer.Person()
+	if viewer.Role == auth.Operator || person == "" {
+		return a
+	}
+	for i := range r.people.Rows {
+		if p := &r.people.Rows[i]; p.UserID == person {
+			a.entrant = true
+			if !auth.MaySee(auth.Viewer{Role: viewer.Role, Entrant: true}, p.Visibility, p.Minor) {
+				a.self = person
+			}
+		}
+	}
+	return a
+}
+
+// redact leaves the entry number, which the board shows anyway, and "Athlete 17" where the viewer may not know.
+func redact(p *Person, a audience) *livev1.RosterRow {
+	row := &livev1.RosterRow{Entry: p.Entry, Category: p.Category, Heat: p.Heat}
+	v := auth.Viewer{Role: a.role, Entrant: a.entrant, Self: a.self != "" && a.self == p.UserID}
+	if p.Name == "" || !auth.MaySee(v, p.Visibility, p.Minor) {
+		row.Name = "Athlete " + strconv.FormatUint(uint64(p.Entry), 10)
+		return row
+	}
+	row.Name, row.Club, row.Flag = p.Name, p.Club, p.Flag
+	return row
+}

@@ -1,0 +1,36 @@
+package session
+
+import "paceline/domain/unit"
+
+// bucket is a token bucket over samples, on the node clock. Tokens are counted in thousandths, so that a slow
+// rate is exact.
+type bucket struct {
+	perS   int64 // samples
+	burst  int64 // samples
+	milli  int64 // tokens there, in 1/1000 samples
+	at     unit.InstantMs
+	primed bool
+}
+
+// take takes n samples, or says when they will be there.
+func (b *bucket) take(now unit.InstantMs, n int) (ok bool, until unit.InstantMs) {
+	if !b.primed {
+		b.milli, b.at, b.primed = b.burst*1000, now, true
+	}
+	if now > b.at {
+		// More than a full refill at once could overflow: a node clock may jump far.
+		if d := int64(now - b.at); d > b.burst*1000/b.perS+1 {
+			b.milli = b.burst * 1000
+		} else {
+			b.milli = min(b.milli+d*b.perS, b.burst*1000)
+		}
+		b.at = now
+	}
+	need := int64(n) * 1000
+	if b.milli >= need {
+		b.milli -= need
+		return true, 0
+	}
+	short := need - b.milli
+	return false, b.at + unit.InstantMs((short+b.perS-1)/b.perS)
+}

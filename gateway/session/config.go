@@ -1,0 +1,55 @@
+package session
+
+import "paceline/domain/unit"
+
+// Config bounds a session. Zero values mean the default.
+type Config struct {
+	MaxSamplesPerS   uint32          // on the node clock, for all streams of the connection together
+	BurstSamples     uint32          // how many may come at once; more forgives longer silence
+	UnackedFrames    int             // frames under way; more costs memory, fewer costs throughput on long roads
+	UnackedBytes     int             // bytes of them
+	MaxStreams       int             // open at once
+	MaxSubscriptions int             // at once
+	MaxCommands      int             // under way at once
+	Heartbeat        unit.DurationMs // a client says something at least this often; three missed ones end it
+	HelloWithin      unit.DurationMs // of the connection's start
+	RequestWithin    unit.DurationMs // deadline of one request to a grain
+	RetryAfter       unit.DurationMs // first pause before a request is repeated; doubles
+	Attempts         int             // of one request
+	ClockOff         unit.DurationMs // a device clock further from the node's is implausible
+	FloodFrames      int             // frames dropped in a row until the connection is closed
+}
+
+// Default is the configuration of a node.
+func Default() Config {
+	return Config{
+		MaxSamplesPerS: 500, BurstSamples: 8192, UnackedFrames: 32, UnackedBytes: 256 << 10, MaxStreams: 16,
+		MaxSubscriptions: 64, MaxCommands: 16, Heartbeat: 25 * unit.Second, HelloWithin: 10 * unit.Second,
+		RequestWithin: 10 * unit.Second, RetryAfter: 200, Attempts: 4, ClockOff: unit.Day, FloodFrames: 512,
+	}
+}
+
+func pick[T int | uint32 | unit.DurationMs](v *T, d T) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+func (c Config) withDefaults() Config {
+	d := Default()
+	pick(&c.MaxSamplesPerS, d.MaxSamplesPerS)
+	pick(&c.BurstSamples, d.BurstSamples)
+	pick(&c.UnackedFrames, d.UnackedFrames)
+	pick(&c.UnackedBytes, d.UnackedBytes)
+	pick(&c.MaxStreams, d.MaxStreams)
+	pick(&c.MaxSubscriptions, d.MaxSubscriptions)
+	pick(&c.MaxCommands, d.MaxCommands)
+	pick(&c.Heartbeat, d.Heartbeat)
+	pick(&c.HelloWithin, d.HelloWithin)
+	pick(&c.RequestWithin, d.RequestWithin)
+	pick(&c.RetryAfter, d.RetryAfter)
+	pick(&c.Attempts, d.Attempts)
+	pick(&c.ClockOff, d.ClockOff)
+	pick(&c.FloodFrames, d.FloodFrames)
+	return c
+}

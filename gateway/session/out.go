@@ -1,0 +1,54 @@
+package session
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	livev1 "paceline/api/gen/paceline/live/v1"
+	"paceline/domain/id"
+	"paceline/domain/unit"
+	"paceline/gateway/auth"
+	"paceline/gateway/wire"
+)
+
+// Request asks a grain. Its outcome comes back as Answered{Tag}: an answer, a fault, or a fault at Deadline.
+type Request struct {
+	Tag      uint64
+	To       id.Grain
+	Msg      proto.Message
+	Deadline unit.InstantMs // wall clock
+}
+
+// Frame goes to the client.
+type Frame struct{ Msg *livev1.ServerMessage }
+
+// Lookup asks the views what a decision about a topic needs. Its outcome comes back as Looked{Tag}.
+type Lookup struct {
+	Tag       uint64
+	Topic     wire.Topic
+	Principal auth.Principal
+}
+
+// Subscribe makes the hub serve a cut of a topic to this connection. Epoch and Version: what the client has.
+type Subscribe struct {
+	Topic          wire.Topic
+	Cut            wire.Cut
+	Epoch, Version uint64
+	Viewer         auth.Principal
+	Training       string // of a workout
+}
+
+// Unsubscribe ends it.
+type Unsubscribe struct {
+	Topic wire.Topic
+	Cut   wire.Cut
+}
+
+// Follow makes the node hold a replica of the competition's board while this connection lives: its acks carry a
+// place.
+type Follow struct{ Competition string }
+
+// Gone ends everything the hub does for this connection.
+type Gone struct{}
+
+// Close ends the connection, after everything that was sent before it.
+type Close struct{ Code wire.CloseCode }

@@ -1,0 +1,267 @@
+package ws
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+	"google.golang.org/protobuf/proto"
+
+	clusterv1 "paceline/api/gen/paceline/cluster/v1"
+	"paceline/domain/id"
+	"paceline/domain/step"
+	"paceline/domain/unit"
+	"paceline/gateway/auth"
+	"paceline/gateway/hub"
+	"paceline/gateway/session"
+	"paceline/gateway/wire"
+)
+
+// Starter sends requests to grains. done is called exactly once, from any goroutine, perhaps before Start returns.
+type Starter interface {
+	Start(to id.Grain, msg proto.Message, deadline time.Time, done func(proto.Message, error))
+}
+
+// Topics says what a decision about a topic needs. Training is set for a workout: "<person>/<id>".
+type Topics interface {
+	Resource(ctx context.Context, t wire.Topic, p auth.Principal) (r auth.Resource, training string, err error)
+}
+
+// Config of a Server. Zero values mean the default.
+type Config struct {
+	Session        session.Config
+	MaxConnections int           // beyond it a handshake is answered with 503
+	WriteWithin    time.Duration // a client that does not read for so long is dropped; longer keeps its memory longer
+	Origins        []string      // host patterns of pages that may connect, besides the node's own host
+	QueueFrames    int           // frames waiting for one client
+	QueueBytes     int           // bytes of them
+}
+
+// Default is the configuration of a node.
+func Default() Config {
+	return Config{
+		Session: session.Default(), MaxConnections: 50_000, WriteWithin: 10 * time.Second, QueueFrames: 256, QueueBytes: 1 << 20,
+	}
+}
+
+// Deps is what a Server needs.
+type Deps struct {
+	Node   string // member id
+	Clock  func() step.Now
+	Calls  Starter
+	Hub    *hub.Node
+	Topics Topics
+	Verify func(token string, now time.Time) (auth.Principal, time.Time, error)
+	NewID  func() string // of a session
+	Log    *slog.Logger
+}
+
+const (
+	lookups     = 4    // goroutines that read views for decisions about topics
+	lookupQueue = 1024 // lookups waiting; beyond it a subscription is refused with a retryable error
+	lookupTime  = 5 * time.Second
+	sweepEvery  = time.Second
+)
+
+// Server accepts connections on one path.
+type Server struct {
+	cfg  Config
+	deps Deps
+
+	lastConn atomic.Uint64
+	count    atomic.Int64
+	lookups  chan lookup
+	done     chan struct{}
+
+	mu       sync.Mutex
+	conns    map[*conn]struct{}
+	sessions map[string]*conn
+	leaving  *session.Leave // set once the node goes away
+	wg       sync.WaitGroup // handlers
+}
+
+type lookup struct {
+	conn *conn
+	ask  session.Lookup
+}
+
+// New makes a server. Run must be running for subscriptions to be decided and stuck clients to be dropped.
+func New(cfg Config, deps Deps) *Server {
+	d := Default()
+	if cfg.MaxConnections == 0 {
+		cfg.MaxConnections = d.MaxConnections
+	}
+	if cfg.WriteWithin == 0 {
+		cfg.WriteWithin = d.WriteWithin
+	}
+	if cfg.QueueFrames == 0 {
+		cfg.QueueFrames = d.QueueFrames
+	}
+	if cfg.QueueBytes == 0 {
+		cfg.QueueBytes = d.QueueBytes
+	}
+	return &Server{
+		cfg: cfg, deps: deps, lookups: make(chan lookup, lookupQueue), done: make(chan struct{}),
+		conns: map[*conn]struct{}{}, sessions: map[string]*conn{},
+	}
+}
+
+// Connections is how many are open.
+func (s *Server) Connections() int { return int(s.count.Load()) }
+
+// ServeHTTP accepts a connection and serves it until it ends.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	leaving := s.leaving != nil
+	if !leaving {
+		s.wg.Add(1)
+	}
+	s.mu.Unlock()
+	if leaving {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "this node is leaving", http.StatusServiceUnavailable)
+		return
+	}
+	defer s.wg.Done()
+	defer s.count.Add(-1)
+	if s.count.Add(1) > int64(s.cfg.MaxConnections) {
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "this node has no room", http.StatusServiceUnavailable)
+		return
+	}
+	socket, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols: wire.Subprotocols(), OriginPatterns: s.cfg.Origins, CompressionMode: websocket.CompressionDisabled,
+	})
+	if err != nil {
+		return // Accept has answered
+	}
+	encoding, ok := wire.EncodingOf(socket.Subprotocol())
+	if !ok {
+		closeSocket(socket, wire.CloseSubprotocol)
+		return
+	}
+	c := s.open(socket, encoding)
+	defer s.forget(c)
+	c.serve(context.WithoutCancel(r.Context()))
+}
+
+func (s *Server) open(socket *websocket.Conn, e wire.Encoding) *conn {
+	c := &conn{
+		server: s, socket: socket, encoding: e, id: hub.Conn(s.lastConn.Add(1)), name: s.deps.NewID(),
+		timers: map[string]unit.InstantMs{}, slots: map[subKey]*hub.Slot{},
+	}
+	c.outbox.init(s.cfg.QueueFrames, s.cfg.QueueBytes)
+	c.session = session.New(s.cfg.Session, session.Deps{
+		ID: c.name, Node: s.deps.Node, Verify: s.deps.Verify, Standing: s.deps.Hub.Hub().Standing,
+	})
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	s.sessions[c.name] = c
+	leaving := s.leaving
+	s.mu.Unlock()
+	if leaving != nil {
+		c.outbox.post(*leaving)
+	}
+	return c
+}
+
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	delete(s.sessions, c.name)
+	s.mu.Unlock()
+}
+
+// Notice hands a notice to the session that it names, if it is still here.
+func (s *Server) Notice(n *clusterv1.SessionNotice) {
+	s.mu.Lock()
+	c := s.sessions[n.GetSession()]
+	s.mu.Unlock()
+	if c != nil {
+		c.outbox.post(n)
+	}
+}
+
+// Run drops stuck clients and reads views, until ctx ends.
+func (s *Server) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for range lookups {
+		wg.Go(func() { s.look(ctx) })
+	}
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+			s.sweep(time.Now())
+		}
+	}
+	close(s.done)
+	wg.Wait()
+}
+
+// sweep drops the clients that have let a write wait too long. A deadline on each write would cost a timer each.
+func (s *Server) sweep(now time.Time) {
+	s.mu.Lock()
+	var stuck []*conn
+	for c := range s.conns {
+		if since := c.writingSince.Load(); since != 0 && now.UnixNano()-since > int64(s.cfg.WriteWithin) {
+			stuck = append(stuck, c)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range stuck {
+		s.deps.Log.Info("client does not read", "session", c.name)
+		c.drop()
+	}
+}
+
+func (s *Server) look(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case l := <-s.lookups:
+			limited, cancel := context.WithTimeout(ctx, lookupTime)
+			r, training, err := s.deps.Topics.Resource(limited, l.ask.Topic, l.ask.Principal)
+			cancel()
+			l.conn.outbox.post(session.Looked{Tag: l.ask.Tag, Resource: r, Training: training, Err: err})
+		}
+	}
+}
+
+// Goodbye says goodbye to all clients and waits until they are gone, or until ctx ends and they are dropped. No
+// connection is accepted afterwards. Spread is the longest delay after which a client comes back; each gets its own.
+func (s *Server) Goodbye(ctx context.Context, l session.Leave, spread unit.DurationMs) {
+	s.mu.Lock()
+	s.leaving = &l
+	conns := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	s.mu.Unlock()
+	for i, c := range conns {
+		mine := l
+		mine.ReconnectAfter += spread * unit.DurationMs(i) / unit.DurationMs(len(conns))
+		c.outbox.post(mine)
+	}
+	gone := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+		return
+	case <-ctx.Done():
+	}
+	for _, c := range conns {
+		c.drop()
+	}
+	<-gone
+}
