@@ -1,0 +1,110 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"paceline/domain/id"
+	"paceline/domain/sample"
+	"paceline/domain/unit"
+	"paceline/persistence"
+)
+
+// The benchmarks stand in pairs: a bare synced batch of the same bytes, and ours, in the same run on the same
+// disk. The ratio is what counts. "p" is how many writers there are: they share the syncs.
+var writers = []int{1, 16, 128}
+
+func bench(b *testing.B, p int, write func(w, n int)) {
+	b.SetParallelism(p)
+	var next atomic.Int64
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		w := int(next.Add(1))
+		for n := 1; pb.Next(); n++ {
+			write(w, n)
+		}
+	})
+}
+
+func frame(first uint64) *sample.Batch {
+	const n = 2
+	batch := &sample.Batch{FirstSeq: first}
+	for _, c := range []sample.Channel{sample.HeartRateBpm, sample.PowerW, sample.DistanceMm, sample.LatE7, sample.LonE7} {
+		batch.Columns[c].Grow(n)
+		for i := range n {
+			batch.Columns[c].Set(i, int64(first)+int64(i)*int64(c))
+		}
+	}
+	for i := range n {
+		batch.AtMs = append(batch.AtMs, unit.InstantMs(int64(first)+int64(i)*1000))
+	}
+	return batch
+}
+
+func BenchmarkBlockBare(b *testing.B) {
+	for _, p := range writers {
+		b.Run(fmt.Sprint("p", p), func(b *testing.B) {
+			r := openAt(b, b.TempDir())
+			cell := persistence.AppendBlock(nil, frame(2))
+			bench(b, p, func(w, n int) {
+				batch := r.db.NewBatch()
+				_ = batch.Set([]byte(fmt.Sprintf("%d/stream-of-a-device/%020d/some-block-id..", w, n)), cell, nil)
+				if err := batch.Commit(pebble.Sync); err != nil {
+					b.Error(err)
+				}
+				_ = batch.Close()
+			})
+		})
+	}
+}
+
+func BenchmarkBlock(b *testing.B) {
+	for _, p := range writers {
+		b.Run(fmt.Sprint("p", p), func(b *testing.B) {
+			s := persistence.Over(openAt(b, b.TempDir()))
+			bench(b, p, func(w, n int) {
+				if _, err := s.PutBlock(context.Background(), streamOf(w), frame(uint64(2*n))); err != nil {
+					b.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkAppendBare(b *testing.B) {
+	for _, p := range writers {
+		b.Run(fmt.Sprint("p", p), func(b *testing.B) {
+			r := openAt(b, b.TempDir())
+			payload := make([]byte, 100)
+			bench(b, p, func(w, n int) {
+				batch := r.db.NewBatch()
+				_ = batch.Set([]byte(fmt.Sprintf("%d/head", w)), payload[:20], nil)
+				_ = batch.Set([]byte(fmt.Sprintf("%d/event/%020d", w, n)), payload, nil)
+				if err := batch.Commit(pebble.Sync); err != nil {
+					b.Error(err)
+				}
+				_ = batch.Close()
+			})
+		})
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	for _, p := range writers {
+		b.Run(fmt.Sprint("p", p), func(b *testing.B) {
+			s := persistence.Over(openAt(b, b.TempDir()))
+			payload := make([]byte, 100)
+			bench(b, p, func(w, n int) {
+				a := persistence.Append{Grain: id.Of(id.Competition, fmt.Sprint(w)), Expected: uint64(n - 1), AppendID: "a",
+					Records: []persistence.Record{{Version: uint64(n), Kind: 1, Format: 1, Payload: payload}}}
+				if ok, head, err := s.Append(context.Background(), a); err != nil || !ok {
+					b.Errorf("%v, %+v, %v", ok, head, err)
+				}
+			})
+		})
+	}
+}
