@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/s2"
@@ -46,8 +47,7 @@ func AppendBlock(dst []byte, b *sample.Batch) []byte {
 	if len(s.raw) >= packMin {
 		room := s2.MaxEncodedLen(len(s.raw))
 		at := len(dst) + 2
-		dst = append(dst, blockFormat, packS2)
-		dst = append(dst, make([]byte, room)...)
+		dst = slices.Grow(append(dst, blockFormat, packS2), room)[:at+room]
 		packed := s2.Encode(dst[at:], s.raw)
 		if len(packed) < len(s.raw) {
 			return dst[:at+len(packed)]

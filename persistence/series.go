@@ -9,13 +9,15 @@ import (
 )
 
 func seriesPart(k SeriesKey, bucket uint64) Part {
-	b := Key{}
+	b := Key{b: make([]byte, 0, len(k.Device)+len(k.Stream)+12)}
 	return Part{Table: TableSeries, Key: b.Str(k.Device).Str(k.Stream).U64(bucket).String(), Subject: k.Subject}
 }
 
 func (k BlockKey) cluster() string {
-	b := Key{}
-	return b.U64(k.First).U64(k.Last).String() + string(k.ID[:])
+	var room [32]byte
+	b := Key{b: room[:0]}
+	b.U64(k.First).U64(k.Last)
+	return string(append(b.b, k.ID[:]...))
 }
 
 func parseBlockKey(s string) (BlockKey, error) {
@@ -35,16 +37,19 @@ func (s *RowStore) PutBlock(ctx context.Context, k SeriesKey, b *sample.Batch) (
 	if n == 0 || n > sample.MaxBatch || b.FirstSeq == 0 || b.FirstSeq/SeriesBucket != b.LastSeq()/SeriesBucket {
 		return BlockKey{}, ErrAppendInvalid.With("block of %d samples from %d in %s", n, b.FirstSeq, k.Stream)
 	}
-	var plain []byte
+	scratch := blockScratches.Get().(*blockScratch)
+	scratch.raw = scratch.raw[:0]
 	for i := range n {
-		plain = sample.AppendCanonical(plain, b, i)
+		scratch.raw = sample.AppendCanonical(scratch.raw, b, i)
 	}
-	id, err := s.rowID(ctx, k.Subject, plain)
+	id, err := s.rowID(ctx, k.Subject, scratch.raw)
+	cell := AppendBlock(make([]byte, 0, len(scratch.raw)+16), b) // mostly shorter, kept until it is written
+	blockScratches.Put(scratch)
 	if err != nil {
 		return BlockKey{}, fmt.Errorf("block %d of %s: %w", b.FirstSeq, k.Stream, err)
 	}
 	key := BlockKey{First: b.FirstSeq, Last: b.LastSeq(), ID: id}
-	m := Mutation{Part: seriesPart(k, key.First/SeriesBucket), Row: Row{Cluster: key.cluster(), Cell: AppendBlock(nil, b)}}
+	m := Mutation{Part: seriesPart(k, key.First/SeriesBucket), Row: Row{Cluster: key.cluster(), Cell: cell}}
 	if err := s.put(ctx, []Mutation{m}); err != nil {
 		return BlockKey{}, fmt.Errorf("block %d of %s: %w", b.FirstSeq, k.Stream, err)
 	}
