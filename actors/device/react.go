@@ -21,7 +21,7 @@ func (DropRows) isEffect()     {}
 // React says what must follow an event that was just applied.
 func React(_ *State, e Event) []Effect {
 	switch e := e.(type) {
-	case StreamOpened, ClockSet, Skipped, StreamClosed:
+	case ClockSet, Skipped, StreamClosed: // of StreamOpened the training is told until it answers
 		return []Effect{TellTraining{StreamOf(e)}}
 	case StreamRecorded:
 		return []Effect{DropRows{e.Stream, e.Through}, TellTraining{e.Stream}}

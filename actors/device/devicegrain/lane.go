@@ -1,0 +1,214 @@
+package devicegrain
+
+import (
+	"maps"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"paceline/actors/device"
+	clusterv1 "paceline/api/gen/paceline/cluster/v1"
+	devicev1 "paceline/api/gen/paceline/device/v1"
+	livev1 "paceline/api/gen/paceline/live/v1"
+	"paceline/api/telemetry"
+	"paceline/domain/fault"
+	"paceline/domain/sample"
+	"paceline/domain/step"
+	"paceline/domain/unit"
+)
+
+// maxJobs is how many jobs may wait in one lane; frames are bounded by their bytes.
+const maxJobs = 256
+
+// lane is one stream in this activation.
+type lane struct {
+	name string
+
+	// What is durable, as far as this activation knows.
+	known   bool   // the series has been read
+	through uint64 // end of the unbroken cover
+	tail    device.Tail
+	recent  recent
+
+	// Work, in the order in which it came, one thing at a time.
+	queue     []work
+	jobs      int                  // in queue
+	running   func(f *fault.Fault) // of the job under way
+	busy      bool                 // a read or a command is under way
+	recording bool                 // a Recorded is in the queue or under way
+	writes    []*write             // one, unless a test has switched the rule off
+
+	// Who streams.
+	opens       []*opening
+	attached    bool   // the training has journalled the stream
+	node        string // of the session
+	session     string // empty: nobody has opened the stream in this activation
+	competition string
+	entry       uint32
+}
+
+// work is a frame or a job that needs the lane for itself.
+type work struct {
+	frame *frame
+	job   func(now step.Now)
+	fail  func(f *fault.Fault) // of a job: answers whoever asked for it
+}
+
+// frame waits to be stored.
+type frame struct {
+	batch   sample.Batch
+	next    int // samples before it are handled or in flight
+	size    int
+	arrived uint64
+	looked  bool   // the rows were read after it had come
+	checked uint64 // seqs through here were compared with what is stored
+	refused []*livev1.RefusedSample
+	from    step.Return
+}
+
+// opening waits for the rows to be read and for the training.
+type opening struct {
+	from          step.Return
+	node, session string
+	until         unit.InstantMs // wall
+	looked        bool
+}
+
+func (l *lane) idle() bool {
+	return len(l.queue) == 0 && !l.busy && len(l.writes) == 0 && len(l.opens) == 0
+}
+
+func (s *Shell) laneNames() []string { return slices.Sorted(maps.Keys(s.lanes)) }
+
+// lane is the stream's lane, made if it is the first time.
+func (s *Shell) lane(name string) *lane {
+	l := s.lanes[name]
+	if l == nil {
+		l = &lane{name: name}
+		s.lanes[name] = l
+	}
+	return l
+}
+
+// enqueue adds a job that needs the lane for itself; it calls release when it is done. fail answers whoever asked
+// for it, should the activation end before.
+func (s *Shell) enqueue(now step.Now, l *lane, job func(now step.Now), fail func(f *fault.Fault)) {
+	if l.jobs >= maxJobs {
+		fail(ErrOverloaded)
+		return
+	}
+	l.jobs++
+	l.queue = append(l.queue, work{job: job, fail: fail})
+	s.pump(now, l)
+}
+
+func (s *Shell) release(now step.Now, l *lane) {
+	l.busy, l.running = false, nil
+	s.pump(now, l)
+}
+
+// pump goes on with the lane's work as far as it goes without an outcome.
+func (s *Shell) pump(now step.Now, l *lane) {
+	for !s.dead && !s.machine.Stopped() && !l.busy && len(l.queue) > 0 && (len(l.writes) == 0 || step.RuleOneWriteInFlight.Off()) {
+		w := l.queue[0]
+		if w.frame != nil {
+			s.advance(now, l, w.frame)
+			continue
+		}
+		if len(l.writes) > 0 {
+			return
+		}
+		l.queue = l.queue[1:]
+		l.jobs--
+		l.busy, l.running = true, w.fail
+		w.job(now)
+	}
+}
+
+func (l *lane) bury(s *Shell, f *fault.Fault) {
+	queue, opens := l.queue, l.opens
+	l.queue, l.opens = nil, nil
+	if l.running != nil {
+		l.running(f)
+	}
+	for _, w := range queue {
+		if w.frame != nil {
+			s.reply(w.frame.from, nil, f)
+		} else {
+			w.fail(f)
+		}
+	}
+	for _, o := range opens {
+		s.reply(o.from, nil, f)
+	}
+	for _, w := range l.writes {
+		for _, p := range w.pieces {
+			if p.last {
+				s.reply(p.frame.from, nil, f)
+			}
+		}
+	}
+}
+
+// allowed finds the lane of a session that has the stream open.
+func (s *Shell) allowed(name, session string) (*lane, error) {
+	l := s.lanes[name]
+	switch {
+	case l == nil || l.session == "":
+		return nil, ErrNotOpen
+	case l.session != session:
+		return nil, ErrReplaced
+	}
+	return l, nil
+}
+
+func (s *Shell) onFrame(now step.Now, m *devicev1.Frame, from step.Return) {
+	t := m.GetTelemetry()
+	l, err := s.allowed(t.GetStreamId(), m.Session)
+	if err != nil {
+		s.reply(from, nil, err)
+		return
+	}
+	f := &frame{size: proto.Size(t), from: from}
+	if s.waiting+f.size > s.cfg.QueueBytes {
+		s.reply(from, nil, ErrOverloaded)
+		return
+	}
+	if err := telemetry.ToBatch(&f.batch, t); err != nil {
+		s.reply(from, nil, err)
+		return
+	}
+	s.arrived++
+	f.arrived = s.arrived
+	s.waiting += f.size
+	l.queue = append(l.queue, work{frame: f})
+	s.pump(now, l)
+}
+
+// dropHead answers the frame at the head of the queue and forgets it.
+func (s *Shell) dropHead(l *lane, f *frame, err error) {
+	l.queue = l.queue[1:]
+	s.waiting -= f.size
+	s.answer(l, f, err)
+}
+
+func (s *Shell) answer(l *lane, f *frame, err error) {
+	if err != nil {
+		s.reply(f.from, nil, err)
+		return
+	}
+	done := l.frameDone()
+	done.Refused = f.refused
+	s.reply(f.from, done, nil)
+}
+
+// frameDone says what is durable.
+func (l *lane) frameDone() *devicev1.FrameDone {
+	return &devicev1.FrameDone{StreamId: l.name, ThroughSeq: l.through, CompetitionId: l.competition, Entry: l.entry}
+}
+
+// notice tells the session that streams now.
+func (l *lane) notice(n *clusterv1.SessionNotice) step.Out {
+	n.Session = l.session
+	return step.ToNode{Node: l.node, Msg: n}
+}
