@@ -1,0 +1,191 @@
+package rest
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
+
+	managev1 "paceline/api/gen/paceline/manage/v1"
+	"paceline/domain/fault"
+	"paceline/domain/id"
+	"paceline/domain/step"
+	"paceline/gateway/auth"
+	"paceline/persistence/view"
+)
+
+// Asker asks grains.
+type Asker interface {
+	Ask(ctx context.Context, to id.Grain, msg proto.Message) (proto.Message, error)
+}
+
+// Exporter writes the bundle that `paceline verify` checks.
+type Exporter interface {
+	Export(ctx context.Context, competition string, w io.Writer) error
+}
+
+// Competitions says what a decision about a competition needs.
+type Competitions interface {
+	Competition(ctx context.Context, competition string, p auth.Principal) (auth.Resource, error)
+}
+
+// Deps is what the API needs.
+type Deps struct {
+	Calls  Asker
+	Views  view.Reader
+	Races  Competitions
+	Export Exporter
+	Verify func(token string, now time.Time) (auth.Principal, time.Time, error)
+	Clock  func() step.Now
+	Rate   float64       // of the node's clock against the wall clock
+	NewID  func() string // UUIDv7
+	Live   http.Handler  // the live protocol, at /live
+	Pages  fs.FS         // nil: none
+	Ready  func() error  // nil or an error: whether to send clients here
+	Log    *slog.Logger
+}
+
+// maxRequestBytes bounds a request of the API: a definition with a long course fits.
+const maxRequestBytes = 4 << 20
+
+// within is the deadline of a request that brings none.
+const within = 15 * time.Second
+
+type api struct{ Deps }
+
+// Handler is everything that a node serves over HTTP.
+func Handler(d Deps) http.Handler {
+	a := &api{d}
+	options := []connect.HandlerOption{
+		connect.WithInterceptors(&guard{a}),
+		connect.WithReadMaxBytes(maxRequestBytes),
+		connect.WithRecover(a.recovered),
+	}
+	mux := http.NewServeMux()
+	mux.Handle(managev1.NewUserServiceHandler(users{a}, options...))
+	mux.Handle(managev1.NewDeviceServiceHandler(devices{a}, options...))
+	mux.Handle(managev1.NewTrainingServiceHandler(trainings{a}, options...))
+	mux.Handle(managev1.NewCompetitionServiceHandler(competitions{a}, options...))
+	mux.Handle(managev1.NewNodeServiceHandler(nodes{a}, options...))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /readyz", a.ready)
+	if d.Live != nil {
+		mux.Handle("/live", d.Live)
+	}
+	if d.Pages != nil {
+		mux.Handle("GET /", pages(d.Pages))
+	}
+	return mux
+}
+
+// NewServer is an HTTP server with the limits of a node: HTTP/1.1 and HTTP/2, also without TLS.
+func NewServer(h http.Handler) *http.Server {
+	s := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Protocols: new(http.Protocols),
+	}
+	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetHTTP2(true)
+	s.Protocols.SetUnencryptedHTTP2(true)
+	return s
+}
+
+func (a *api) ready(w http.ResponseWriter, _ *http.Request) {
+	if a.Ready != nil {
+		if err := a.Ready(); err != nil {
+			http.Error(w, fault.Of(err).Message, http.StatusServiceUnavailable)
+			return
+		}
+	}
+	_, _ = io.WriteString(w, "ready\n")
+}
+
+func (a *api) recovered(_ context.Context, s connect.Spec, _ http.Header, p any) error {
+	a.Log.Error("an RPC has panicked", "procedure", s.Procedure, "panic", p)
+	return status(errPanic)
+}
+
+var errPanic = fault.New(fault.Internal, "internal", "Something went wrong on our side.")
+
+// guard reads the token of every RPC, gives it a deadline and translates its errors.
+type guard struct{ a *api }
+
+type principalKey struct{}
+
+// principal is who calls.
+func principal(ctx context.Context) auth.Principal {
+	p, _ := ctx.Value(principalKey{}).(auth.Principal)
+	return p
+}
+
+var errScheme = fault.New(fault.Unauthentic, "auth.scheme", "The Authorization header must be: Bearer TOKEN.")
+
+func (g *guard) enter(ctx context.Context, h http.Header) (context.Context, context.CancelFunc, error) {
+	token := h.Get("Authorization")
+	if token != "" {
+		var ok bool
+		if token, ok = strings.CutPrefix(token, "Bearer "); !ok || token == "" {
+			return nil, nil, errScheme
+		}
+	}
+	p, _, err := g.a.Verify(token, g.a.Clock().Wall.Time())
+	if err != nil {
+		return nil, nil, err
+	}
+	cancel := func() {}
+	if _, has := ctx.Deadline(); !has {
+		ctx, cancel = context.WithTimeout(ctx, within)
+	}
+	return context.WithValue(ctx, principalKey{}, p), cancel, nil
+}
+
+func (g *guard) leave(s connect.Spec, err error) error {
+	if err != nil && fault.Of(err).Kind == fault.Internal {
+		g.a.Log.Error("an RPC has failed", "procedure", s.Procedure, "error", err)
+	}
+	return status(err)
+}
+
+// WrapUnary implements connect.Interceptor.
+func (g *guard) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, r connect.AnyRequest) (connect.AnyResponse, error) {
+		ctx, cancel, err := g.enter(ctx, r.Header())
+		if err != nil {
+			return nil, g.leave(r.Spec(), err)
+		}
+		defer cancel()
+		answer, err := next(ctx, r)
+		return answer, g.leave(r.Spec(), err)
+	}
+}
+
+// WrapStreamingClient implements connect.Interceptor; this is no client.
+func (g *guard) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
+}
+
+// exportWithin bounds a stream: a bundle of a big race takes its time.
+const exportWithin = 10 * time.Minute
+
+// WrapStreamingHandler implements connect.Interceptor.
+func (g *guard) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return func(ctx context.Context, c connect.StreamingHandlerConn) error {
+		if _, has := ctx.Deadline(); !has {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, exportWithin)
+			defer cancel()
+		}
+		ctx, cancel, err := g.enter(ctx, c.RequestHeader())
+		if err != nil {
+			return g.leave(c.Spec(), err)
+		}
+		defer cancel()
+		return g.leave(c.Spec(), next(ctx, c))
+	}
+}
