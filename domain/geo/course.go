@@ -57,7 +57,6 @@ type Course struct {
 // The plan's slices are copied.
 func NewCourse(p Plan) (*Course, error) {
 	p.Line, p.Gates = append([]Point(nil), p.Line...), append([]Gate(nil), p.Gates...)
-	p.Laps = max(p.Laps, 0)
 	if p.Laps == 0 {
 		p.Laps = 1
 	}
@@ -82,7 +81,10 @@ func NewCourse(p Plan) (*Course, error) {
 		}
 		c.nextMust[i] = must
 	}
-	return c, c.checkRepeats()
+	if err := c.checkRepeats(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 func checkPlan(p Plan) error {
@@ -93,7 +95,7 @@ func checkPlan(p Plan) error {
 		return ErrLine.With("%d points", len(p.Line))
 	case p.CorridorM < 1 || p.CorridorM > MaxCorridorM:
 		return ErrCorridor.With("%d m", p.CorridorM)
-	case p.Laps > MaxLaps:
+	case p.Laps < 1 || p.Laps > MaxLaps:
 		return ErrLaps.With("%d", p.Laps)
 	case len(p.Gates) < 2 || len(p.Gates) > MaxGates:
 		return ErrGates.With("%d gates", len(p.Gates))

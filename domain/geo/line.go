@@ -57,14 +57,14 @@ func (l *leg) shift(p Point, eastMm, northMm float64) Point {
 }
 
 // project is the place on the leg between loMm and hiMm along the line that is nearest to p, and the square of the
-// distance to it.
-func (l *leg) project(p Point, loMm, hiMm float64) (atMm, lateralMm2 float64) {
+// distance to it; cut says that a nearer one lies on the leg, beyond these bounds.
+func (l *leg) project(p Point, loMm, hiMm float64) (atMm, lateralMm2 float64, cut bool) {
 	x, y := float64(p.Lon-l.a.Lon)*l.xPerE7, float64(p.Lat-l.a.Lat)*l.yPerE7
-	along := (x*l.dxMm + y*l.dyMm) / l.lenMm
-	along = math.Max(math.Max(0, loMm-l.fromMm), math.Min(math.Min(l.lenMm, hiMm-l.fromMm), along))
+	nearest := math.Max(0, math.Min(l.lenMm, (x*l.dxMm+y*l.dyMm)/l.lenMm))
+	along := math.Max(loMm-l.fromMm, math.Min(hiMm-l.fromMm, nearest))
 	f := along / l.lenMm
 	ox, oy := x-f*l.dxMm, y-f*l.dyMm
-	return l.fromMm + along, ox*ox + oy*oy
+	return l.fromMm + along, ox*ox + oy*oy, along != nearest
 }
 
 // legAt is the index of the leg that atMm along the line lies on; where two meet, the later one.

@@ -203,3 +203,111 @@ func TestRegattaFullPrecision(t *testing.T) {
 		t.Errorf("compared %d rows, want 15", rows)
 	}
 }
+
+// Through wire and store positions have 1e-7 degrees: each time is within 3 ms and every order is the same. This goes
+// through Course and Passing, as the product does.
+func TestRegattaAtWirePrecision(t *testing.T) {
+	folder := filepath.Join(activities(t), "group-regatta-2024")
+	want := expectedGates(t, folder)
+	course, err := geo.NewCourse(regattaPlan())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fine, coarse := map[string][]unit.InstantUs{}, map[string][]unit.InstantUs{}
+	gates := finerGates(regattaPlan().Gates, 12)
+	for _, b := range boats {
+		path := filepath.Join(folder, b+".gpx")
+		fine[b] = gateTimes(t, gates, recording(t, path, 12))
+		track, s := recording(t, path, geo.E7), geo.PassingFrom(gun)
+		for i := 1; i < len(track); i++ {
+			for {
+				p, ok := course.Pass(&s, track[i-1].point, track[i-1].at, track[i].point, track[i].at)
+				if !ok {
+					break
+				}
+				coarse[b] = append(coarse[b], p.At)
+			}
+		}
+		if !course.Finished(s) || len(coarse[b]) != 5 {
+			t.Fatalf("%s passed %d gates, want 5 and finished", b, len(coarse[b]))
+		}
+		for gate, at := range coarse[b] {
+			if d := at.CutMs().Sub(want[b][gate].at); d < -3 || d > 3 {
+				t.Errorf("%s G%d is %d ms from the expected time", b, gate+1, d)
+			}
+		}
+	}
+	for gate := range gates {
+		gunTime := func(x []unit.InstantUs) int64 { return int64(x[gate]) }
+		net := func(x []unit.InstantUs) int64 { return int64(x[gate] - x[0]) }
+		if got, want := order(coarse, gunTime), order(fine, gunTime); !slices.Equal(got, want) {
+			t.Errorf("G%d gun order %v, want %v", gate+1, got, want)
+		}
+		if got, want := order(coarse, net), order(fine, net); !slices.Equal(got, want) {
+			t.Errorf("G%d net order %v, want %v", gate+1, got, want)
+		}
+	}
+	if got, want := order(coarse, func(x []unit.InstantUs) int64 { return int64(x[4] - x[0]) }), []string{"richard", "alex", "yury"}; !slices.Equal(got, want) {
+		t.Errorf("net order at the finish %v, want %v", got, want)
+	}
+}
+
+// Progress follows the real boats along the line drawn for them: it never goes back, stays on the course, is where the
+// gates are when they are passed and comes to the end.
+func TestRegattaProgress(t *testing.T) {
+	folder := filepath.Join(activities(t), "group-regatta-2024")
+	course, err := geo.NewCourse(regattaPlan())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range boats {
+		track, s := recording(t, filepath.Join(folder, b+".gpx"), geo.E7), geo.PassingFrom(gun)
+		tracker := geo.NewTracker(course, geo.LimitsOf(geo.Other))
+		var last unit.DistanceMm
+		for i := 1; i < len(track); i++ {
+			for {
+				p, ok := course.Pass(&s, track[i-1].point, track[i-1].at, track[i].point, track[i].at)
+				if !ok {
+					break
+				}
+				at := course.Visit(p.Visit).AtMm
+				if off := (tracker.State.AtMm - at); p.Visit > 0 && (off < -1_000_000 || off > 1_000_000) {
+					t.Errorf("%s passes gate %d at %d m with progress %d m", b, p.Visit+1, at/1000, tracker.State.AtMm/1000)
+				}
+			}
+			if s.Next == 0 || course.Finished(s) {
+				continue
+			}
+			progress, on := tracker.Step(track[i].point, track[i].at)
+			if progress < last {
+				t.Fatalf("%s went back from %d to %d mm", b, last, progress)
+			}
+			if !on {
+				t.Errorf("%s is off the course at %v", b, track[i].at.Time())
+			}
+			last = progress
+		}
+		if short := course.TotalMm() - last; short > 300_000 {
+			t.Errorf("%s ends %d m before the finish", b, short/1000)
+		}
+	}
+}
+
+// The limit of running finds the one track of the virtual five kilometres that jumps, and no other.
+func TestTeleportInRealRuns(t *testing.T) {
+	folder := filepath.Join(activities(t), "virtual-5k")
+	limits := geo.LimitsOf(geo.Run)
+	for n := 1; n <= 5; n++ {
+		jumps := 0
+		track := recording(t, filepath.Join(folder, fmt.Sprintf("runner-%d.gpx", n)), geo.E7)
+		for i := 1; i < len(track); i++ {
+			a, b := track[i-1], track[i]
+			if !limits.Plausible(geo.DistanceMm(a.point, b.point), b.at.Sub(a.at)) {
+				jumps++
+			}
+		}
+		if want := map[int]int{4: 1}[n]; jumps != want {
+			t.Errorf("runner-%d jumps %d times, want %d", n, jumps, want)
+		}
+	}
+}
