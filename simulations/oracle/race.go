@@ -9,16 +9,25 @@ import (
 
 // Entry is one entry with everything its times come from.
 type Entry struct {
-	Number    uint32
-	GunMs     unit.InstantMs // its own start
-	Bound     bool           // a workout rides for it
-	Streams   []Stream
-	Primary   string
-	Finish    *Finish
-	Decision  string // of an official: clear, dsq, dnf, dns or empty
-	Withdrawn bool
-	PenaltyMs unit.DurationMs
-	Review    bool // put under review by something that the samples do not show (an unanswered settle)
+	Number      uint32
+	GunMs       unit.InstantMs // its own start
+	CutoffMs    unit.InstantMs // gates count through it
+	Bound       bool           // a workout rides for it
+	Streams     []Stream
+	Primary     string
+	Finish      *Finish
+	Decision    string // of an official, or by withdrawing: dsq, dnf, dns or empty
+	PenaltyMs   unit.DurationMs
+	Review      bool // put under review by something that the samples do not show
+	LeapCleared bool // an official has looked at the impossible step
+	Unanswered  bool // its workout did not answer: Given counts
+	Given       []Passage
+}
+
+// Passage is a gate time that is taken as given, because its samples are not to be had.
+type Passage struct {
+	Gate int
+	At   unit.InstantUs
 }
 
 // Row is one line of a result.
@@ -50,7 +59,7 @@ func Standings(c *Course, entries []Entry, byNet bool) []Row {
 		switch {
 		case r.Status == "finished" && !r.Review:
 			return 0
-		case r.Status == "finished":
+		case r.Status == "finished", r.Status == "racing":
 			return 1
 		case r.Status == "dnf":
 			return 2
@@ -105,10 +114,23 @@ func last(r *Row) (int, unit.InstantUs) {
 func row(c *Course, e *Entry) Row {
 	r := Row{Entry: e.Number, Status: "dns", Gates: map[int]unit.InstantUs{}, Review: e.Review}
 	if e.Bound {
-		leap := false
-		r.Gates, leap = Gates(c, e)
-		r.Review = r.Review || leap
+		gates, leap := map[int]unit.InstantUs{}, false
+		if len(e.Streams) > 0 {
+			gates, leap = Gates(c, e)
+		}
+		for _, g := range e.Given {
+			gates[g.Gate] = g.At
+		}
+		for g, t := range gates {
+			if t >= e.GunMs.Us() && t <= e.CutoffMs.Us() {
+				r.Gates[g] = t
+			}
+		}
+		r.Review = r.Review || leap && !e.LeapCleared
 		r.Status = "dnf"
+		if e.Unanswered {
+			r.Status = "racing"
+		}
 		finish := len(c.Visits) - 1
 		r.StartUs = e.GunMs.Us()
 		if t, ok := r.Gates[0]; ok && c.Visits[0].Start {
@@ -116,20 +138,15 @@ func row(c *Course, e *Entry) Row {
 		}
 		if t, ok := r.Gates[finish]; ok {
 			r.Status, r.EndUs = "finished", t
-			penalty := unit.DurationUs(e.PenaltyMs) * 1000
-			r.GunUs = t.Sub(e.GunMs.Us()) + penalty
-			r.NetUs = t.Sub(r.StartUs) + penalty
 		}
 	}
-	switch {
-	case e.Decision == "dsq", e.Decision == "dnf", e.Decision == "dns":
+	if e.Decision != "" {
 		r.Status = e.Decision
-	case e.Decision == "clear":
-		r.Review = false
-	case e.Withdrawn && !e.Bound:
-		r.Status = "dns"
-	case e.Withdrawn && r.Status != "finished":
-		r.Status = "dnf"
+	}
+	if r.Status == "finished" {
+		penalty := unit.DurationUs(e.PenaltyMs) * 1000
+		r.GunUs = r.EndUs.Sub(e.GunMs.Us()) + penalty
+		r.NetUs = r.EndUs.Sub(r.StartUs) + penalty
 	}
 	return r
 }
