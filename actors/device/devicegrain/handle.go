@@ -66,11 +66,19 @@ func (s *Shell) inLane(now step.Now, l *lane, c device.Command, from step.Return
 	s.submit(now, c, func(now step.Now, _ device.Answer, err error) {
 		if err != nil {
 			s.reply(from, nil, err)
-		} else {
-			l.through = s.stream(l.name).Jump(l.through)
-			s.reply(from, l.frameDone(), nil)
+			s.release(now, l)
+			return
 		}
-		s.release(now, l)
+		l.through = s.stream(l.name).Jump(l.through)
+		if k, ok := c.(device.Skip); !ok || len(k.Held) == 0 {
+			s.reply(from, l.frameDone(), nil)
+			s.release(now, l)
+			return
+		}
+		s.look(now, l, func(now step.Now) { // over the skip the cover may go on with rows of others
+			s.reply(from, l.frameDone(), nil)
+			s.release(now, l)
+		})
 	})
 }
 
