@@ -42,6 +42,9 @@ func counted(visits int, gates []GateTime, gunAt, cutoffAt unit.InstantMs) []Gat
 		}
 	}
 	slices.SortFunc(all, func(a, b GateTime) int { return cmp.Or(cmp.Compare(a.Gate, b.Gate), cmp.Compare(a.At, b.At)) })
+	if len(all) == 0 {
+		return nil
+	}
 	return slices.CompactFunc(all, func(a, b GateTime) bool { return a.Gate == b.Gate })
 }
 
