@@ -206,6 +206,15 @@ func pass(c *geo.Course, s *geo.Passing, a, b fix) []geo.Passage {
 
 func TestPassingRules(t *testing.T) {
 	optional := func(p *geo.Plan) { p.Gates[1].Mandatory = false }
+	sprint := func(p *geo.Plan) {
+		g := p.Gates[2]
+		g.ID, g.Kind, g.Mandatory = "P", geo.SprintGate, false
+		p.Gates[1] = g
+	}
+	beyond := func(p *geo.Plan) { // drawn in the wrong place: behind the finish
+		p.Gates[1] = across(t, "M", geo.SplitGate, p.Line, 1_995_000)
+		p.Gates[1].AtMm, p.Gates[1].Mandatory = 1_000_000, false
+	}
 	at := func(east, sec float64) fix { return fix{metres(east, 0), unit.InstantMs(sec * 1000)} }
 	beside := func(east, sec float64) fix { return fix{metres(east, 100), unit.InstantMs(sec * 1000)} }
 	for _, c := range []struct {
@@ -223,6 +232,8 @@ func TestPassingRules(t *testing.T) {
 		{"the gate made good later", nil, 0, []fix{at(0, 0), at(800, 80), beside(900, 90), beside(1100, 110), at(1200, 120), at(900, 150), at(2000, 300)}, []int{0, 1, 2}},
 		{"an optional gate left out", optional, 0, []fix{at(0, 0), at(800, 80), beside(900, 90), beside(1100, 110), at(1200, 120), at(2000, 200)}, []int{0, 2}},
 		{"an optional gate passed", optional, 0, []fix{at(0, 0), at(2000, 200)}, []int{0, 1, 2}},
+		{"a sprint on the finish line", sprint, 0, []fix{at(0, 0), at(2000, 200)}, []int{0, 1, 2}},
+		{"the earliest of several wins", beyond, 0, []fix{at(0, 0), at(2000, 200)}, []int{0, 2}},
 		{"the wrong way only", nil, 0, []fix{at(2000, 0), at(0, 200)}, nil},
 		{"after the finish nothing", nil, 0, []fix{at(0, 0), at(2000, 200), at(0, 400), at(2000, 600)}, []int{0, 1, 2}},
 	} {
@@ -236,8 +247,8 @@ func TestPassingRules(t *testing.T) {
 		last := c.gun.Us() - 1
 		for i := 1; i < len(c.track); i++ {
 			for _, q := range pass(course, &s, c.track[i-1], c.track[i]) {
-				if q.At <= last {
-					t.Errorf("%s: visit %d at %d is not after the one before", c.name, q.Visit, q.At)
+				if q.At < last {
+					t.Errorf("%s: visit %d at %d is before the one before", c.name, q.Visit, q.At)
 				}
 				visits, last = append(visits, q.Visit), q.At
 			}

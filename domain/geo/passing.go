@@ -40,15 +40,15 @@ type Passage struct {
 //
 // The rule: gates count in their order, each at its first crossing in its direction after the gate before it.
 // A gate that is not mandatory may be left out, so the visits up to and including the next mandatory one are
-// looked at and the earliest crossing wins. "After" is strictly after, in microseconds, so that one crossing
-// is never two visits.
+// looked at and the earliest crossing wins. Gates on one line, as a sprint at the finish, are passed in one instant; that
+// this does not make one crossing two laps is NewCourse's care (ErrGateRepeat).
 func (c *Course) Pass(s *Passing, p0 Point, t0 unit.InstantMs, p1 Point, t1 unit.InstantMs) (Passage, bool) {
 	var best Passage
 	found := false
 	for n, end := s.Next, c.Visits(); n < end; n++ {
 		g := &c.plan.Gates[c.gateOf(n)]
 		at, ok := g.Cross(p0, t0, p1, t1)
-		if ok && (at > s.LastUs || s.Next == 0 && at == s.LastUs) && (!found || at < best.At) {
+		if ok && at >= s.LastUs && (!found || at < best.At) {
 			best, found = Passage{n, at}, true
 		}
 		if g.Mandatory {

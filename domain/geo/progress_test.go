@@ -117,6 +117,19 @@ func TestProgressOnCoursesThatMeetThemselves(t *testing.T) {
 	}
 }
 
+// Who was taken to go back at the turning point, although it went on, is found again on the way home.
+func TestProgressHealsAfterATurn(t *testing.T) {
+	course := mustCourse(t, withGates(t, outAndBack(), 1))
+	for seed := range uint64(200) {
+		tracker := geo.NewTracker(course, geo.LimitsOf(geo.Ride))
+		ride{course: course, mPerS: 5, noiseM: 5, tick: unit.Second, seed: seed}.follow(&tracker, func(place, progress unit.DistanceMm, _ bool) {
+			if d := progress - place; d < -120_000 {
+				t.Fatalf("seed %d: at %d m progress is %d m", seed, place/1000, progress/1000)
+			}
+		})
+	}
+}
+
 // A hole in the samples, as in a tunnel, does not lead to another leg or lap: the speed so far says where to look.
 func TestProgressAfterAHole(t *testing.T) {
 	for name, plan := range map[string]geo.Plan{"out and back": withGates(t, outAndBack(), 1), "four laps": lapPlan(t, 4)} {
