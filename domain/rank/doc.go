@@ -9,13 +9,12 @@
 // leaf and the few nodes above; an entry that stays between its neighbours touches one leaf. Nodes lie in
 // arrays without pointers, so a board of a million entries costs the garbage collector nothing.
 //
-// Invariants (Check verifies all): the order is total, by key and then by entry; every leaf but the only one is at
-// least a quarter full after any sequence of updates; counts are exact. Not safe for
-// concurrent use, readers included (Dense places keep counts).
+// Invariants (Check verifies all): the order is total, by key and then by entry; every leaf but the first and
+// the last is at least a quarter full; counts are exact. Not safe for concurrent use, readers included (Dense places
+// keep counts).
 //
 // Ties: equal keys share a place. Place skips the places that a tie has used up (1, 2, 2, 4), under Dense
-// it does not
-// (1, 2, 2, 3).
+// it does not (1, 2, 2, 3).
 //
 // Boards merge: those of several heats, each with its own entries, become one, or are only looked at together
 // (TopAcross, PlaceAcross).
