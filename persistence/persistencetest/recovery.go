@@ -8,6 +8,7 @@ import (
 
 	"paceline/domain/sample"
 	"paceline/persistence"
+	"paceline/persistence/faulty"
 )
 
 func runRecovery(t *testing.T, open Open) {
@@ -67,7 +68,7 @@ func runRecovery(t *testing.T, open Open) {
 }
 
 func runRecordings(t *testing.T, open Open) {
-	each(t, open, []table{{"round trip", testRecording}, {"contradictions", testBadRecordings}})
+	each(t, open, []table{{"round trip", testRecording}, {"contradictions", testBadRecordings}, {"half a recording", testHalfRecording}})
 }
 
 func recorded(name string, batches ...sample.Batch) persistence.RecordedStream {
@@ -90,11 +91,7 @@ func testRecording(t *testing.T, rows persistence.Rows) {
 	marked := ride(1, 300, 0)
 	marked.Refused = make([]sample.Refusal, 300)
 	marked.Refused[299] = sample.OutOfRange
-	noisy := ride(301, 60_000, 0)
-	for i := range noisy.AtMs {
-		noisy.Columns[sample.PowerW].Values[i] = int64(uint64(i) * 0x9e3779b97f4a7c15 >> 20) // does not pack: several parts
-	}
-	two := recorded("two", *marked, *noisy)
+	two := recorded("two", *marked, *noisy(301))
 	two.Through, two.Skips = two.Through+10, []persistence.Span{{From: two.Through + 1, To: two.Through + 10}}
 	r := persistence.Recording{Workout: workout.ID, Streams: []persistence.RecordedStream{two, recorded("one", *ride(5, 3, 0), *ride(10, 3, 0)), recorded("none")}}
 	digest := must(s.PutRecording(ctx, "user-1", r))(t)
@@ -111,6 +108,53 @@ func testRecording(t *testing.T, rows persistence.Rows) {
 	r.Streams[0].Through++
 	if other := must(s.PutRecording(ctx, "user-1", r))(t); other == digest {
 		t.Fatal("another recording has the same digest")
+	}
+}
+
+// noisy does not pack: a recording of it has several parts.
+func noisy(first uint64) *sample.Batch {
+	b := ride(first, 60_000, 0)
+	x := uint64(1)
+	for i := range b.AtMs {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		b.Columns[sample.PowerW].Values[i] = int64(x)
+	}
+	return b
+}
+
+// testHalfRecording: a writer that dies between two parts leaves nothing that can be taken for a recording, and
+// the same again completes it.
+func testHalfRecording(t *testing.T, rows persistence.Rows) {
+	ctx := context.Background()
+	f := faulty.Over(rows)
+	s := persistence.Over(f)
+	r := persistence.Recording{Workout: workout.ID, Streams: []persistence.RecordedStream{recorded("s", *noisy(1))}}
+	digest := persistence.RecordingDigest(&r)
+	for left := 0; ; left++ {
+		n := 0
+		f.Decide = func(w faulty.Write) faulty.Fate {
+			if w.Table != persistence.TableRecording {
+				return faulty.Done
+			}
+			if n++; n > left {
+				return faulty.Away
+			}
+			return faulty.Done
+		}
+		if _, err := s.PutRecording(ctx, "user-1", r); err == nil {
+			if left < 2 {
+				t.Fatalf("only %d parts: this test shows nothing", left)
+			}
+			break
+		}
+		if _, ok, err := s.GetRecording(ctx, "user-1", workout.ID, digest); ok || err != nil {
+			t.Fatalf("after %d parts: %v, %v; want none", left, ok, err)
+		}
+	}
+	if got, ok, err := s.GetRecording(ctx, "user-1", workout.ID, digest); err != nil || !ok || !persistence.EqualRecordings(&got, &r) {
+		t.Fatalf("completed: %v, %v", ok, err)
 	}
 }
 
