@@ -173,3 +173,45 @@ func (f *Fold) LastAt() unit.InstantMs {
 	}
 	return last
 }
+
+// Adopt changes the params if what is folded so far would be the same with them; false: begin anew.
+func (f *Fold) Adopt(p Params) bool {
+	if SameFold(f.params, p) {
+		return true
+	}
+	if !slices.Equal(p.Streams, f.params.Streams) || p.Sport != f.params.Sport || p.measure() != f.measure ||
+		!slices.Equal(p.order(), f.order) || p.limits() != f.walk.limits {
+		return false
+	}
+	if !f.endsLater(p.End) || f.params.End != nil {
+		return false
+	}
+	if !f.sameRace(p.Race) {
+		// Gates before the gun do not count: with the gun ahead of all samples only the last one matters.
+		if f.walk.running() || p.Race != nil && p.Race.Gun != 0 && p.Race.Gun < f.LastAt() {
+			return false
+		}
+		was := f.walk
+		f.walk = newWalk(&p)
+		f.walk.Prev, f.walk.Begun = was.Prev, was.Begun
+		f.stale = len(f.order) > 1
+	}
+	f.params = p
+	f.walk.race = p.Race
+	return true
+}
+
+func (f *Fold) sameRace(r *Race) bool {
+	a := f.params.Race
+	return a == nil && r == nil || a != nil && r != nil && a.Course == r.Course && a.Gun == r.Gun && a.Primary == r.Primary
+}
+
+// endsLater reports whether everything that counted so far still counts.
+func (f *Fold) endsLater(e *End) bool {
+	for i, s := range f.streams {
+		if s.Samples > 0 && !e.counts(f.params.Streams[i].Key.Stream, s.Through, s.Last) {
+			return false
+		}
+	}
+	return true
+}

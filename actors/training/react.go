@@ -3,31 +3,20 @@ package training
 // Effect is what must follow an event, as data.
 type Effect any
 
-// The effects. The shell carries them out once the event is committed.
+// The effects. The shell carries them out once the event is committed; what it must go on doing until it is echoed
+// (reports, recordings) it sees in the state, so that a crash loses nothing.
 type (
-	// TellDevice: this stream is attached (and perhaps bound to a race).
-	TellDevice struct{ Key StreamKey }
-	// TellDevices: all attached streams, for the binding has changed.
+	// TellDevices of all attached streams that the binding has changed.
 	TellDevices struct{}
-	// Refold: the fold's params have changed.
-	Refold struct{}
-	// Record: the workout is closed and its recording is to be written.
-	Record struct{}
-	// TellRecorded: the devices are to journal the floor.
+	// TellRecorded tells the devices that they are to journal the floor.
 	TellRecorded struct{}
 )
 
 // React says what must follow.
-func React(s *State, e Event) []Effect {
-	switch e := e.(type) {
-	case StreamAttached:
-		return []Effect{TellDevice{e.Stream.Key}, Refold{}}
+func React(_ *State, e Event) []Effect {
+	switch e.(type) {
 	case Bound, Unbound:
-		return []Effect{TellDevices{}, Refold{}}
-	case FinishRequested:
-		return []Effect{Refold{}}
-	case Finished, TotalsRevised:
-		return []Effect{Record{}}
+		return []Effect{TellDevices{}}
 	case RecordingWritten:
 		return []Effect{TellRecorded{}}
 	}
