@@ -1,0 +1,54 @@
+package world
+
+import (
+	"context"
+	"fmt"
+
+	"paceline/persistence"
+)
+
+// checkStored compares every acknowledged sample with what the store holds: nothing lost, nothing twice, one
+// value for each seq.
+func (w *World) checkStored() {
+	for _, c := range w.sources {
+		var skips []persistence.Span
+		if c.skipped {
+			skips = []persistence.Span{{From: uint64(c.s.lost[0] + 1), To: uint64(c.s.lost[1])}}
+		}
+		if err := w.checkStream(c, skips); err != nil {
+			w.failf("stream %s: %v", c.s.id, err)
+		}
+	}
+}
+
+func (w *World) checkStream(c *source, skips []persistence.Span) error {
+	batches, err := w.readStream(c, skips)
+	if err != nil {
+		return err
+	}
+	next := uint64(1)
+	for _, b := range batches {
+		for i := range b.Len() {
+			seq := b.FirstSeq + uint64(i)
+			if len(skips) > 0 && next == skips[0].From {
+				next = skips[0].To + 1
+			}
+			if seq != next {
+				return fmt.Errorf("seq %d follows %d", seq, next-1)
+			}
+			next++
+			if int64(b.AtMs[i]) != c.s.atMs[seq-1] {
+				return fmt.Errorf("seq %d was measured at %d, stored %d", seq, c.s.atMs[seq-1], b.AtMs[i])
+			}
+		}
+	}
+	if len(skips) > 0 && next == skips[0].From {
+		next = skips[0].To + 1
+	}
+	if next <= c.acked {
+		return fmt.Errorf("acknowledged through %d, stored through %d", c.acked, next-1)
+	}
+	return nil
+}
+
+var background = context.Background()
