@@ -79,7 +79,7 @@ func Handler(d Deps) http.Handler {
 		mux.Handle("/live", d.Live)
 	}
 	if d.Pages != nil {
-		mux.Handle("GET /", pages(d.Pages))
+		mux.Handle("/", pages(d.Pages)) // "GET /" would overlap with the paths of the API
 	}
 	return mux
 }

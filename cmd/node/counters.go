@@ -1,0 +1,21 @@
+package main
+
+// count names what an operator can watch.
+func (n *node) count() {
+	c := n.counters
+	calls, places, links := n.cluster.Caller().Counts(), n.cluster.Placement().Counts(), n.cluster.Link().Counts()
+	c.Counter("paceline_call_requests_total", "Requests to grains.", calls.Requests.Load)
+	c.Counter("paceline_call_tells_total", "One-way messages to grains.", calls.Tells.Load)
+	c.Counter("paceline_call_retries_total", "Attempts after the first.", calls.Retries.Load)
+	c.Counter("paceline_call_timeouts_total", "Attempts without an answer in time.", calls.Timeouts.Load)
+	c.Counter("paceline_call_moved_total", "Messages that came to an activation that had ended.", calls.Moved.Load)
+	c.Counter("paceline_call_busy_total", "Messages refused because too many were under way.", calls.Busy.Load)
+	c.Gauge("paceline_call_outstanding", "Requests under way.", func() float64 { return float64(n.cluster.Caller().Outstanding()) })
+	c.Gauge("paceline_grains_active", "Activations on this node.", func() float64 { return float64(places.Active.Load()) })
+	c.Counter("paceline_grains_activated_total", "Activations made.", places.Activated.Load)
+	c.Counter("paceline_grains_panicked_total", "Activations that ended by a panic.", places.Panicked.Load)
+	c.Counter("paceline_grains_forced_total", "Activations that had to end and did not in time.", places.Forced.Load)
+	c.Counter("paceline_grains_shed_total", "Requests not begun because their caller had given up.", places.Shed.Load)
+	c.Counter("paceline_link_received_total", "Updates and notices for this node.", links.Received.Load)
+	c.Counter("paceline_link_dropped_total", "Updates and notices dropped because the queue was full.", links.Dropped.Load)
+}

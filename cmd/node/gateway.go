@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	clusterv1 "paceline/api/gen/paceline/cluster/v1"
+	"paceline/domain/fault"
+	"paceline/domain/unit"
+	"paceline/gateway/auth"
+	"paceline/gateway/hub"
+	"paceline/gateway/lookup"
+	"paceline/gateway/rest"
+	"paceline/gateway/session"
+	"paceline/gateway/ws"
+	"paceline/pipeline/bundle"
+	"paceline/web"
+)
+
+// edge is everything between the sockets and the grains.
+type edge struct {
+	hub  *hub.Node
+	live *ws.Server
+}
+
+var errStarting = fault.Later("node.starting", "This node is still reading what it left behind.")
+
+// startGateway makes the hub and the live server; serve opens the door to them.
+func (n *node) startGateway(ctx context.Context) error {
+	source := lookup.New(n.tables, n.cluster.Caller())
+	verifier := auth.NewVerifier(n.keys, n.listener.Addr().String())
+	n.edge.hub = hub.NewNode(hub.New(hub.Config{Node: n.cluster.Member()}),
+		hub.Deps{Clock: n.clock.now, Tell: n.cluster.Caller(), Views: source})
+	n.edge.live = ws.New(ws.Default(), ws.Deps{
+		Node: n.cluster.Member(), Clock: n.clock.now, Calls: n.cluster.Caller(), Hub: n.edge.hub, Topics: source,
+		Verify: verifier.Verify, NewID: func() string { return newID(n.clock.now()) }, Log: n.log,
+	})
+	n.cluster.Link().Attach(&n.edge)
+
+	run, end := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { n.edge.hub.Run(run) })
+	running.Go(func() { n.edge.live.Run(run) })
+	n.later(func(context.Context) error {
+		end()
+		running.Wait()
+		return nil
+	})
+
+	handler := rest.Handler(rest.Deps{
+		Calls: n.cluster.Caller(), Views: n.tables, Races: source, Export: exporter{n}, Verify: verifier.Verify,
+		Clock: n.clock.now, Rate: n.clock.Rate, NewID: func() string { return newID(n.clock.now()) },
+		Live: n.edge.live, Pages: web.Files(), Ready: n.ready, Log: n.log,
+	})
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", n.counters)
+	mux.Handle("/", handler)
+	n.server = rest.NewServer(mux)
+	return nil
+}
+
+func (n *node) ready() error {
+	if !n.sweeper.swept.Load() {
+		return errStarting
+	}
+	return nil
+}
+
+// Deliver implements link.Handler.
+func (e *edge) Deliver(msg proto.Message) {
+	switch m := msg.(type) {
+	case *clusterv1.TopicUpdate:
+		e.hub.Update(m)
+	case *clusterv1.SessionNotice:
+		e.live.Notice(m)
+	}
+}
+
+// Resync implements link.Handler.
+func (e *edge) Resync(topic string) { e.hub.Post(hub.Resync{Topic: topic}) }
+
+// exporter writes bundles.
+type exporter struct{ n *node }
+
+// Export implements rest.Exporter.
+func (e exporter) Export(ctx context.Context, competition string, w io.Writer) error {
+	return bundle.Write(ctx, e.n.runtime.Store, competition, w)
+}
+
+// serve opens the door.
+func (n *node) serve(context.Context) error {
+	n.count()
+	go func() {
+		if err := n.server.Serve(n.listener); !errors.Is(err, http.ErrServerClosed) {
+			n.failed <- err
+		}
+	}()
+	n.later(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, n.cfg.GoodbyeWithin)
+		defer cancel()
+		n.edge.live.Goodbye(ctx, session.Leave{Reason: "leaving"}, unit.DurationMs(n.cfg.GoodbyeDelay.Milliseconds()))
+		if err := n.server.Shutdown(ctx); err != nil {
+			return n.server.Close()
+		}
+		return nil
+	})
+	return nil
+}

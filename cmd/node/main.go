@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line. A setting comes from the file, else from the environment, else from a flag: the later
+// wins.
+type cli struct {
+	ConfigFile kong.ConfigFlag `name:"config" help:"Configuration file: one JSON object, its keys the flags' names." env:"PACELINE_CONFIG" placeholder:"FILE"`
+
+	Run    runCmd    `cmd:"" help:"Serve."`
+	Token  tokenCmd  `cmd:"" help:"Make an access token."`
+	Config configCmd `cmd:"" help:"Show or check the configuration."`
+}
+
+// process is what commands get from the outside.
+type process struct {
+	ctx context.Context // ends when the process is asked to end
+	out io.Writer
+	err io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(execute(process{ctx: ctx, out: os.Stdout, err: os.Stderr}, os.Args[1:]))
+}
+
+// execute runs one command line and returns the exit code. Whatever goes wrong is one sentence.
+func execute(p process, args []string) int {
+	var c cli
+	exit := -1
+	parser, err := kong.New(&c, kong.Name("paceline"),
+		kong.Description("Live races and workouts: devices stream, the race ranks, everybody watches, the result is provable."),
+		kong.Configuration(loadConfig),
+		kong.Writers(p.out, p.err), kong.Exit(func(code int) { exit = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Bind(p))
+	if err != nil {
+		fmt.Fprintln(p.err, "paceline:", err)
+		return 1
+	}
+	k, err := parser.Parse(args)
+	if exit >= 0 { // help was asked for
+		return exit
+	}
+	if err == nil {
+		err = k.Run(p)
+	}
+	if err != nil {
+		fmt.Fprintln(p.err, "paceline:", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"paceline/actors/machine"
+	"paceline/cluster"
+	"paceline/cluster/wakeup"
+	"paceline/domain/id"
+	"paceline/domain/step"
+	"paceline/gateway/auth"
+	"paceline/internal/obs"
+	"paceline/persistence"
+	"paceline/persistence/view"
+	"paceline/pipeline/project"
+)
+
+// node is one running node. Its parts are started in the order of the fields and stopped in the opposite one.
+type node struct {
+	cfg      settings
+	keys     *auth.Keys
+	log      *slog.Logger
+	counters *obs.Registry
+
+	store   *store
+	clock   clock
+	tables  *view.Tables
+	lanes   *machine.Lanes
+	runtime *machine.Runtime
+	sweeper *sweeping
+	cluster *cluster.Cluster
+	edge    edge
+	server  *http.Server
+
+	listener net.Listener
+	failed   chan error // the HTTP server has ended by itself; capacity 1
+	undo     []func(ctx context.Context) error
+}
+
+// start opens everything and serves on the listener, which it then owns.
+func start(ctx context.Context, cfg settings, keys *auth.Keys, log *slog.Logger, l net.Listener) (*node, error) {
+	n := &node{cfg: cfg, keys: keys, log: log, counters: &obs.Registry{}, listener: l, failed: make(chan error, 1)}
+	for _, part := range []func(context.Context) error{n.openStore, n.startRuntime, n.startCluster, n.startWakeups, n.startGateway, n.serve} {
+		if err := part(ctx); err != nil {
+			return nil, errors.Join(err, n.stop(context.WithoutCancel(ctx)))
+		}
+	}
+	return n, nil
+}
+
+// later says how to stop the part that was just started.
+func (n *node) later(stop func(ctx context.Context) error) { n.undo = append(n.undo, stop) }
+
+// stop leaves in order: no new work, drained grains, flushed stores.
+func (n *node) stop(ctx context.Context) error {
+	var errs []error
+	for i := len(n.undo) - 1; i >= 0; i-- {
+		errs = append(errs, n.undo[i](ctx))
+	}
+	n.undo = nil
+	return errors.Join(errs...)
+}
+
+// URL is where a browser finds the node.
+func (n *node) URL() string { return "http://" + n.listener.Addr().String() }
+
+func (n *node) openStore(ctx context.Context) (err error) {
+	if n.store, err = openStore(ctx, n.cfg, n.log); err != nil {
+		return err
+	}
+	n.later(func(context.Context) error { return n.store.close() })
+	wish, err := n.cfg.clock()
+	if err != nil {
+		return err
+	}
+	n.clock, err = openClock(n.store.folder, wish, wallNow())
+	return err
+}
+
+// startRuntime makes what the carriers of all grains share.
+func (n *node) startRuntime(context.Context) error {
+	n.lanes = machine.NewLanes(n.cfg.lanes())
+	n.later(func(context.Context) error { n.lanes.Close(); return nil })
+	journal := persistence.Over(n.store.rows)
+	n.tables = view.New(n.store.rows)
+	n.runtime = &machine.Runtime{
+		Store:  journal,
+		Events: project.New(journal, n.tables, nil),
+		Lanes:  n.lanes,
+		Now:    n.clock.now,
+		Log:    n.log,
+		Send: func(to id.Grain, msg any) {
+			if m, ok := msg.(proto.Message); ok {
+				n.cluster.Caller().Tell(to, m)
+				return
+			}
+			n.log.Error("a grain sends what is no message", "to", to.String(), "type", fmt.Sprintf("%T", msg))
+		},
+		ToNode: func(member string, msg any) {
+			if m, ok := msg.(proto.Message); ok {
+				n.cluster.Link().ToNode(member, m)
+			}
+		},
+	}
+	return nil
+}
+
+func (n *node) startCluster(context.Context) (err error) {
+	cfg := n.cfg.cluster()
+	cfg.Log = n.log
+	n.cluster, err = cluster.Start(cfg, func(c *cluster.Cluster) []cluster.Kind {
+		n.cluster = c // grains use it once they are activated, that is, after Start
+		return n.kinds()
+	})
+	if err != nil {
+		return err
+	}
+	n.later(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, n.cfg.DrainWithin)
+		defer cancel()
+		return n.cluster.Stop(ctx)
+	})
+	return nil
+}
+
+// startWakeups fires what is due, and lets nobody write a wake-up before the shards have their low-water marks.
+func (n *node) startWakeups(ctx context.Context) error {
+	n.sweeper = &sweeping{s: wakeup.New(wakeup.AllShards()), known: make(chan struct{})}
+	box := carry(n.runtime, n.sweeper, wakeup.Start{})
+	n.later(func(context.Context) error { box.close(); return nil })
+	select {
+	case <-n.sweeper.known:
+		return nil
+	case <-ctx.Done():
+		return errors.New("asked to end before the start was complete")
+	case <-time.After(30 * time.Second):
+		return errors.New("the store did not answer within 30 s of the start")
+	}
+}
+
+// sweeping tells when the wake-ups' marks are there.
+type sweeping struct {
+	s     *wakeup.Sweeper
+	known chan struct{}
+	told  bool
+	swept atomic.Bool // everything from before the start has been read once
+}
+
+// Step implements machine.Stepper.
+func (w *sweeping) Step(now step.Now, msg any, from step.Return) []step.Out {
+	outs := w.s.Step(now, msg, from)
+	if !w.told && w.s.Known() {
+		w.told = true
+		close(w.known)
+	}
+	if !w.swept.Load() && w.s.Swept() {
+		w.swept.Store(true)
+	}
+	return outs
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"paceline/gateway/auth"
+)
+
+type tokenCmd struct {
+	settings
+	Subject      string        `arg:"" help:"Whom the token speaks for: athlete:<id>, device:<affinity>/<id> or operator:<id>."`
+	Life         time.Duration `help:"How long it is good for." default:"24h"`
+	Organization string        `help:"The organization of an operator." default:""`
+}
+
+// Run makes an EdDSA JWT with the node's signing key.
+func (t tokenCmd) Run(p process) error {
+	if err := t.validate(); err != nil {
+		return err
+	}
+	keys, err := t.openTokenKeys()
+	if err != nil {
+		return err
+	}
+	who, err := auth.ParsePrincipal(t.Subject)
+	if err != nil {
+		return err
+	}
+	if t.Organization != "" {
+		who.Organization = t.Organization
+	}
+	token, err := keys.Mint(auth.Grant{Principal: who, Now: time.Now(), Life: t.Life})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(p.out, token)
+	return err
+}
+
+// openTokenKeys reads the node's token keys; at the first use a development key is made.
+func (s settings) openTokenKeys() (*auth.Keys, error) {
+	if err := os.MkdirAll(s.keysDir(), 0o700); err != nil {
+		return nil, fmt.Errorf("keys folder: %w", err)
+	}
+	keys, err := auth.OpenKeys(s.tokenKeysFile(), rand.Reader)
+	if errors.Is(err, os.ErrExist) { // another process has made it meanwhile
+		return auth.LoadKeys(s.tokenKeysFile())
+	}
+	return keys, err
+}
