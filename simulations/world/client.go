@@ -252,19 +252,33 @@ func (c *source) atHole() bool {
 
 func (c *source) declareSkip() {
 	c.sending = true
-	l, w := c.s.lost, c.w
-	w.try(c.grain(), &devicev1.SkipSeqs{Call: w.call("device:" + c.s.device), Session: c.session, Skip: &livev1.Skip{
+	l, w, session := c.s.lost, c.w, c.session
+	answered := false
+	w.ask(c.grain(), &devicev1.SkipSeqs{Call: w.call("device:" + c.s.device), Session: session, Skip: &livev1.Skip{
 		StreamId: c.s.id, FromSeq: uint64(l[0] + 1), ToSeq: uint64(l[1]), Reason: "lost"}},
 		func(_ any, err error) {
+			if answered || c.session != session {
+				return
+			}
+			answered = true
 			if err != nil {
 				w.count("skip refused: " + fault.Of(err).Code)
-				c.reopen()
+				w.in(unit.Second, func() {
+					if c.session == session {
+						c.reopen()
+					}
+				})
 				return
 			}
 			c.skipped, c.sending = true, false
 			c.acked = max(c.acked, uint64(l[1]))
 			c.pump()
 		})
+	w.in(resendAfter, func() {
+		if !answered && c.session == session {
+			c.reopen()
+		}
+	})
 }
 
 // send is one frame; a resent copy may go through another gateway at the same time.
