@@ -104,10 +104,14 @@ func (c *Change) PutCompetition(ctx context.Context, r Competition) error {
 	}
 	c.put(part(tableCompetition, r.ID), "", r)
 	days, day, dayCluster, cluster := dayRow(&r)
-	r.Definition = nil
 	c.put(days, dayCluster, true)
 	c.put(day, cluster, r)
 	return nil
+}
+
+// PutDefinition keeps what a race was created with.
+func (c *Change) PutDefinition(competition string, definition []byte) {
+	c.set(persistence.Mutation{Part: part(tableDefinition, competition), Row: persistence.Row{Cell: definition}})
 }
 
 // Entry reads a roster row as it will be after the change.
@@ -224,9 +228,10 @@ func (c *Change) clearCompetition(ctx context.Context, through uint64) error {
 			return err
 		}
 		for _, e := range entries {
-			c.delete(part(tableUserResult, e.UserID), newestFirst(r.GunAt, r.ID))
+			c.delete(part(tableUserResult, e.UserID), newestFirst(r.Day(), r.ID))
 		}
 		c.delete(part(tableCompetition, r.ID), "")
+		c.delete(part(tableDefinition, r.ID), "")
 	}
 	for _, p := range []persistence.Part{part(tableRoster, c.grain.ID), part(tableEntryOf, c.grain.ID), part(tableResult, c.grain.ID)} {
 		if err := c.t.rows.DeleteRange(ctx, p, "", ""); err != nil {

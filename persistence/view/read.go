@@ -15,6 +15,11 @@ func (t *Tables) Competition(ctx context.Context, competition string) (Competiti
 	return one[Competition](ctx, t, part(tableCompetition, competition), "")
 }
 
+// Definition implements Reader.
+func (t *Tables) Definition(ctx context.Context, competition string) ([]byte, bool, error) {
+	return t.rows.Get(ctx, part(tableDefinition, competition), "")
+}
+
 // Competitions implements Reader. It goes through the days that have races, newest first, and within a day by
 // state and start.
 func (t *Tables) Competitions(ctx context.Context, q CompetitionQuery) ([]Competition, string, error) {

@@ -21,6 +21,7 @@ import (
 const (
 	tableCursor      = "cursor"      // kind, id → through
 	tableCompetition = "competition" // id → Competition
+	tableDefinition  = "definition"  // id → competition.v1.Definition
 	tableDays        = "days"        // organization → day, state
 	tableDay         = "day"         // organization, day, state → start, id → Competition
 	tableRoster      = "roster"      // competition → entry → RosterEntry

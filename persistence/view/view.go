@@ -11,7 +11,7 @@ import (
 // ErrPageToken is the answer to a page token that this list did not give.
 var ErrPageToken = fault.New(fault.Invalid, "view.page_token", "This page token is not valid here.")
 
-// Competition is one race in a list. Definition is only set when it is read by id.
+// Competition is one race in a list. What it was created with in full is its Definition, read apart.
 type Competition struct {
 	ID             string
 	OrganizationID string
@@ -26,8 +26,15 @@ type Competition struct {
 	Entries        uint32
 	RulesVersion   uint32
 	ResultVersion  uint32 // the newest; 0: none yet
-	Definition     []byte `json:",omitempty"` // competition.v1.Definition
 	Version        uint64 // of the journal
+}
+
+// Day is where a race stands among a person's results: its gun, or when it was to be.
+func (c *Competition) Day() unit.InstantMs {
+	if c.GunAt != 0 {
+		return c.GunAt
+	}
+	return c.ScheduledAt
 }
 
 // RosterEntry maps an entry to a person. No name: that is in Person, for those who may see it.
@@ -84,7 +91,7 @@ type UserResult struct {
 	EntryStatus         string
 	UnderReview         bool
 	GunUs, NetUs        int64
-	At                  unit.InstantMs // the race's gun
+	At                  unit.InstantMs // Day of the race
 }
 
 // FeedEntry is one thing that happened. Version is the competition's journal's; one event is at most one entry.
@@ -120,6 +127,8 @@ type CompetitionQuery struct {
 type Reader interface {
 	Competition(ctx context.Context, competition string) (Competition, bool, error)
 	Competitions(ctx context.Context, q CompetitionQuery) (page []Competition, nextPageToken string, err error)
+	// Definition is what a race was created with: competition.v1.Definition.
+	Definition(ctx context.Context, competition string) ([]byte, bool, error)
 	// Roster is all entries, by number.
 	Roster(ctx context.Context, competition string) ([]RosterEntry, error)
 	// EntryOf finds the entry of a person; false if there is none.

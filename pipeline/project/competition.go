@@ -1,0 +1,163 @@
+package project
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"paceline/actors/competition"
+	"paceline/actors/competition/competitioncodec"
+	"paceline/domain/id"
+	"paceline/persistence"
+	"paceline/persistence/view"
+)
+
+var marshal = proto.MarshalOptions{Deterministic: true}
+
+// Views are the projections of the product.
+func Views() map[id.Kind]Projection {
+	return map[id.Kind]Projection{id.Competition: Competition, id.Training: Training, id.User: User}
+}
+
+// Competition is a race's rows: summary and lists, roster, feed, results by race and by person.
+func Competition(ctx context.Context, c *view.Change, r persistence.Record) error {
+	e, err := competitioncodec.Decode(r.Kind, r.Format, r.Payload)
+	if err != nil {
+		return err
+	}
+	if item := competitioncodec.FeedItem(e, r.Version, r.Meta.At); item != nil {
+		b, err := marshal.Marshal(item)
+		if err != nil {
+			return fmt.Errorf("feed item: %w", err)
+		}
+		c.PutFeed(c.Grain().ID, view.FeedEntry{Version: r.Version, Kind: item.GetKind(), Bytes: b})
+	}
+	switch e := e.(type) {
+	case competition.Created:
+		return created(ctx, c, e, r)
+	case competition.EntryAdded:
+		return entryAdded(ctx, c, e, r)
+	case competition.EntryWithdrawn:
+		return changeEntry(ctx, c, e.Entry, func(row *view.RosterEntry) { row.Withdrawn = true })
+	case competition.EntryBound:
+		return changeEntry(ctx, c, e.Entry, func(row *view.RosterEntry) { row.Training = e.Training })
+	case competition.ResultPublished:
+		return resultPublished(ctx, c, e, r)
+	case competition.Decided:
+		if e.Decision == competition.DecisionReinstate {
+			return changeEntry(ctx, c, e.Entry, func(row *view.RosterEntry) { row.Withdrawn = false })
+		}
+	}
+	return changeRace(ctx, c, r, func(race *view.Competition) bool { return moveRace(race, e) })
+}
+
+func created(ctx context.Context, c *view.Change, e competition.Created, r persistence.Record) error {
+	d := &e.Definition
+	b, err := marshal.Marshal(competitioncodec.DefinitionToProto(*d))
+	if err != nil {
+		return fmt.Errorf("definition: %w", err)
+	}
+	c.PutDefinition(c.Grain().ID, b)
+	return c.PutCompetition(ctx, view.Competition{
+		ID: c.Grain().ID, OrganizationID: d.Organization, Name: d.Name, Sport: string(d.Track.Sport),
+		State: competition.PhaseDraft.String(), Public: d.Public, Categories: d.Categories, ScheduledAt: d.ScheduledAt, Version: r.Version,
+	})
+}
+
+// moveRace says what an event changes in the summary; false: nothing.
+func moveRace(race *view.Competition, e competition.Event) bool {
+	switch e := e.(type) {
+	case competition.StartListLocked:
+		race.State, race.RulesVersion = competition.PhaseLocked.String(), e.RulesVersion
+	case competition.RaceStarted:
+		race.GunAt, race.CutoffAt = e.GunAt, e.CutoffAt
+		if race.State == competition.PhaseCountdown.String() {
+			race.State = competition.PhaseRunning.String()
+		} else {
+			race.State = competition.PhaseCountdown.String()
+		}
+	case competition.GateTaken, competition.ReportNoted:
+		if race.State != competition.PhaseCountdown.String() {
+			return false
+		}
+		race.State = competition.PhaseRunning.String()
+	case competition.SettleBegun:
+		if e.Final {
+			return false
+		}
+		race.State = competition.PhaseSettling.String()
+	case competition.Cancelled:
+		race.State = competition.PhaseCancelled.String()
+	default:
+		return false
+	}
+	return true
+}
+
+func changeRace(ctx context.Context, c *view.Change, r persistence.Record, change func(*view.Competition) bool) error {
+	race, ok, err := c.Competition(ctx, c.Grain().ID)
+	if err != nil || !ok || !change(&race) {
+		return err
+	}
+	race.Version = r.Version
+	return c.PutCompetition(ctx, race)
+}
+
+func entryAdded(ctx context.Context, c *view.Change, e competition.EntryAdded, r persistence.Record) error {
+	c.PutEntry(c.Grain().ID, view.RosterEntry{Entry: e.Entry, UserID: e.User, Category: e.Category, Heat: e.Heat, Wave: e.Wave, StartOffsetMs: e.Offset})
+	return changeRace(ctx, c, r, func(race *view.Competition) bool {
+		race.Entries++
+		if race.State == competition.PhaseDraft.String() {
+			race.State = competition.PhaseOpen.String()
+		}
+		return true
+	})
+}
+
+func changeEntry(ctx context.Context, c *view.Change, entry uint32, change func(*view.RosterEntry)) error {
+	row, ok, err := c.Entry(ctx, c.Grain().ID, entry)
+	if err != nil || !ok {
+		return err
+	}
+	change(&row)
+	c.PutEntry(c.Grain().ID, row)
+	return nil
+}
+
+var resultStatus = map[competition.ResultStatus]string{
+	competition.ResultProvisional: "provisional", competition.ResultOfficial: "official", competition.ResultCorrected: "corrected",
+}
+
+func resultPublished(ctx context.Context, c *view.Change, e competition.ResultPublished, r persistence.Record) error {
+	race, ok, err := c.Competition(ctx, c.Grain().ID)
+	if err != nil || !ok {
+		return err
+	}
+	b, err := marshal.Marshal(competitioncodec.ResultToProto(e))
+	if err != nil {
+		return fmt.Errorf("result: %w", err)
+	}
+	status := resultStatus[e.Status]
+	c.PutResult(view.Result{Competition: race.ID, Version: e.Version, Status: status, JournalVersion: r.Version, At: r.Meta.At, Bytes: b})
+	for i := range e.Rows {
+		row := &e.Rows[i]
+		entry, ok, err := c.Entry(ctx, race.ID, row.Entry)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		c.PutUserResult(view.UserResult{
+			UserID: entry.UserID, Competition: race.ID, Entry: row.Entry, Version: e.Version, Status: status, Place: row.Place,
+			EntryStatus: row.Status.String(), UnderReview: row.UnderReview, GunUs: int64(row.Gun), NetUs: int64(row.Net), At: race.Day(),
+		})
+	}
+	race.ResultVersion, race.Version = e.Version, r.Version
+	race.State = competition.PhaseOfficial.String()
+	if e.Status == competition.ResultProvisional {
+		race.State = competition.PhaseProvisional.String()
+	}
+	return c.PutCompetition(ctx, race)
+}
