@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"paceline/domain/geo"
+	"paceline/domain/sample"
 	"paceline/domain/unit"
 )
 
@@ -207,4 +208,64 @@ func escape(s string) string {
 	var b strings.Builder
 	_ = xml.EscapeText(&b, []byte(s))
 	return b.String()
+}
+
+// FromBatch is what a device has recorded, as a watch would export it: samples without a position are left out.
+func FromBatch(name, sport string, b *sample.Batch) *Track {
+	t := &Track{Name: name, Sport: sport}
+	for i := range b.Len() {
+		lat, ok := b.Value(sample.LatE7, i)
+		if !ok {
+			continue
+		}
+		p := Point{At: b.AtMs[i]}
+		p.Lat = lat
+		p.Lon, _ = b.Value(sample.LonE7, i)
+		p.AltitudeMm, p.HasAlt = b.Value(sample.AltitudeMm, i)
+		p.HeartRate, p.HasHeart = b.Value(sample.HeartRateBpm, i)
+		p.Cadence, p.HasCadence = b.Value(sample.CadenceRpm, i)
+		p.PowerW, p.HasPower = b.Value(sample.PowerW, i)
+		t.Points = append(t.Points, p)
+	}
+	return t
+}
+
+// Batch is the track as a device sends it: positions, altitude and what sensors there were, times untouched, points
+// that are not after the one before left out (left says how many). With counter, distance is what a watch adds up:
+// the great circle from point to point on a sphere of 6,371,000 m.
+func (t *Track) Batch(counter bool) (b sample.Batch, left int) {
+	b.FirstSeq = 1
+	var kept []*Point
+	for i := range t.Points {
+		p := &t.Points[i]
+		if p.At == 0 || len(kept) > 0 && p.At <= kept[len(kept)-1].At {
+			left++
+			continue
+		}
+		kept = append(kept, p)
+		b.AtMs = append(b.AtMs, p.At)
+	}
+	put := func(c sample.Channel, i int, v int64, has bool) {
+		if !has {
+			return
+		}
+		if b.Columns[c].Present == nil {
+			b.Columns[c].Grow(len(kept))
+		}
+		b.Columns[c].Set(i, v)
+	}
+	var sum unit.DistanceMm
+	for i, p := range kept {
+		if i > 0 {
+			sum += geo.DistanceMm(kept[i-1].Point, p.Point)
+		}
+		put(sample.LatE7, i, p.Lat, true)
+		put(sample.LonE7, i, p.Lon, true)
+		put(sample.DistanceMm, i, int64(sum), counter)
+		put(sample.AltitudeMm, i, p.AltitudeMm, p.HasAlt)
+		put(sample.HeartRateBpm, i, p.HeartRate, p.HasHeart)
+		put(sample.CadenceRpm, i, p.Cadence, p.HasCadence)
+		put(sample.PowerW, i, p.PowerW, p.HasPower)
+	}
+	return b, left
 }

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"paceline/domain/geo"
+	"paceline/domain/sample"
 	"paceline/domain/unit"
 	"paceline/simulations/swarm/gpx"
 )
@@ -128,6 +129,40 @@ func TestReadRecordings(t *testing.T) {
 		}
 		if len(got.Points) != c.points || int64(got.Points[0].At)%1000 != c.first {
 			t.Errorf("%s: %d points, first at %d", c.file, len(got.Points), got.Points[0].At)
+		}
+	}
+}
+
+// A batch from a track that is written and read again is the same batch; counted distance is the sum of the steps.
+func TestBatchThroughFile(t *testing.T) {
+	track, err := gpx.Read(strings.NewReader(watch))
+	if err != nil {
+		t.Fatal(err)
+	}
+	track.Points = append(track.Points, gpx.Point{At: track.Points[0].At}) // goes back in time
+	b, left := track.Batch(true)
+	if b.Len() != 3 || left != 1 {
+		t.Fatalf("%d samples, %d left out", b.Len(), left)
+	}
+	want := geo.DistanceMm(track.Points[0].Point, track.Points[1].Point) + geo.DistanceMm(track.Points[1].Point, track.Points[2].Point)
+	if got, ok := b.Value(sample.DistanceMm, 2); !ok || got != int64(want) {
+		t.Errorf("%d mm counted, want %d", got, want)
+	}
+	if _, ok := b.Value(sample.HeartRateBpm, 1); ok {
+		t.Error("255 bpm is no heart rate")
+	}
+	var file strings.Builder
+	if err := gpx.Write(&file, gpx.FromBatch("x", "run", &b)); err != nil {
+		t.Fatal(err)
+	}
+	again, err := gpx.Read(strings.NewReader(file.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _ := again.Batch(true)
+	for i := range b.Len() {
+		if !b.Same(i, &c, i) {
+			t.Errorf("sample %d differs", i)
 		}
 	}
 }

@@ -1,0 +1,183 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"paceline/domain/unit"
+	"paceline/gateway/auth"
+)
+
+// child is a node as a process of its own.
+type child struct {
+	binary  string
+	folder  string // of the run
+	address string // host:port
+	log     *os.File
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when the present process has ended
+	err    error
+}
+
+func newChild(binary, folder, address string) (*child, error) {
+	log, err := os.OpenFile(filepath.Join(folder, "node.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	return &child{binary: binary, folder: folder, address: address, log: log}, nil
+}
+
+func (c *child) dataDir() string { return filepath.Join(c.folder, "node") }
+func (c *child) keysDir() string { return filepath.Join(c.folder, "keys") }
+func (c *child) url() string     { return "http://" + c.address }
+
+// start starts the node; origin 0: with the clock that its folder has.
+func (c *child) start(origin unit.InstantMs, rate float64) error {
+	args := []string{"run", "--data-dir=" + c.dataDir(), "--keys-dir=" + c.keysDir(), "--listen=" + c.address}
+	if origin != 0 {
+		args = append(args, "--clock-origin="+origin.Time().Format("2006-01-02T15:04:05.000Z07:00"),
+			"--clock-rate="+strconv.FormatFloat(rate, 'g', -1, 64))
+	}
+	cmd := exec.Command(c.binary, args...)
+	cmd.Stdout, cmd.Stderr = c.log, c.log
+	// A group of its own: an interrupt from the terminal is for us, and we end it in order.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("demo: start the node: %w", err)
+	}
+	exited := make(chan struct{})
+	c.mu.Lock()
+	c.cmd, c.exited = cmd, exited
+	c.mu.Unlock()
+	go func() {
+		err := cmd.Wait()
+		c.mu.Lock()
+		c.err = err
+		c.mu.Unlock()
+		close(exited)
+	}()
+	return nil
+}
+
+// up waits until the node serves.
+func (c *child) up(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, upWithin)
+	defer cancel()
+	hc := &http.Client{Timeout: 2 * time.Second}
+	for {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url()+"/readyz", nil)
+		if err != nil {
+			return fmt.Errorf("demo: %w", err)
+		}
+		if answer, err := hc.Do(r); err == nil {
+			_, _ = io.Copy(io.Discard, answer.Body)
+			_ = answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-c.exitedChan():
+			return fmt.Errorf("demo: the node has ended (%v); its log is %s", c.exitErr(), c.log.Name())
+		case <-ctx.Done():
+			return fmt.Errorf("demo: the node did not come up within %v; its log is %s", upWithin, c.log.Name())
+		case <-time.After(25 * time.Millisecond):
+		}
+	}
+}
+
+func (c *child) exitedChan() chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.exited
+}
+
+func (c *child) exitErr() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// kill ends the process as a power cut would.
+func (c *child) kill() error {
+	c.mu.Lock()
+	cmd, exited := c.cmd, c.exited
+	c.mu.Unlock()
+	if err := cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("demo: kill the node: %w", err)
+	}
+	<-exited
+	return nil
+}
+
+// stop asks the node to leave, and ends it if it does not.
+func (c *child) stop() error {
+	defer c.log.Close()
+	c.mu.Lock()
+	cmd, exited := c.cmd, c.exited
+	c.mu.Unlock()
+	if cmd == nil {
+		return nil
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-exited:
+	case <-time.After(endWithin):
+		_ = cmd.Process.Kill()
+		<-exited
+		return fmt.Errorf("demo: the node did not leave within %v", endWithin)
+	}
+	var exit *exec.ExitError
+	if err := c.exitErr(); errors.As(err, &exit) && !exit.Exited() {
+		return nil // it had been killed before
+	} else if err != nil {
+		return fmt.Errorf("demo: the node ended with %w; its log is %s", err, c.log.Name())
+	}
+	return nil
+}
+
+// tokens mints access tokens with the node's own development key.
+func (c *child) tokens() (func(subject string) (string, error), error) {
+	keys, err := auth.LoadKeys(filepath.Join(c.keysDir(), "tokens.json"))
+	if err != nil {
+		return nil, fmt.Errorf("demo: the node's token keys: %w", err)
+	}
+	return func(subject string) (string, error) {
+		who, err := auth.ParsePrincipal(subject)
+		if err != nil {
+			return "", err
+		}
+		return keys.Mint(auth.Grant{Principal: who, Now: time.Now(), Life: 24 * time.Hour})
+	}, nil
+}
+
+// address finds a port of the loopback that is free. Between here and the node's start another may take it: then the
+// node says so.
+func address(port int) (string, error) {
+	try := []int{port}
+	if port == 0 {
+		try = []int{8080, 0}
+	}
+	var err error
+	for _, p := range try {
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p))); err == nil {
+			a := l.Addr().String()
+			return a, l.Close()
+		}
+	}
+	return "", fmt.Errorf("demo: port %d: %w", port, err)
+}

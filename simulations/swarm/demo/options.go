@@ -1,0 +1,77 @@
+package demo
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Options of a run. Zero values mean the default.
+type Options struct {
+	Data   string    // folder of real recordings; empty: the project's own athletes
+	Speed  float64   // times real time; 0: the race takes about a minute
+	Once   bool      // end when the result is verified; else the node stays up
+	Kill   bool      // SIGKILL the node in the middle of the race and start it again on the same folder
+	Port   int       // of the page; 0: 8080, or a free one if that is taken
+	Seed   uint64    // of the project's own athletes; 0: 1
+	Dir    string    // where runs are kept; empty: data/demo
+	Out    string    // where the results go; empty: the run's folder
+	Binary string    // the program to start; empty: this one
+	Stdout io.Writer // progress and results; nil: os.Stdout
+}
+
+// Tuning. All of it is wall clock.
+const (
+	raceTakes  = 60 * time.Second // default length of a race
+	lead       = 8 * time.Second  // from the node's start to the gun
+	patience   = 25 * time.Second // after the last finish until the cut-off
+	downFor    = time.Second      // between the kill and the restart
+	upWithin   = 30 * time.Second
+	endWithin  = 15 * time.Second
+	resultSlow = 90 * time.Second // from the cut-off to the official result
+)
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
+	}
+	if o.Seed == 0 {
+		o.Seed = 1
+	}
+	if o.Speed != 0 && (o.Speed < 0.1 || o.Speed > 1000) {
+		return o, fmt.Errorf("demo: speed %v: want 0.1 to 1000", o.Speed)
+	}
+	if o.Port < 0 || o.Port > 65535 {
+		return o, errors.New("demo: the port must be 0 to 65535")
+	}
+	if o.Binary == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return o, fmt.Errorf("demo: find this program: %w", err)
+		}
+		o.Binary = self
+	}
+	if o.Dir == "" {
+		o.Dir = filepath.Join("data", "demo")
+	}
+	return o, nil
+}
+
+// runFolder makes a new folder for this run.
+func (o Options) runFolder() (string, error) {
+	name := "own"
+	if o.Data != "" {
+		name = filepath.Base(filepath.Clean(o.Data))
+	}
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return "", fmt.Errorf("demo: %w", err)
+	}
+	folder, err := os.MkdirTemp(o.Dir, name+"-"+time.Now().Format("20060102-150405")+"-")
+	if err != nil {
+		return "", fmt.Errorf("demo: %w", err)
+	}
+	return folder, nil
+}

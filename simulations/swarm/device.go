@@ -1,0 +1,324 @@
+package swarm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	livev1 "paceline/api/gen/paceline/live/v1"
+	"paceline/api/live"
+	"paceline/domain/sample"
+)
+
+// Span is indices of samples, half open.
+type Span struct{ From, To int }
+
+// Device is one athlete's device in a race: it starts the workout, opens its stream, joins, sends each sample when
+// the node's clock passes it, sends again what is not acknowledged, and says when the workout is over.
+type Device struct {
+	// What it is; set before Run.
+	Node        *Node
+	Name        string // the athlete's
+	User        string
+	Device      string // "<user>/<id>"
+	Workout     string
+	Stream      string
+	Sport       string
+	Competition string
+	Channels    map[sample.Channel]sample.Trust
+	Samples     *sample.Batch // by the node's clock; FirstSeq 1
+	Offline     []Span        // without network: kept, and sent later
+	Every       time.Duration // least time between two frames
+	MaxBackOff  time.Duration
+	Log         *slog.Logger
+	// DieAcked, if it is set, is closed when everything is acknowledged; then the device is gone for good, without
+	// having said that the workout is over.
+	DieAcked chan struct{}
+
+	entered  chan struct{}
+	enterErr error
+	offline  atomic.Bool
+	sent     atomic.Uint64
+	acked    atomic.Uint64
+	entry    atomic.Uint32
+	connects atomic.Int32
+	dead     atomic.Bool
+
+	mu      sync.Mutex
+	flying  []flight // handed over and not acknowledged, in order
+	refused map[uint64]sample.Refusal
+	acks    func(time.Duration)
+}
+
+// flight is when the samples through seq were due.
+type flight struct {
+	seq uint64
+	due time.Time
+}
+
+// errDied is the end of a device that was told to die.
+var errDied = errors.New("the device has died")
+
+// Prepare makes a device ready to Run. acks, which may be nil, takes the time from due to acknowledged.
+func (d *Device) Prepare(acks func(time.Duration)) {
+	d.entered = make(chan struct{})
+	d.refused = map[uint64]sample.Refusal{}
+	d.acks = acks
+	if d.Every == 0 {
+		d.Every = 50 * time.Millisecond
+	}
+	if d.MaxBackOff == 0 {
+		d.MaxBackOff = 5 * time.Second
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Entered waits until the device has joined the race.
+func (d *Device) Entered(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-d.entered:
+		return d.enterErr
+	}
+}
+
+// Entry is the number in the race.
+func (d *Device) Entry() uint32 { return d.entry.Load() }
+
+// Sent is through which seq samples were handed to the client.
+func (d *Device) Sent() uint64 { return d.sent.Load() }
+
+// Acked is through which seq the node has acknowledged.
+func (d *Device) Acked() uint64 { return d.acked.Load() }
+
+// Connects is how often the device has been welcomed.
+func (d *Device) Connects() int { return int(d.connects.Load()) }
+
+// Die ends the device for good, as an empty battery would: nothing more is sent, not even a goodbye.
+func (d *Device) Die() { d.dead.Store(true) }
+
+// Dead reports a device that was told to die.
+func (d *Device) Dead() bool { return d.dead.Load() }
+
+// Refused is the samples that the node said do not count.
+func (d *Device) Refused() map[uint64]sample.Refusal {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := make(map[uint64]sample.Refusal, len(d.refused))
+	for k, v := range d.refused {
+		out[k] = v
+	}
+	return out
+}
+
+// Run is the device's whole race. A device that has died returns nil.
+func (d *Device) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c := live.New(live.Config{URL: d.Node.Live(), Name: "paceline-swarm", Clock: d.Node.Now, BackOffMax: d.MaxBackOff, Log: d.Log,
+		Token: func(context.Context) (string, error) { return d.Node.Token("athlete:" + d.User) },
+		HTTP:  &http.Client{Transport: &http.Transport{DialContext: d.dial, DisableKeepAlives: true}}})
+	ran := make(chan error, 1)
+	go func() {
+		ran <- c.Run(ctx)
+		cancel()
+	}()
+	err := d.race(ctx, c)
+	cancel()
+	end := <-ran
+	switch {
+	case errors.Is(err, errDied):
+		return nil
+	case err != nil && end != nil && !errors.Is(end, context.Canceled):
+		return fmt.Errorf("swarm: %s: %w", d.Name, end)
+	case err != nil:
+		return fmt.Errorf("swarm: %s: %w", d.Name, err)
+	}
+	return nil
+}
+
+// dial fails while there is no network.
+func (d *Device) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if d.offline.Load() {
+		return nil, errors.New("no network")
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
+}
+
+func (d *Device) race(ctx context.Context, c *live.Client) error {
+	s, err := d.enter(ctx, c)
+	d.enterErr = err
+	close(d.entered)
+	if err != nil {
+		return err
+	}
+	if err := d.sendAll(ctx, c, s); err != nil {
+		return err
+	}
+	if err := d.allAcked(ctx, c, s); err != nil {
+		return err
+	}
+	if d.DieAcked != nil {
+		d.dead.Store(true)
+		close(d.DieAcked)
+		return errDied
+	}
+	last := s.LastSeq()
+	at := d.Samples.AtMs[d.Samples.Len()-1]
+	if err := s.Close(ctx); err != nil {
+		return err
+	}
+	_, err = c.Do(ctx, &livev1.Command{WorkoutId: d.Workout, Command: &livev1.Command_FinishWorkout{FinishWorkout: &livev1.FinishWorkout{
+		DeviceTimeMs: int64(at), Streams: []*livev1.StreamEnd{{StreamId: d.Stream, LastSeq: last}}}}})
+	if err != nil {
+		return fmt.Errorf("finish the workout: %w", err)
+	}
+	return nil
+}
+
+func (d *Device) enter(ctx context.Context, c *live.Client) (*live.Stream, error) {
+	if _, err := c.Do(ctx, &livev1.Command{WorkoutId: d.Workout, Command: &livev1.Command_StartWorkout{StartWorkout: &livev1.StartWorkout{
+		Sport: d.Sport, Zone: "Etc/UTC", DeviceTimeMs: int64(d.Node.Now())}}}); err != nil {
+		return nil, fmt.Errorf("start the workout: %w", err)
+	}
+	open := &livev1.OpenStream{DeviceId: d.Device, StreamId: d.Stream, WorkoutId: d.Workout, PersonId: d.User,
+		Clock: livev1.ClockKind_CLOCK_KIND_GNSS}
+	for ch := sample.Channel(1); ch < sample.Channels; ch++ {
+		if trust, ok := d.Channels[ch]; ok {
+			open.Channels = append(open.Channels, &livev1.ChannelSpec{Channel: livev1.Channel(ch), Trust: livev1.Trust(trust)})
+		}
+	}
+	s := c.Stream(open, d.onAck)
+	if d.Competition == "" {
+		return s, nil
+	}
+	r, err := c.Do(ctx, &livev1.Command{WorkoutId: d.Workout, Command: &livev1.Command_Join{Join: &livev1.Join{
+		CompetitionId: d.Competition, PrimaryStreamId: d.Stream}}})
+	if err != nil {
+		return nil, fmt.Errorf("join: %w", err)
+	}
+	d.entry.Store(r.Entry)
+	return s, nil
+}
+
+// sendAll hands every sample to the client when its time has come.
+func (d *Device) sendAll(ctx context.Context, c *live.Client, s *live.Stream) error {
+	b := d.Samples
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	<-timer.C
+	for from := 0; from < b.Len(); {
+		timer.Reset(max(d.Every, d.Node.Until(b.AtMs[from])))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+		if d.dead.Load() {
+			return errDied
+		}
+		d.look(c, s)
+		now := d.Node.Now()
+		to := from
+		for to < b.Len() && to-from < sample.MaxBatch && b.AtMs[to] <= now {
+			to++
+		}
+		d.network(c, to)
+		if to == from {
+			continue
+		}
+		part := b.Slice(from, to)
+		if err := s.Put(&part); errors.Is(err, live.ErrBufferFull) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		d.handed(uint64(to), b, to-1)
+		from = to
+	}
+	d.offline.Store(false)
+	return nil
+}
+
+func (d *Device) handed(seq uint64, b *sample.Batch, i int) {
+	d.sent.Store(seq)
+	due := time.Now().Add(min(0, d.Node.Until(b.AtMs[i])))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.flying = append(d.flying, flight{seq, due})
+}
+
+// network switches the network off and on by the recording.
+func (d *Device) network(c *live.Client, next int) {
+	off := slices.ContainsFunc(d.Offline, func(s Span) bool { return next >= s.From && next < s.To })
+	if off && !d.offline.Swap(true) {
+		c.Drop()
+	}
+	if !off {
+		d.offline.Store(false)
+	}
+}
+
+// look notes what the client knows.
+func (d *Device) look(c *live.Client, s *live.Stream) {
+	d.acked.Store(s.Acked())
+	d.connects.Store(int32(c.Connects()))
+}
+
+func (d *Device) allAcked(ctx context.Context, c *live.Client, s *live.Stream) error {
+	tick := time.NewTicker(d.Every)
+	defer tick.Stop()
+	for {
+		d.look(c, s)
+		if d.dead.Load() {
+			return errDied
+		}
+		if s.Acked() >= s.LastSeq() {
+			return nil
+		}
+		short, cancel := context.WithTimeout(ctx, d.Every)
+		err := s.Wait(short, s.LastSeq())
+		cancel()
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+var refusals = func() map[string]sample.Refusal {
+	m := map[string]sample.Refusal{}
+	for r := sample.OutOfRange; r.String() != "unknown"; r++ {
+		m[r.String()] = r
+	}
+	return m
+}()
+
+// onAck runs in the client's read loop and must not call the client.
+func (d *Device) onAck(a *livev1.Ack) {
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, r := range a.Refused {
+		d.refused[r.Seq] = refusals[r.Reason]
+	}
+	for len(d.flying) > 0 && d.flying[0].seq <= a.ThroughSeq {
+		if d.acks != nil {
+			d.acks(now.Sub(d.flying[0].due))
+		}
+		d.flying = d.flying[1:]
+	}
+	d.acked.Store(max(d.acked.Load(), a.ThroughSeq))
+}

@@ -1,0 +1,157 @@
+package swarm
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	managev1 "paceline/api/gen/paceline/manage/v1"
+	"paceline/domain/id"
+	"paceline/domain/unit"
+)
+
+// Node is a running node as its clients know it: its API, its clock and tokens for it.
+type Node struct {
+	URL          string // http://host:port
+	Users        managev1.UserServiceClient
+	Devices      managev1.DeviceServiceClient
+	Trainings    managev1.TrainingServiceClient
+	Competitions managev1.CompetitionServiceClient
+	Clocks       managev1.NodeServiceClient
+
+	token func(subject string) (string, error)
+
+	mu    sync.Mutex
+	clock nodeClock
+	cache map[string]string
+}
+
+// nodeClock is now = node + rate · (wall − at).
+type nodeClock struct {
+	at   time.Time // monotonic
+	node unit.InstantMs
+	rate float64
+	rtt  time.Duration
+}
+
+// operatorSubject is who manages.
+const operatorSubject = "operator:swarm"
+
+// Connect finds the node's clock. token mints access tokens for a subject ("athlete:<id>", "operator:<id>").
+func Connect(ctx context.Context, url string, token func(subject string) (string, error)) (*Node, error) {
+	n := &Node{URL: strings.TrimSuffix(url, "/"), token: token, cache: map[string]string{}}
+	bearer := connect.WithInterceptors(bearer{n})
+	hc := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: 30 * time.Second}}
+	n.Users = managev1.NewUserServiceClient(hc, n.URL, bearer)
+	n.Devices = managev1.NewDeviceServiceClient(hc, n.URL, bearer)
+	n.Trainings = managev1.NewTrainingServiceClient(hc, n.URL, bearer)
+	n.Competitions = managev1.NewCompetitionServiceClient(hc, n.URL, bearer)
+	n.Clocks = managev1.NewNodeServiceClient(hc, n.URL, bearer)
+	return n, n.ReadClock(ctx)
+}
+
+// ReadClock takes the best of five readings.
+func (n *Node) ReadClock(ctx context.Context) error {
+	best := nodeClock{rtt: time.Hour}
+	for range 5 {
+		before := time.Now()
+		r, err := n.Clocks.GetClock(ctx, connect.NewRequest(&managev1.GetClockRequest{}))
+		if err != nil {
+			return fmt.Errorf("swarm: read the node's clock: %w", err)
+		}
+		rtt := time.Since(before)
+		if rtt < best.rtt {
+			best = nodeClock{at: before.Add(rtt / 2), node: unit.InstantMs(r.Msg.NowMs), rate: r.Msg.Rate, rtt: rtt}
+		}
+	}
+	if best.rate <= 0 {
+		return fmt.Errorf("swarm: the node's clock runs at %v", best.rate)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.clock = best
+	return nil
+}
+
+// Now is the node's clock.
+func (n *Node) Now() unit.InstantMs {
+	n.mu.Lock()
+	c := n.clock
+	n.mu.Unlock()
+	return c.node.Add(unit.DurationMs(c.rate * float64(time.Since(c.at)) / float64(time.Millisecond)))
+}
+
+// Rate is how fast the node's clock runs.
+func (n *Node) Rate() float64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.clock.rate
+}
+
+// Until is how long by the wall until the node's clock shows at.
+func (n *Node) Until(at unit.InstantMs) time.Duration {
+	n.mu.Lock()
+	c := n.clock
+	n.mu.Unlock()
+	wall := c.at.Add(time.Duration(float64(at.Sub(c.node)) / c.rate * float64(time.Millisecond)))
+	return time.Until(wall)
+}
+
+// Token is an access token for a subject; minted once.
+func (n *Node) Token(subject string) (string, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if t := n.cache[subject]; t != "" {
+		return t, nil
+	}
+	t, err := n.token(subject)
+	if err != nil {
+		return "", fmt.Errorf("swarm: token for %s: %w", subject, err)
+	}
+	n.cache[subject] = t
+	return t, nil
+}
+
+// NewID mints an id with the node's clock.
+func (n *Node) NewID() string {
+	var b [10]byte
+	_, _ = rand.Read(b[:])
+	return id.New(n.Now(), b)
+}
+
+// Live is the address of the live protocol.
+func (n *Node) Live() string { return "ws" + strings.TrimPrefix(n.URL, "http") + "/live" }
+
+// bearer puts the operator's token on every request.
+type bearer struct{ n *Node }
+
+func (b bearer) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, r connect.AnyRequest) (connect.AnyResponse, error) {
+		t, err := b.n.Token(operatorSubject)
+		if err != nil {
+			return nil, err
+		}
+		r.Header().Set("Authorization", "Bearer "+t)
+		return next(ctx, r)
+	}
+}
+
+func (b bearer) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return func(ctx context.Context, s connect.Spec) connect.StreamingClientConn {
+		c := next(ctx, s)
+		if t, err := b.n.Token(operatorSubject); err == nil { // without one the node says why not
+			c.RequestHeader().Set("Authorization", "Bearer "+t)
+		}
+		return c
+	}
+}
+
+func (b bearer) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return next
+}

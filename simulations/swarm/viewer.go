@@ -1,0 +1,181 @@
+package swarm
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	livev1 "paceline/api/gen/paceline/live/v1"
+	"paceline/api/live"
+)
+
+// Viewer watches one board without a token, as anybody may watch a public race, and keeps what it shows.
+type Viewer struct {
+	Node  *Node
+	Topic string
+	Cut   string
+	JSON  bool
+
+	mu             sync.Mutex
+	board          *livev1.Board // newest
+	rows           map[uint32]*livev1.BoardRow
+	epoch, version uint64
+	recovering     bool
+	frames         int
+	backwards      int
+	wrongBase      int
+	onFrame        func(at time.Time, board *livev1.Board)
+	topic          *live.Topic
+}
+
+// Board is what a viewer shows.
+type Board struct {
+	Epoch, Version uint64
+	Recovering     bool
+	Head           *livev1.Board // its Rows are those of the last change only
+	Rows           []*livev1.BoardRow
+}
+
+// Run watches until ctx ends.
+func (v *Viewer) Run(ctx context.Context) error {
+	c := live.New(live.Config{URL: v.Node.Live(), Name: "paceline-swarm-viewer", Clock: v.Node.Now, JSON: v.JSON, BackOffMax: time.Second})
+	t := c.Subscribe(v.Topic, v.Cut, v.take, nil)
+	v.mu.Lock()
+	v.topic = t
+	v.mu.Unlock()
+	err := c.Run(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("swarm: viewer of %s: %w", v.Topic, err)
+}
+
+// take runs in the client's read loop.
+func (v *Viewer) take(u live.Update) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.frames++
+	if s := u.Snapshot; s != nil {
+		v.moved(s.Epoch, s.Version)
+		v.recovering, v.board = s.Recovering, s.GetBoard()
+		v.rows = map[uint32]*livev1.BoardRow{}
+	}
+	if d := u.Delta; d != nil {
+		if d.Base != v.version || d.Epoch != v.epoch {
+			v.wrongBase++
+		}
+		v.moved(d.Epoch, d.Version)
+		v.recovering = d.Recovering
+		if b := d.GetBoard(); b != nil {
+			v.board = b
+		}
+	}
+	if v.rows == nil {
+		v.rows = map[uint32]*livev1.BoardRow{}
+	}
+	for _, r := range v.board.GetRows() {
+		v.rows[r.Entry] = r
+	}
+	for _, e := range v.board.GetRemoved() {
+		delete(v.rows, e)
+	}
+	if v.onFrame != nil {
+		v.onFrame(time.Now(), v.board)
+	}
+}
+
+func (v *Viewer) moved(epoch, version uint64) {
+	if epoch < v.epoch || epoch == v.epoch && version < v.version {
+		v.backwards++
+	}
+	v.epoch, v.version = epoch, version
+}
+
+// Now is what the viewer shows.
+func (v *Viewer) Now() Board {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	b := Board{Epoch: v.epoch, Version: v.version, Recovering: v.recovering, Head: v.board}
+	for _, r := range v.rows {
+		b.Rows = append(b.Rows, r)
+	}
+	slices.SortFunc(b.Rows, func(a, c *livev1.BoardRow) int {
+		if (a.Place == 0) != (c.Place == 0) {
+			return cmp.Compare(c.Place, a.Place) // those without a place come last
+		}
+		return cmp.Or(cmp.Compare(a.Place, c.Place), cmp.Compare(a.Entry, c.Entry))
+	})
+	return b
+}
+
+// Faults are frames that may not be: going back, and deltas that follow nothing.
+func (v *Viewer) Faults() (backwards, wrongBase, frames int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.backwards, v.wrongBase, v.frames
+}
+
+// Difference says how two boards differ; empty: not at all.
+func (b Board) Difference(o Board) string {
+	if b.Epoch != o.Epoch || b.Version != o.Version {
+		return fmt.Sprintf("at {%d, %d} and {%d, %d}", b.Epoch, b.Version, o.Epoch, o.Version)
+	}
+	if len(b.Rows) != len(o.Rows) {
+		return fmt.Sprintf("%d and %d rows", len(b.Rows), len(o.Rows))
+	}
+	for i := range b.Rows {
+		if !proto.Equal(b.Rows[i], o.Rows[i]) {
+			return fmt.Sprintf("row %d: %v and %v", i, b.Rows[i], o.Rows[i])
+		}
+	}
+	return ""
+}
+
+// Snapshot is the board as somebody sees it who has just come.
+func Snapshot(ctx context.Context, n *Node, topic, cut string) (Board, error) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	v := &Viewer{Node: n, Topic: topic, Cut: cut}
+	first := make(chan struct{})
+	var once sync.Once
+	v.onFrame = func(time.Time, *livev1.Board) { once.Do(func() { close(first) }) }
+	done := make(chan error, 1)
+	go func() { done <- v.Run(ctx) }()
+	select {
+	case <-first:
+	case err := <-done:
+		if err == nil {
+			err = ctx.Err()
+		}
+		return Board{}, fmt.Errorf("swarm: no snapshot of %s: %w", topic, err)
+	}
+	b := v.Now()
+	cancel()
+	<-done
+	return b, nil
+}
+
+// Converge waits until a viewer shows what somebody sees who has just come; else it says how they differ.
+func Converge(ctx context.Context, v *Viewer, within time.Duration) string {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for {
+		fresh, err := Snapshot(ctx, v.Node, v.Topic, v.Cut)
+		different := ""
+		if err != nil {
+			different = err.Error()
+		} else if different = v.Now().Difference(fresh); different == "" {
+			return ""
+		}
+		select {
+		case <-ctx.Done():
+			return different
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+}
