@@ -390,14 +390,14 @@ func (s *scene) journal() []persistence.Record {
 
 func (s *scene) wakeups() []persistence.Wakeup {
 	var all []persistence.Wakeup
-	for shard := range persistence.WakeupShards {
-		for minute := int64(s.wall)/60000 - 100; minute < int64(s.wall)/60000+100; minute++ {
-			rows, err := s.store.ReadWakeups(context.Background(), shard, minute)
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			all = append(all, rows...)
+	for minute := int64(s.wall)/60000 - 30; minute < int64(s.wall)/60000+90; minute++ {
+		rows, err := s.store.ReadWakeups(context.Background(), persistence.ShardOf(s.grain), minute)
+		if err != nil {
+			s.t.Fatal(err)
 		}
+		all = append(all, rows...)
 	}
 	return all
 }
+
+func tick(key string) step.Tick { return step.Tick{Key: key} }
