@@ -192,8 +192,35 @@ func (c *source) clock() {
 		c.pump()
 		return
 	}
-	c.w.try(c.grain(), &devicev1.Clock{Call: c.w.call("device:" + c.s.device), StreamId: c.s.id, OffsetMs: c.s.clockOff, ErrorMs: 20, Source: "ping"},
-		c.w.must("clock", func(any) { c.clocked = true; c.pump() }))
+	c.request(&devicev1.Clock{Call: c.w.call("device:" + c.s.device), StreamId: c.s.id, OffsetMs: c.s.clockOff, ErrorMs: 20, Source: "ping"},
+		func() { c.clocked = true; c.pump() })
+}
+
+// request asks the device something that needs an open stream: without an answer, or if it is not open (any more),
+// the stream is opened again, and everything from there on is done again.
+func (c *source) request(msg proto.Message, done func()) {
+	w, session, answered := c.w, c.session, false
+	w.ask(c.grain(), msg, func(_ any, err error) {
+		if answered || c.session != session {
+			return
+		}
+		answered = true
+		if err == nil {
+			done()
+			return
+		}
+		w.count("refused: " + fault.Of(err).Code)
+		w.in(unit.Second, func() {
+			if c.session == session {
+				c.reopen()
+			}
+		})
+	})
+	w.in(resendAfter, func() {
+		if !answered && c.session == session {
+			c.reopen()
+		}
+	})
 }
 
 // have is how many samples have been measured by now.
@@ -252,33 +279,14 @@ func (c *source) atHole() bool {
 
 func (c *source) declareSkip() {
 	c.sending = true
-	l, w, session := c.s.lost, c.w, c.session
-	answered := false
-	w.ask(c.grain(), &devicev1.SkipSeqs{Call: w.call("device:" + c.s.device), Session: session, Skip: &livev1.Skip{
+	l := c.s.lost
+	c.request(&devicev1.SkipSeqs{Call: c.w.call("device:" + c.s.device), Session: c.session, Skip: &livev1.Skip{
 		StreamId: c.s.id, FromSeq: uint64(l[0] + 1), ToSeq: uint64(l[1]), Reason: "lost"}},
-		func(_ any, err error) {
-			if answered || c.session != session {
-				return
-			}
-			answered = true
-			if err != nil {
-				w.count("skip refused: " + fault.Of(err).Code)
-				w.in(unit.Second, func() {
-					if c.session == session {
-						c.reopen()
-					}
-				})
-				return
-			}
+		func() {
 			c.skipped, c.sending = true, false
 			c.acked = max(c.acked, uint64(l[1]))
 			c.pump()
 		})
-	w.in(resendAfter, func() {
-		if !answered && c.session == session {
-			c.reopen()
-		}
-	})
 }
 
 // send is one frame; a resent copy may go through another gateway at the same time.
