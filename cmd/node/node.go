@@ -94,7 +94,7 @@ func (n *node) startRuntime(context.Context) error {
 	n.tables = view.New(n.store.rows)
 	n.runtime = &machine.Runtime{
 		Store:  journal,
-		Events: project.New(journal, n.tables, nil),
+		Events: project.New(journal, n.tables, project.Views()),
 		Lanes:  n.lanes,
 		Now:    n.clock.now,
 		Log:    n.log,
