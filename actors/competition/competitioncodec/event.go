@@ -98,7 +98,7 @@ func fromProto(m proto.Message) (competition.Event, error) {
 func rulingFromProto(m proto.Message) (competition.Event, error) {
 	switch m := m.(type) {
 	case *competitionv1.StatusChanged:
-		return competition.StatusChanged{Entry: m.Entry, Status: leaderboard.Status(m.Status), Reason: m.Reason}, nil
+		return competition.StatusChanged{Entry: m.Entry, Status: leaderboard.Status(clip(int32(m.Status))), Reason: m.Reason}, nil
 	case *competitionv1.ReviewChanged:
 		return competition.ReviewChanged{Entry: m.Entry, Review: m.UnderReview, Reason: m.Reason}, nil
 	case *competitionv1.PenaltyAdded:

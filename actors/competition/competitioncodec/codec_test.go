@@ -1,0 +1,158 @@
+package competitioncodec_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"paceline/actors/competition"
+	"paceline/actors/competition/competitioncodec"
+	"paceline/actors/leaderboard"
+	"paceline/domain/basis"
+	"paceline/domain/course"
+	"paceline/domain/geo"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the golden bytes of kinds that have none yet; those that have keep them")
+
+func digest(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
+
+// samples is one event of every kind, with every field set.
+func samples(t testing.TB) []competition.Event {
+	c, err := course.New(course.Track{Format: course.Line, Sport: "ride", Name: "Loop", CorridorMm: 30_000,
+		Line: []geo.Point{{Lat: 535_000_000, Lon: 100_000_000}, {Lat: 535_100_000, Lon: 100_000_000}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := basis.Of(basis.StreamBasis{Device: "u1/d", Stream: "s1", FoldedThrough: 300, FactsVersion: 4}, basis.StreamBasis{Device: "u1/e", Stream: "s2", FoldedThrough: 7})
+	gates := []competition.GateTime{{Gate: 0, At: 1_700_000_000_123_456}, {Gate: 1, At: 1_700_000_900_000_001}}
+	input := competition.Input{Entry: 17, Training: "u1/w", Streams: []competition.InputStream{{Device: "u1/d", Stream: "s1", Through: 300, FactsVersion: 4, Digest: digest(1)}},
+		Recording: digest(2), Unanswered: true, Gates: gates, Flags: []string{"training.jump"}, BindingVersion: 9}
+	return []competition.Event{
+		competition.Opened{Member: "node-1"},
+		competition.Created{Definition: competition.Definition{Organization: "default", Name: "Spring race", Track: c.Track(), Start: competition.WaveStart,
+			RankBy: leaderboard.Net, Categories: []string{"F", "M40"}, Public: true, ScheduledAt: 1_700_000_000_000, CutoffAfter: 7_200_000, Grace: 30_000, AutoOfficialAfter: -1}},
+		competition.EntryAdded{Entry: 17, User: "u1", Category: "M40", Heat: 2, Wave: 3, Offset: 60_000},
+		competition.EntryWithdrawn{Entry: 17, Reason: "ill"},
+		competition.EntryReady{Entry: 17},
+		competition.StartListLocked{RulesVersion: 1},
+		competition.EntryBound{Entry: 17, Training: "u1/w", Primary: "s1"},
+		competition.RaceStarted{GunAt: 1_700_000_000_000, CutoffAt: 1_700_007_200_000},
+		competition.GateTaken{Entry: 17, Gate: 1, At: 1_700_000_900_000_001},
+		competition.GateRevised{Entry: 17, Gate: 1, From: 1_700_000_900_000_001, To: 1_700_000_900_000_002, None: true, Why: "refolded"},
+		competition.ReportNoted{Entry: 17, Basis: b, Finished: true},
+		competition.StatusChanged{Entry: 17, Status: leaderboard.DNF, Reason: "result"},
+		competition.ReviewChanged{Entry: 17, Review: true, Reason: "training.jump"},
+		competition.PenaltyAdded{Entry: 17, Penalty: -5_000, Reason: "train-wait credit"},
+		competition.Decided{Entry: 17, Decision: "dsq", Reason: "short cut"},
+		competition.SettleBegun{Number: 2, Final: true, Why: "late samples"},
+		competition.SettleAnswered{Number: 2, Input: input},
+		competition.LateInput{Entry: 17, Stream: "s1", Basis: b, ChangesResult: true},
+		competition.ResultPublished{Version: 3, Status: competition.ResultCorrected, RulesVersion: 1, Rows: []competition.Row{{
+			Entry: 17, Place: 1, Status: leaderboard.Finished, UnderReview: true, Start: 1_700_000_000_123_456, Finish: 1_700_000_900_000_001, Gun: 900_000_001, Net: 899_876_545,
+			Penalty: 120_000, Gates: gates, Heat: 2, Category: "M40", PlaceNet: 1, PlaceGun: 2, Disputed: true,
+		}}, Inputs: []competition.Input{input}, JournalVersion: 88, Why: "late samples", At: 1_700_010_000_000},
+		competition.Cancelled{Reason: "storm"},
+		competition.Fenced{},
+	}
+}
+
+const goldenPath = "testdata/events.golden"
+
+// golden maps each kind to its line: "<kind> <format> <hex>".
+func golden(t testing.TB) map[uint32]string {
+	raw, err := os.ReadFile(goldenPath)
+	if err != nil && !*rewrite {
+		t.Fatal(err)
+	}
+	lines := map[uint32]string{}
+	for _, l := range strings.Split(strings.TrimSpace(string(raw)), "\n") {
+		var kind uint32
+		if _, err := fmt.Sscanf(l, "%d", &kind); err == nil {
+			lines[kind] = l
+		}
+	}
+	return lines
+}
+
+// TestGoldenBytes: what is stored today is read for ever, and is what it always was.
+func TestGoldenBytes(t *testing.T) {
+	lines := golden(t)
+	var out []string
+	for i, e := range samples(t) {
+		kind, format, payload, err := competitioncodec.Encode(e)
+		if err != nil {
+			t.Fatalf("%T: %v", e, err)
+		}
+		if kind != uint32(i+1) {
+			t.Errorf("%T has kind %d, want %d", e, kind, i+1)
+		}
+		line := strings.TrimSpace(fmt.Sprintf("%d %d %s", kind, format, hex.EncodeToString(payload)))
+		if *rewrite && lines[kind] == "" {
+			lines[kind] = line
+		}
+		if lines[kind] != line {
+			t.Errorf("%T is stored as\n%s, want\n%s", e, line, lines[kind])
+		}
+		out = append(out, lines[kind])
+		got, err := competitioncodec.Decode(kind, format, payload)
+		if err != nil || !reflect.DeepEqual(got, e) {
+			t.Errorf("decoded %+v (%v), want %+v", got, err, e)
+		}
+	}
+	if *rewrite {
+		if err := os.MkdirAll(filepath.Dir(goldenPath), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(goldenPath, []byte(strings.Join(out, "\n")+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestUnknownIsRefused(t *testing.T) {
+	for _, tt := range []struct {
+		kind, format uint32
+		payload      []byte
+		want         error
+	}{
+		{0, 1, nil, competitioncodec.ErrKind}, {22, 1, nil, competitioncodec.ErrKind}, {1, 2, nil, competitioncodec.ErrFormat},
+		{9, 1, []byte{0xff}, competitioncodec.ErrBytes},
+	} {
+		if _, err := competitioncodec.Decode(tt.kind, tt.format, tt.payload); !errors.Is(err, tt.want) {
+			t.Errorf("Decode(%d, %d) = %v, want %v", tt.kind, tt.format, err, tt.want)
+		}
+	}
+	if _, _, _, err := competitioncodec.Encode(nil); !errors.Is(err, competitioncodec.ErrKind) {
+		t.Errorf("Encode(nil) = %v", err)
+	}
+}
+
+// FuzzDecode: no bytes make it panic, and what it reads it writes the same way again.
+func FuzzDecode(f *testing.F) {
+	for _, e := range samples(f) {
+		kind, format, payload, _ := competitioncodec.Encode(e)
+		f.Add(kind, format, payload)
+	}
+	f.Fuzz(func(t *testing.T, kind, format uint32, payload []byte) {
+		e, err := competitioncodec.Decode(kind, format, payload)
+		if err != nil {
+			return
+		}
+		k, fm, again, err := competitioncodec.Encode(e)
+		if err != nil || k != kind || fm != format {
+			t.Fatalf("kind %d comes back as %d %d %v", kind, k, fm, err)
+		}
+		e2, err := competitioncodec.Decode(k, fm, again)
+		if err != nil || !reflect.DeepEqual(e, e2) {
+			t.Fatalf("%+v comes back as %+v (%v)", e, e2, err)
+		}
+	})
+}
