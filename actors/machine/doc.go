@@ -9,6 +9,8 @@
 //     every append that the state they saw contains.
 //   - One append is in flight; what is decided meanwhile forms the next one (group commit).
 //   - An unknown outcome is resolved at the head by append_id, never guessed.
+//   - A refusal that nobody would repeat leaves only after a look at the head: an activation that was overtaken
+//     refuses by a state that is not the grain's any more.
 //   - A fenced or failed activation answers everything held with a retryable fault and stops.
 //   - The wake-up's row is acknowledged before the append that needs it is issued.
 package machine

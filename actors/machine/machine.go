@@ -69,6 +69,9 @@ type Machine[S any, C Command, E any] struct {
 	pending []item[E]
 	flight  *flight[E]
 	held    []held
+	// Refusals about to leave, while the head is looked at.
+	refusals   []step.Reply
+	confirming bool
 
 	// On the way to the event stream.
 	unpublished []persistence.Record
@@ -223,10 +226,45 @@ func (m *Machine[S, C, E]) hold(to step.Return, msg any, err error) {
 func (m *Machine[S, C, E]) release() {
 	n := 0
 	for n < len(m.held) && (m.held[n].needs <= m.committed || step.RuleReplyAfterCommit.Off()) {
-		m.out(m.held[n].reply)
+		if r := m.held[n].reply; terminal(r.Err) && !step.RuleRefusalLooks.Off() {
+			m.refusals = append(m.refusals, r)
+		} else {
+			m.out(r)
+		}
 		n++
 	}
 	m.held = m.held[n:]
+	m.confirmRefusals()
+}
+
+// terminal reports a refusal after which the caller does not try again.
+func terminal(err error) bool { return err != nil && !fault.Of(err).Retry }
+
+// confirmRefusals looks at the head before a refusal leaves: an activation that another has overtaken refuses by a
+// state that is not the grain's any more, and nobody would ask again. One look serves all refusals before it.
+func (m *Machine[S, C, E]) confirmRefusals() {
+	if m.confirming || len(m.refusals) == 0 || m.phase != ready {
+		return
+	}
+	m.confirming = true
+	n := len(m.refusals)
+	m.do(persistence.HeadOp{Grain: m.cfg.Grain}, func(now step.Now, d persistence.Done) {
+		m.confirming = false
+		head, _ := d.Result.(persistence.Head)
+		ours := d.Err == nil && (head.Version <= m.committed || m.flight != nil && head.AppendID == m.flight.append.AppendID)
+		if d.Err == nil && !ours {
+			m.fail(now, "another activation has written to the journal", ErrStopped)
+			return
+		}
+		for _, r := range m.refusals[:n] {
+			if !ours {
+				r.Err = ErrStopped
+			}
+			m.out(r)
+		}
+		m.refusals = m.refusals[n:]
+		m.confirmRefusals()
+	})
 }
 
 func (m *Machine[S, C, E]) query(now step.Now, from step.Return, f func(*S, uint64) (any, error)) {
@@ -383,6 +421,10 @@ func (m *Machine[S, C, E]) fail(now step.Now, why string, err error) {
 	for _, h := range m.held {
 		m.reply(h.reply.To, nil, f)
 	}
+	for _, r := range m.refusals {
+		m.reply(r.To, nil, f)
+	}
+	m.refusals = nil
 	m.held, m.pending, m.flight = nil, nil, nil
 	for _, again := range waiting {
 		again(now)

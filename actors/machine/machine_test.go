@@ -253,3 +253,22 @@ func TestQueueIsBounded(t *testing.T) {
 		t.Fatalf("one too many got %v, want %v", got, ErrBusy)
 	}
 }
+
+func TestOvertakenActivationDoesNotRefuse(t *testing.T) { overtakenDoesNotRefuse(t) }
+
+func overtakenDoesNotRefuse(t testing.TB) {
+	b := newBench(t)
+	stale, other := b.live(counterSpec()), b.live(counterSpec())
+	stale.settle()
+	other.settle()
+	other.submit("other", add{by: 2})
+	other.settle()
+	stale.submit("odd", add{by: 3})
+	stale.settle()
+	if got := stale.replies["odd"].Err; !errors.Is(got, ErrStopped) {
+		t.Fatalf("an overtaken activation answered %v, want %v", got, ErrStopped)
+	}
+	if stale.stopped == "" {
+		t.Fatal("it goes on")
+	}
+}

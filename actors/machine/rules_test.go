@@ -23,6 +23,7 @@ func TestEachRuleIsNeeded(t *testing.T) {
 		"foreign row fenced":        {step.RuleForeignRowFenced, foreignRow},
 		"own row kept":              {step.RuleOwnRowKept, ownRowKept},
 		"open wakes":                {step.RuleOpenWakes, openRow},
+		"refusal looks":             {step.RuleRefusalLooks, overtakenDoesNotRefuse},
 		"cursor after sync":         {step.RuleCursorAfterSync, cursorAfterSync},
 	} {
 		t.Run(name, func(t *testing.T) { testkit.NeedsRule(t, c.rule, c.f) })

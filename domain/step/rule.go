@@ -45,6 +45,7 @@ const (
 	RuleSpeedCredit                        // a step over twice the limit earns no distance
 	RuleClockFromJournal                   // ClockSet counts from its seq, also for what is already folded
 	RulePublishHole                        // a projector that meets a hole reads the journal
+	RuleRefusalLooks                       // a refusal leaves after a look at the head
 	Rules                                  // one more than the last
 )
 
