@@ -182,30 +182,32 @@ func drawStream(t *rapid.T) *sample.Batch {
 
 // However a stream is cut into batches, and from whichever 64 handled samples an activation starts again, the
 // marks are the same.
-func TestAcceptIsTheSameForAnyCut(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		f := opened("run")
-		whole := drawStream(t)
-		var tail Tail
-		Accept(f, &tail, whole)
-		cutTail := Tail{}
-		for from := 0; from < whole.Len(); {
-			to := min(whole.Len(), from+rapid.IntRange(1, 90).Draw(t, "cut"))
-			piece := whole.Slice(from, to)
-			piece.Refused = nil
-			if rapid.Bool().Draw(t, "crash") {
-				back := whole.Slice(max(0, from-rapid.IntRange(64, 512).Draw(t, "back")), from)
-				cutTail = TailOf([]sample.Batch{back})
-			}
-			Accept(f, &cutTail, &piece)
-			for i := range piece.Len() {
-				if piece.Mark(i) != whole.Mark(from+i) {
-					t.Fatalf("seq %d: %v in a cut %d..%d, %v in one", from+i+1, piece.Mark(i), from, to, whole.Mark(from+i))
-				}
-			}
-			from = to
+func TestAcceptIsTheSameForAnyCut(t *testing.T) { rapid.Check(t, anyCut) }
+
+func FuzzAccept(f *testing.F) { f.Fuzz(rapid.MakeFuzz(anyCut)) }
+
+func anyCut(t *rapid.T) {
+	f := opened("run")
+	whole := drawStream(t)
+	var tail Tail
+	Accept(f, &tail, whole)
+	cutTail := Tail{}
+	for from := 0; from < whole.Len(); {
+		to := min(whole.Len(), from+rapid.IntRange(1, 90).Draw(t, "cut"))
+		piece := whole.Slice(from, to)
+		piece.Refused = nil
+		if rapid.Bool().Draw(t, "crash") {
+			back := whole.Slice(max(0, from-rapid.IntRange(64, 512).Draw(t, "back")), from)
+			cutTail = TailOf([]sample.Batch{back})
 		}
-	})
+		Accept(f, &cutTail, &piece)
+		for i := range piece.Len() {
+			if piece.Mark(i) != whole.Mark(from+i) {
+				t.Fatalf("seq %d: %v in a cut %d..%d, %v in one", from+i+1, piece.Mark(i), from, to, whole.Mark(from+i))
+			}
+		}
+		from = to
+	}
 }
 
 func BenchmarkAccept(b *testing.B) {

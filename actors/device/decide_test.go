@@ -264,43 +264,45 @@ func drawCommand(t *rapid.T, s *State) Command {
 
 // Whatever is asked: the state stays whole, replaying gives it again, a skip takes nothing that was held, and
 // the facts of each stream, projected alone, are those of the state.
-func TestAnyCommands(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := New()
-		var journal []Event
-		for range rapid.IntRange(1, 60).Draw(t, "commands") {
-			c := drawCommand(t, s)
-			events, err := Decide(s, c)
-			if !reflect.DeepEqual(s, replay(journal)) {
-				t.Fatalf("Decide(%+v) changed the state", c)
-			}
-			if err != nil && len(events) > 0 {
-				t.Fatalf("events and %v", err)
-			}
-			if k, ok := c.(Skip); ok && len(events) == 1 {
-				checkSkip(t, s.Streams[k.Stream], k, events[0].(Skipped))
-			}
-			for _, e := range events {
-				s.Apply(e)
-				journal = append(journal, e)
-			}
-			if err := s.Check(); err != nil {
-				t.Fatalf("behind %+v: %v", c, err)
-			}
-			if again, err := Decide(s, c); err == nil && len(events) > 0 && len(again) > 0 {
-				t.Fatalf("%+v is accepted twice: %+v, then %+v", c, events, again)
-			}
+func TestAnyCommands(t *testing.T) { rapid.Check(t, anyCommands) }
+
+func FuzzCommands(f *testing.F) { f.Fuzz(rapid.MakeFuzz(anyCommands)) }
+
+func anyCommands(t *rapid.T) {
+	s := New()
+	var journal []Event
+	for range rapid.IntRange(1, 60).Draw(t, "commands") {
+		c := drawCommand(t, s)
+		events, err := Decide(s, c)
+		if !reflect.DeepEqual(s, replay(journal)) {
+			t.Fatalf("Decide(%+v) changed the state", c)
 		}
-		for _, name := range s.StreamIDs() {
-			f := NewStreamFacts(name)
-			for i, e := range journal {
-				f.Apply(uint64(i+1), e)
-			}
-			if want, _ := s.Stream(name); !reflect.DeepEqual(f, want) {
-				t.Fatalf("facts %+v, state %+v", f, want)
-			}
+		if err != nil && len(events) > 0 {
+			t.Fatalf("events and %v", err)
 		}
-	})
+		if k, ok := c.(Skip); ok && len(events) == 1 {
+			checkSkip(t, s.Streams[k.Stream], k, events[0].(Skipped))
+		}
+		for _, e := range events {
+			s.Apply(e)
+			journal = append(journal, e)
+		}
+		if err := s.Check(); err != nil {
+			t.Fatalf("behind %+v: %v", c, err)
+		}
+		if again, err := Decide(s, c); err == nil && len(events) > 0 && len(again) > 0 {
+			t.Fatalf("%+v is accepted twice: %+v, then %+v", c, events, again)
+		}
+	}
+	for _, name := range s.StreamIDs() {
+		f := NewStreamFacts(name)
+		for i, e := range journal {
+			f.Apply(uint64(i+1), e)
+		}
+		if want, _ := s.Stream(name); !reflect.DeepEqual(f, want) {
+			t.Fatalf("facts %+v, state %+v", f, want)
+		}
+	}
 }
 
 func checkSkip(t *rapid.T, f *StreamFacts, c Skip, e Skipped) {
