@@ -90,3 +90,9 @@ type Blinder interface {
 type Compacter interface {
 	Compact(ctx context.Context, t Table) error
 }
+
+// Scanner is implemented by a driver that can list the partitions of a table: for rebuilds and exports, never
+// for serving. The order is the driver's own; it goes on after a key that it gave.
+type Scanner interface {
+	Parts(ctx context.Context, t Table, after string, limit int) (keys []string, err error)
+}

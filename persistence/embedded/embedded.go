@@ -55,7 +55,11 @@ type Rows struct {
 	closed atomic.Bool
 }
 
-var _ persistence.Rows = (*Rows)(nil)
+var (
+	_ persistence.Rows      = (*Rows)(nil)
+	_ persistence.Scanner   = (*Rows)(nil)
+	_ persistence.Compacter = (*Rows)(nil)
+)
 
 // Open opens the folder, or makes it.
 func Open(cfg Config) (*Rows, error) {

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"hash/maphash"
 	"slices"
@@ -204,7 +205,39 @@ func (r *Rows) DeleteRange(ctx context.Context, p persistence.Part, from, to str
 	return nil
 }
 
-// Compact rewrites a table so that what was overwritten or deleted is gone from its files: after an erasure.
+// Parts implements persistence.Scanner: it goes from partition to partition, not from row to row.
+func (r *Rows) Parts(ctx context.Context, t persistence.Table, after string, limit int) ([]string, error) {
+	if err := r.use(ctx); err != nil {
+		return nil, err
+	}
+	defer r.users.RUnlock()
+	it, err := r.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: []byte{byte(t)}, UpperBound: []byte{byte(t) + 1}})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", persistence.ErrUnavailable, err)
+	}
+	var keys []string
+	from := []byte{byte(t)}
+	if after != "" {
+		from = appendPart(nil, persistence.Part{Table: t, Key: after}, endMark)
+	}
+	for ok := it.SeekGE(from); ok && len(keys) < limit; {
+		n, w := binary.Uvarint(it.Key()[1:])
+		if w <= 0 || n >= uint64(len(it.Key())-1-w) {
+			_ = it.Close() // what is wrong is known
+			return nil, fmt.Errorf("%w: key of table %d", persistence.ErrCorrupt, t)
+		}
+		key := string(it.Key()[1+w : 1+w+int(n)])
+		keys = append(keys, key)
+		ok = it.SeekGE(appendPart(nil, persistence.Part{Table: t, Key: key}, endMark))
+	}
+	if err := it.Close(); err != nil {
+		return nil, fmt.Errorf("%w: %w", persistence.ErrUnavailable, err)
+	}
+	return keys, nil
+}
+
+// Compact rewrites a table so that what was overwritten or deleted is gone from its files: after an erasure. Up to
+// three older logs wait to be written over; what stood in them is gone when that has happened.
 func (r *Rows) Compact(ctx context.Context, t persistence.Table) error {
 	if err := r.use(ctx); err != nil {
 		return err

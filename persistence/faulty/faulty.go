@@ -174,3 +174,11 @@ func (r *Rows) Range(ctx context.Context, p persistence.Part, q persistence.Rang
 	}
 	return r.Rows.Range(ctx, p, q)
 }
+
+// Parts passes on what the driver underneath offers.
+func (r *Rows) Parts(ctx context.Context, t persistence.Table, after string, limit int) ([]string, error) {
+	if s, ok := r.Rows.(persistence.Scanner); ok {
+		return s.Parts(ctx, t, after, limit)
+	}
+	return nil, persistence.ErrNoScan
+}

@@ -5,6 +5,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -30,7 +31,10 @@ type partition struct {
 	rows []persistence.Row // by Cluster; cells are never changed, only replaced
 }
 
-var _ persistence.Rows = (*Rows)(nil)
+var (
+	_ persistence.Rows    = (*Rows)(nil)
+	_ persistence.Scanner = (*Rows)(nil)
+)
 
 // New is an empty store.
 func New() *Rows { return &Rows{parts: make(map[partKey]*partition)} }
@@ -244,6 +248,30 @@ func (r *Rows) DeleteRange(ctx context.Context, p persistence.Part, from, to str
 		part.rows = slices.Delete(part.rows, i, j)
 	}
 	return nil
+}
+
+// Parts implements persistence.Scanner, shorter keys first.
+func (r *Rows) Parts(ctx context.Context, t persistence.Table, after string, limit int) ([]string, error) {
+	if err := live(ctx); err != nil {
+		return nil, err
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var keys []string
+	for k, p := range r.parts {
+		if k.table == t && (p.head.Version > 0 || len(p.rows) > 0) && (after == "" || shorter(k.key, after) > 0) {
+			keys = append(keys, k.key)
+		}
+	}
+	slices.SortFunc(keys, shorter)
+	return keys[:min(limit, len(keys))], nil
+}
+
+func shorter(a, b string) int {
+	if c := cmp.Compare(len(a), len(b)); c != 0 {
+		return c
+	}
+	return cmp.Compare(a, b)
 }
 
 func live(ctx context.Context) error {

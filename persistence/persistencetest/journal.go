@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"paceline/domain/fault"
+	"paceline/domain/id"
 	"paceline/persistence"
 	"paceline/persistence/faulty"
 )
@@ -22,6 +23,7 @@ func runJournal(t *testing.T, open Open) {
 		{"refused appends", testRefused},
 		{"paging", testPaging},
 		{"bad appends", testBadAppends},
+		{"list of grains", testGrains},
 	})
 }
 
@@ -217,4 +219,43 @@ func runJournalFaults(t *testing.T, open Open) {
 			t.Fatalf("block: %v", err)
 		}
 	})
+}
+
+// testGrains lists all journals, in pages, each once, however many buckets it has.
+func testGrains(t *testing.T, rows persistence.Rows) {
+	ctx := context.Background()
+	s := persistence.Over(rows)
+	want := map[id.Grain]bool{}
+	for i := range 30 {
+		g := id.Of(id.Competition, fmt.Sprint("c", i*i*i))
+		if i%3 == 0 {
+			g = id.Scoped(id.Training, fmt.Sprint("u", i), "w")
+		}
+		apply(t, s, group(g, 0, 1+i%2*1030, "a"))
+		apply(t, s, group(g, uint64(1+i%2*1030), 1, "b"))
+		want[g] = true
+	}
+	for _, limit := range []int{1, 7, 30, 100} {
+		got := map[id.Grain]bool{}
+		for after := ""; ; {
+			page, next, err := s.Grains(ctx, after, limit)
+			if errors.Is(err, persistence.ErrNoScan) {
+				t.Skip("this driver cannot list its partitions")
+			}
+			check(t, err)
+			for _, g := range page {
+				if got[g] {
+					t.Fatalf("limit %d: %v twice", limit, g)
+				}
+				got[g] = true
+			}
+			if next == "" {
+				break
+			}
+			after = next
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("limit %d: %d grains, want %d", limit, len(got), len(want))
+		}
+	}
 }

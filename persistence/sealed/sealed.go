@@ -20,7 +20,7 @@ type Config struct {
 	Random io.Reader
 }
 
-// Rows implements persistence.Rows, persistence.Identifier and persistence.Blinder.
+// Rows implements persistence.Rows and what belongs to it.
 type Rows struct {
 	under persistence.Rows
 	keys  keyTable
@@ -31,6 +31,7 @@ var (
 	_ persistence.Rows       = (*Rows)(nil)
 	_ persistence.Identifier = (*Rows)(nil)
 	_ persistence.Blinder    = (*Rows)(nil)
+	_ persistence.Scanner    = (*Rows)(nil)
 )
 
 // New seals a driver. It fails if the store was begun with another wrapping key.
@@ -182,4 +183,12 @@ func (r *Rows) Range(ctx context.Context, p persistence.Part, q persistence.Rang
 // DeleteRange implements persistence.Rows.
 func (r *Rows) DeleteRange(ctx context.Context, p persistence.Part, from, to string) error {
 	return r.under.DeleteRange(ctx, p, from, to)
+}
+
+// Parts implements persistence.Scanner, if what is underneath does.
+func (r *Rows) Parts(ctx context.Context, t persistence.Table, after string, limit int) ([]string, error) {
+	if s, ok := r.under.(persistence.Scanner); ok {
+		return s.Parts(ctx, t, after, limit)
+	}
+	return nil, persistence.ErrNoScan
 }
