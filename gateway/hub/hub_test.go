@@ -189,6 +189,11 @@ func TestEpochs(t *testing.T) {
 	v.wants(map[uint32]uint32{1: 1, 2: 2})
 	r.step(update(t, 4, 41, 40, ranked(2, 1)))
 	v.wants(map[uint32]uint32{1: 1, 2: 2})
+	late := r.subscribe(2, boardTopic, "", nobody)
+	late.wants(map[uint32]uint32{1: 1, 2: 2})
+	if s := r.h.Standing("race", 1); s.GetPlace() != 1 || s.Epoch != 5 {
+		t.Errorf("Standing = %v, want place 1 of epoch 5", s)
+	}
 	r.interests()
 	r.step(update(t, 6, 41, 40, ranked(2, 1))) // a delta of an epoch whose snapshot did not come
 	v.wants(map[uint32]uint32{1: 1, 2: 2})

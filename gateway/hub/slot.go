@@ -94,10 +94,6 @@ func (s *Slot) Take(e wire.Encoding) Taken {
 		return s.takeFeed(f, e)
 	}
 	s.newest = nil
-	if !f.after(s.epoch, s.version) && !step.RuleHubSilent.Off() {
-		s.mu.Unlock()
-		return Taken{}
-	}
 	onBase := f.Base != 0 && f.Epoch == s.epoch && f.Base == s.version
 	s.epoch, s.version = f.Epoch, f.Version
 	s.mu.Unlock()
