@@ -24,8 +24,10 @@ const (
 //
 //   - a look goes on from where the fold stands;
 //   - a rebuild begins at seq 1 (or at a checkpoint), for the fold's params or a fact have changed;
-//   - a fresh one begins at seq 1, makes digests, and reads the journals again behind the rows, until they say
-//     nothing new: for a settle or a recording.
+//   - a fresh one begins at seq 1 and makes digests, for a settle or a recording.
+//
+// All but a look read the journals again behind the rows, until they say nothing new: rows that were gone already
+// have a floor that is journalled.
 type reading struct {
 	fold    *training.Fold
 	stage   stage
@@ -174,7 +176,7 @@ func (s *Shell) advance(now step.Now, r *reading) {
 		}
 		switch {
 		case !dry:
-		case r.fresh:
+		case r.fresh || r.fold != s.fold:
 			r.stage = check
 			s.staleFacts()
 			s.advance(now, r)
