@@ -18,6 +18,9 @@ type cli struct {
 
 	Run    runCmd    `cmd:"" help:"Serve."`
 	Token  tokenCmd  `cmd:"" help:"Make an access token."`
+	Demo   demoCmd   `cmd:"" help:"A whole race on a node of its own, from registration to the verified result."`
+	Export exportCmd `cmd:"" help:"Write the bundle of a published result."`
+	Verify verifyCmd `cmd:"" help:"Compute a bundle's result again and compare."`
 	Config configCmd `cmd:"" help:"Show or check the configuration."`
 }
 

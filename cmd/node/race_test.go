@@ -1,8 +1,11 @@
 package main
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -167,6 +170,49 @@ func TestARace(t *testing.T) {
 		}
 		if exact := raceMm * 1_000_000 / want.mmS; row.GunUs < exact-3000 || row.GunUs > exact+3000 {
 			t.Errorf("entry %d: gun time %d µs, want %d", row.Entry, row.GunUs, exact)
+		}
+	}
+
+	// The bundle verifies, online and offline; one changed byte does not.
+	file := filepath.Join(t.TempDir(), "bundle.zip")
+	if code, _, errs := paceline(t, "export", r.id, "-o", file, "--listen", strings.TrimPrefix(s.url, "http://"), "--data-dir", data); code != 0 {
+		t.Fatalf("export: %s", errs)
+	}
+	code, out, errs := paceline(t, "verify", file)
+	if code != 0 || !strings.Contains(out, "verified: all 3 entries agree") {
+		t.Fatalf("verify: %d\n%s%s", code, out, errs)
+	}
+	if code := s.stop(); code != 0 {
+		t.Fatalf("exit code %d: %s", code, s.out)
+	}
+	offline := filepath.Join(t.TempDir(), "offline.zip")
+	if code, _, errs := paceline(t, "export", r.id, "-o", offline, "--offline", "--data-dir", data); code != 0 {
+		t.Fatalf("export --offline: %s", errs)
+	}
+	if code, out, errs := paceline(t, "verify", offline, "--json"); code != 0 || !strings.Contains(out, `"agrees": true`) {
+		t.Fatalf("verify --json: %d\n%s%s", code, out, errs)
+	}
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := zip.NewReader(bytes.NewReader(whole), int64(len(whole)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range z.File { // what is in the files counts, not the zip's own time stamps
+		begin, err := f.DataOffset()
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := begin + int64(f.CompressedSize64)/2
+		changed := append([]byte(nil), whole...)
+		changed[at] ^= 0x40
+		if err := os.WriteFile(file, changed, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, out, _ := paceline(t, "verify", file); code == 0 {
+			t.Errorf("a byte of %s is changed and the bundle verifies:\n%s", f.Name, out)
 		}
 	}
 }
