@@ -73,7 +73,12 @@ type rig struct {
 	activations int
 	// What a crash leaves behind.
 	writesArrive, cachesLost bool
-	drop                     func(msg any) bool // messages on their way to the shell, or from it
+	inShell                  bool // a write of the shell's own is being done
+
+	splitEvery int // every so many messages goes to another activation, which lives on
+	told       int
+	other      *life
+	drop       func(msg any) bool // messages on their way to the shell, or from it
 
 	facts     uint64
 	offered   uint64 // samples stored so far
@@ -156,9 +161,41 @@ func (r *rig) tell(msg any, from step.Return) {
 		return
 	}
 	r.after(1, func() {
+		if r.told++; r.splitEvery > 0 && r.told%r.splitEvery == 0 {
+			r.swap()
+		}
 		r.activate()
 		r.step(msg, from)
 	})
+}
+
+// life is what belongs to one activation.
+type life struct {
+	shell  *Shell
+	gen    int
+	timers map[string]unit.InstantMs
+}
+
+// swap makes the other activation the one that hears; both live on.
+func (r *rig) swap() {
+	now := &life{r.shell, r.gen, r.timers}
+	if r.other == nil {
+		r.other = &life{}
+	}
+	r.shell, r.gen, r.timers = r.other.shell, r.other.gen, r.other.timers
+	r.other = now
+}
+
+// as runs do as the activation gen, wherever it is now; nothing if it is gone.
+func (r *rig) as(gen int, do func()) {
+	switch {
+	case r.shell != nil && r.gen == gen:
+		do()
+	case r.other != nil && r.other.shell != nil && r.other.gen == gen:
+		r.swap()
+		do()
+		r.swap()
+	}
 }
 
 func (r *rig) activate() {
@@ -166,7 +203,7 @@ func (r *rig) activate() {
 		return
 	}
 	r.activations++
-	r.gen++
+	r.gen = r.activations
 	r.timers = map[string]unit.InstantMs{}
 	n, gen := 0, r.gen
 	r.shell = New(Config{Grain: grain, Activation: fmt.Sprintf("a%d", gen), Member: "m1", Random: func() uint64 { return 7 },
@@ -201,27 +238,25 @@ func (r *rig) step(msg any, from step.Return) {
 }
 
 func (r *rig) crash() {
-	r.shell = nil
-	r.gen++
+	r.shell, r.gen = nil, -1
 }
 
 func (r *rig) perform(o step.Out) {
-	gen := r.gen
-	alive := func() bool { return r.gen == gen && r.shell != nil }
+	gen, timers := r.gen, r.timers
 	switch o := o.(type) {
 	case persistence.Do:
+		r.inShell = true
 		result, err := o.Op.Run(context.Background(), r.store, synced{})
+		r.inShell = false
 		r.after(1, func() {
-			if alive() {
-				r.step(persistence.Done{Tag: o.Tag, Result: result, Err: err}, nil)
-			}
+			r.as(gen, func() { r.step(persistence.Done{Tag: o.Tag, Result: result, Err: err}, nil) })
 		})
 	case step.After:
-		r.timers[o.Key] = o.At
+		timers[o.Key] = o.At
 		r.at(o.At, func() {
-			if alive() && r.timers[o.Key] == o.At {
-				delete(r.timers, o.Key)
-				r.step(step.Tick{Key: o.Key}, nil)
+			if timers[o.Key] == o.At {
+				delete(timers, o.Key)
+				r.as(gen, func() { r.step(step.Tick{Key: o.Key}, nil) })
 			}
 		})
 	case step.Reply:
