@@ -146,6 +146,8 @@ type source struct {
 	sending bool
 	skipped bool
 	done    bool
+
+	keptBack int
 }
 
 func (w *World) feed(r *rider, s *stream) {
@@ -223,11 +225,14 @@ func (c *source) request(msg proto.Message, done func()) {
 	})
 }
 
+// length is how many samples there will be: a script may keep the last ones back.
+func (c *source) length() int { return len(c.s.atMs) - c.keptBack }
+
 // have is how many samples have been measured by now.
 func (c *source) have() int {
 	now := int64(c.w.now().Node) - c.s.clockOff
 	n := 0
-	for n < len(c.s.atMs) && c.s.atMs[n] <= now {
+	for n < c.length() && c.s.atMs[n] <= now {
 		n++
 	}
 	return n
@@ -240,7 +245,7 @@ func (c *source) pump() {
 	}
 	w, have := c.w, c.have()
 	switch {
-	case int(c.acked) == len(c.s.atMs):
+	case int(c.acked) >= c.length():
 		c.done = true
 		w.streamDone(c.r)
 		return
@@ -382,9 +387,9 @@ func (w *World) streamDone(r *rider) {
 		if !c.done {
 			return
 		}
-		ends = append(ends, &livev1.StreamEnd{StreamId: c.s.id, LastSeq: uint64(len(c.s.atMs))})
+		ends = append(ends, &livev1.StreamEnd{StreamId: c.s.id, LastSeq: uint64(c.length())})
 	}
-	if len(ends) < len(r.streams) {
+	if len(ends) < len(r.streams) || w.onFinish != nil && w.onFinish(r) {
 		return
 	}
 	w.try(id.Scoped(id.Training, r.user, r.workout), &trainingv1.Command{Call: w.call("athlete:" + r.user),

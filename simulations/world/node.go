@@ -80,8 +80,14 @@ func (a *activation) step(msg any, from step.Return) {
 	if a.dead {
 		return
 	}
-	a.w.steps++
-	outs := a.stepper.Step(a.w.now(), msg, from)
+	w := a.w
+	if w.onMessage != nil && w.onMessage(a, msg, from) {
+		return
+	}
+	if w.steps++; w.steps == w.maxSteps {
+		w.failf("no end after %d steps", w.steps)
+	}
+	outs := a.stepper.Step(w.now(), msg, from)
 	if a.w.trace != nil {
 		a.w.traceStep(a, msg, outs)
 	}
@@ -93,6 +99,9 @@ func (a *activation) step(msg any, from step.Return) {
 			a.w.count("crash between outs")
 			a.kill()
 			return
+		}
+		if w.onOut != nil && w.onOut(a, o) {
+			continue
 		}
 		a.perform(o)
 	}
@@ -153,6 +162,9 @@ func (w *World) send(to id.Grain, msg any) {
 
 // ask is a request to a grain; the answer may never come.
 func (w *World) ask(to id.Grain, msg any, answer back) {
+	if w.onAsk != nil && w.onAsk(to, msg) {
+		return
+	}
 	w.deliver(func() {
 		if n := w.owner(to); n != nil {
 			w.activate(n, to).step(msg, answer)

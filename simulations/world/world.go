@@ -38,6 +38,13 @@ type World struct {
 	counts        map[string]int
 	failures      []string
 	trace         io.Writer // nil: nobody reads along
+
+	// A script's eyes and hands; nil ones are not asked. True: the script has taken care of it.
+	onMessage func(a *activation, msg any, from step.Return) bool
+	onOut     func(a *activation, o step.Out) bool
+	onAsk     func(to id.Grain, msg any) bool // a client's request
+	onFinish  func(r *rider) bool             // before a client sends finish_workout
+	maxSteps  int                             // beyond it the run has failed; 0: no bound
 }
 
 // Outcome is what a run came to.
