@@ -115,7 +115,7 @@ func (f Field) Race() []Recording {
 func (f Field) mover(i int, rec *Recording) *mover {
 	r := rand.New(rand.NewPCG(f.Seed, uint64(i)*0x9e3779b97f4a7c15+1))
 	m := &mover{rec: rec, random: r, ride: f.Sport == geo.Ride}
-	talent := r.NormFloat64()
+	talent := 1.4 * r.NormFloat64()
 	if m.ride {
 		mass := 76 + 5*math.Max(-2, math.Min(2, r.NormFloat64()))
 		m.Body = Body{MassKg: mass, CdA: 0.32 + 0.008*r.NormFloat64(), Crr: 0.004,
@@ -128,7 +128,8 @@ func (f Field) mover(i int, rec *Recording) *mover {
 	m.HeartRest, m.HeartMax = 48+5*r.NormFloat64(), 188+6*r.NormFloat64()
 	m.tank.LeftJ, m.heart = m.ReserveJ, m.HeartRest+35
 	m.form, m.pacing = 1+0.012*r.NormFloat64(), 0.5+0.4*r.Float64()
-	m.startM = -1.5 - 1.2*float64(i/4) - 0.2*r.Float64()
+	// Ten metres behind the line: a receiver that wanders over it before the gun would have made a false start.
+	m.startM = -10 - 1.2*float64(i/4) - 0.2*r.Float64()
 	m.atM = m.startM
 	if i >= f.Athletes-f.Abandon {
 		m.quitM = f.Profile.LengthM() * (0.35 + 0.4*r.Float64())

@@ -178,3 +178,19 @@ func TestNamesDiffer(t *testing.T) {
 		seen[r.Name] = true
 	}
 }
+
+// Nobody's receiver crosses the line before the gun: everybody who finishes has passed every gate.
+func TestNobodyStartsTooEarly(t *testing.T) {
+	p, line := velmar(t)
+	c, err := course.New(course.Track{Format: course.Line, Sport: geo.Ride, Name: "v", Line: line, CorridorMm: 60_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seed := range uint64(30) {
+		for _, r := range (athlete.Field{Profile: p, Sport: geo.Ride, Athletes: 12, Seed: seed, Gun: gun}).Race() {
+			if finish(c, &r.Samples) == 0 {
+				t.Errorf("seed %d: %s finished and did not start", seed, r.Name)
+			}
+		}
+	}
+}
