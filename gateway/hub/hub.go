@@ -48,6 +48,8 @@ type Hub struct {
 	conns    map[Conn]*connection
 
 	renewing, polling, thinning bool // the timer is set
+
+	stops []step.Out // ends of interests, found while a message was handled
 }
 
 // race is one competition that somebody here watches or rides in.
@@ -62,9 +64,10 @@ type race struct {
 	subscribers int            // of board and positions
 }
 
-// workoutTopic is one athlete's live numbers.
+// workoutTopic is one athlete's live numbers. It is kept by the workout's local id, as its topic is; ids are minted
+// at random, so a second training with the same one is somebody's trick and is refused.
 type workoutTopic struct {
-	training string
+	training string // "<person>/<id>"
 	frame    *Frame
 	slots    []*Slot
 }
@@ -103,6 +106,12 @@ func New(cfg Config) *Hub {
 
 // Step handles one message.
 func (h *Hub) Step(now step.Now, msg any) []step.Out {
+	outs := append(h.handle(now, msg), h.stops...)
+	h.stops = nil
+	return outs
+}
+
+func (h *Hub) handle(now step.Now, msg any) []step.Out {
 	switch m := msg.(type) {
 	case *clusterv1.TopicUpdate:
 		return h.onUpdate(now, m)
@@ -220,23 +229,16 @@ func (h *Hub) publish(now step.Now, r *race, c *change) []step.Out {
 
 // onWorkout: newest state wins, always whole.
 func (h *Hub) onWorkout(t wire.Topic, u *clusterv1.TopicUpdate) []step.Out {
+	w := h.workouts[t.ID]
 	content := &livev1.Workout{}
-	var outs []step.Out
-	if proto.Unmarshal(u.Content, content) != nil {
+	if w == nil || proto.Unmarshal(u.Content, content) != nil {
 		return nil
 	}
-	for name, w := range h.workouts {
-		if w.training != t.ID && name != t.ID {
-			continue
-		}
-		if w.frame != nil && !(u.Epoch > w.frame.Epoch || u.Epoch == w.frame.Epoch && u.Version > w.frame.Version) {
-			continue
-		}
-		w.frame = &Frame{Topic: wire.Topic{Kind: wire.Workout, ID: name}, Epoch: u.Epoch, Version: u.Version,
-			Recovering: u.Recovering, content: &workout{content}}
-		outs = append(outs, Publish{w.frame, w.slots})
+	if w.frame != nil && !(u.Epoch > w.frame.Epoch || u.Epoch == w.frame.Epoch && u.Version > w.frame.Version) {
+		return nil
 	}
-	return outs
+	w.frame = &Frame{Topic: t, Epoch: u.Epoch, Version: u.Version, Recovering: u.Recovering, content: &workout{content}}
+	return []step.Out{Publish{w.frame, w.slots}}
 }
 
 func (h *Hub) onTick(now step.Now, key string) []step.Out {

@@ -338,7 +338,7 @@ func TestPositionsAreThinned(t *testing.T) {
 func TestWorkout(t *testing.T) {
 	r := start(t)
 	v := r.subscribe(1, "workout/w1", "", nobody)
-	if i := r.interests(); len(i) != 1 || i[0].Topic != "workout/ann/w1" {
+	if i := r.interests(); len(i) != 1 || i[0].Topic != "workout/w1" {
 		t.Fatalf("interests = %v", i)
 	}
 	send := func(epoch, version uint64, hr int32) {
@@ -346,7 +346,7 @@ func TestWorkout(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.step(&clusterv1.TopicUpdate{Topic: "workout/ann/w1", Epoch: epoch, Version: version, Content: content})
+		r.step(&clusterv1.TopicUpdate{Topic: "workout/w1", Epoch: epoch, Version: version, Content: content})
 	}
 	send(1, 5, 140)
 	send(1, 6, 141)
@@ -358,6 +358,24 @@ func TestWorkout(t *testing.T) {
 	send(1, 7, 150)
 	if n := v.take(); n != 0 {
 		t.Error("an ended subscription goes on")
+	}
+	if i := r.interests(); len(i) != 1 || !i[0].Stop {
+		t.Errorf("interests = %v, want the end", i)
+	}
+}
+
+// TestWorkoutOfTheSameID: who opens a workout under the id of somebody else's sees nothing of that one.
+func TestWorkoutOfTheSameID(t *testing.T) {
+	r := start(t)
+	r.subscribe(1, "workout/w1", "", nobody)
+	mallory := newViewer(t, 0, 0)
+	r.step(hub.Subscribe{Conn: 2, Topic: wire.Topic{Kind: wire.Workout, ID: "w1"}, Training: "mallory/w1", Slot: mallory.slot})
+	if !errors.Is(r.refuse, wire.ErrTopic) {
+		t.Errorf("refused with %v, want ErrTopic", r.refuse)
+	}
+	r.step(&clusterv1.TopicUpdate{Topic: "workout/w1", Epoch: 1, Version: 1})
+	if n := mallory.take(); n != 0 {
+		t.Error("mallory sees ann's workout")
 	}
 }
 

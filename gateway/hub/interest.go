@@ -17,11 +17,19 @@ func (h *Hub) interest(r *race, stop bool) step.Send {
 }
 
 func (w *workoutTopic) interest(node string, stop bool) step.Send {
-	i := &clusterv1.Interest{Topic: wire.Topic{Kind: wire.Workout, ID: w.training}.String(), Node: node, Stop: stop}
+	g := id.Grain{Kind: id.Training, ID: w.training}
+	i := &clusterv1.Interest{Topic: wire.Topic{Kind: wire.Workout, ID: g.Local()}.String(), Node: node, Stop: stop}
 	if w.frame != nil {
 		i.Epoch, i.Version = w.frame.Epoch, w.frame.Version
 	}
-	return step.Send{To: id.Grain{Kind: id.Training, ID: w.training}, Msg: i}
+	return step.Send{To: g, Msg: i}
+}
+
+// interest in a feed saves the poll: items come as they happen.
+func (f *feedTopic) interest(node string, stop bool) step.Send {
+	return step.Send{To: grainOf(f.competition), Msg: &clusterv1.Interest{
+		Topic: wire.Topic{Kind: wire.Feed, ID: f.competition}.String(), Node: node, Epoch: feedEpoch, Version: f.version, Stop: stop,
+	}}
 }
 
 // renew says all interests again and forgets the replicas that nobody wants.
@@ -40,7 +48,10 @@ func (h *Hub) renew(now step.Now) []step.Out {
 	for _, w := range h.workouts {
 		outs = append(outs, w.interest(h.cfg.Node, false))
 	}
-	if len(h.races)+len(h.workouts) == 0 {
+	for _, f := range h.feeds {
+		outs = append(outs, f.interest(h.cfg.Node, false))
+	}
+	if len(h.races)+len(h.workouts)+len(h.feeds) == 0 {
 		return outs
 	}
 	return append(outs, h.arm(now)...)

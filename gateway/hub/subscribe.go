@@ -88,14 +88,21 @@ func (h *Hub) onSubscribe(now step.Now, s Subscribe) []step.Out {
 		outs = append(append(outs, r.read()...), h.pollSoon(now)...)
 	case wire.Feed:
 		f := h.feedOf(s.Topic.ID)
+		if len(f.slots) == 0 {
+			outs = append(outs, f.interest(h.cfg.Node, false))
+		}
 		f.slots = append(f.slots, s.Slot)
-		outs = append(append(first(f.frame, s.Slot), f.read()...), h.pollSoon(now)...)
+		outs = append(append(outs, first(f.frame, s.Slot)...), f.read()...)
+		outs = append(append(outs, h.pollSoon(now)...), h.arm(now)...)
 	case wire.Workout:
 		w := h.workouts[s.Topic.ID]
 		if w == nil {
 			w = &workoutTopic{training: s.Training}
 			h.workouts[s.Topic.ID] = w
 			outs = append(outs, w.interest(h.cfg.Node, false))
+		}
+		if w.training != s.Training {
+			return []step.Out{Refuse{s.Slot, wire.ErrTopic}}
 		}
 		w.slots = append(w.slots, s.Slot)
 		outs = append(append(outs, first(w.frame, s.Slot)...), h.arm(now)...)
@@ -172,12 +179,14 @@ func (h *Hub) drop(key subKey, slot *Slot) {
 		f.slots = without(f.slots, slot)
 		if len(f.slots) == 0 {
 			delete(h.feeds, key.topic.ID)
+			h.stops = append(h.stops, f.interest(h.cfg.Node, true))
 		}
 	case wire.Workout:
 		w := h.workouts[key.topic.ID]
 		w.slots = without(w.slots, slot)
 		if len(w.slots) == 0 {
 			delete(h.workouts, key.topic.ID)
+			h.stops = append(h.stops, w.interest(h.cfg.Node, true))
 		}
 	}
 }

@@ -85,20 +85,16 @@ func (s *Source) Resource(ctx context.Context, t wire.Topic, p auth.Principal) (
 		r, err := s.Competition(ctx, t.ID, p)
 		return r, "", err
 	}
-	training := t.ID
-	if id.CheckScoped(training) != nil {
-		found, ok, err := s.views.TrainingOf(ctx, t.ID)
-		if err != nil {
-			return auth.Resource{}, "", fmt.Errorf("look up workout %s: %w", t.ID, err)
+	training, ok, err := s.views.TrainingOf(ctx, t.ID)
+	if err != nil {
+		return auth.Resource{}, "", fmt.Errorf("look up workout %s: %w", t.ID, err)
+	}
+	if !ok {
+		// Started a moment ago, or never: for the person itself it is the same question.
+		if p.Person() == "" {
+			return auth.Resource{}, "", wire.ErrTopic
 		}
-		if !ok {
-			// Started a moment ago, or never: for the person itself it is the same question.
-			if p.Person() == "" {
-				return auth.Resource{}, "", wire.ErrTopic
-			}
-			found = p.Person() + "/" + t.ID
-		}
-		training = found
+		training = p.Person() + "/" + t.ID
 	}
 	return auth.Resource{Person: id.Grain{Kind: id.Training, ID: training}.Affinity()}, training, nil
 }

@@ -23,7 +23,7 @@ const (
 // Topic is a parsed topic.
 type Topic struct {
 	Kind TopicKind
-	ID   string // of the competition; of a workout "<id>" or "<person>/<id>"
+	ID   string // of the competition; of the workout, without its person
 }
 
 // Faults of subscriptions.
@@ -46,7 +46,7 @@ func ParseTopic(s string) (Topic, error) {
 		}
 		return Topic{k, who}, nil
 	case "workout":
-		if id.Check(rest) != nil && id.CheckScoped(rest) != nil {
+		if id.Check(rest) != nil {
 			return Topic{}, ErrTopic
 		}
 		return Topic{Workout, rest}, nil

@@ -160,14 +160,14 @@ func FuzzDecode(f *testing.F) {
 }
 
 func TestTopics(t *testing.T) {
-	for _, good := range []string{"competition/r1/board", "competition/r1/roster", "competition/r1/positions", "competition/r1/feed", "workout/w1", "workout/ann/w1"} {
+	for _, good := range []string{"competition/r1/board", "competition/r1/roster", "competition/r1/positions", "competition/r1/feed", "workout/w1"} {
 		topic, err := wire.ParseTopic(good)
 		if err != nil || topic.String() != good {
 			t.Errorf("ParseTopic(%q) = %v, %v", good, topic, err)
 		}
 	}
 	for _, bad := range []string{"", "board", "competition", "competition/", "competition/r1", "competition//board", "competition/r1/boards",
-		"competition/r1/board/x", "competition/a b/board", "workout/", "workout", "workout/a/b/c", "group/1/feed", "inbox", "competition/" + strings.Repeat("x", 65) + "/board"} {
+		"competition/r1/board/x", "competition/a b/board", "workout/", "workout", "workout/ann/w1", "group/1/feed", "inbox", "competition/" + strings.Repeat("x", 65) + "/board"} {
 		if topic, err := wire.ParseTopic(bad); !errors.Is(err, wire.ErrTopic) {
 			t.Errorf("ParseTopic(%q) = %v, %v, want ErrTopic", bad, topic, err)
 		}
