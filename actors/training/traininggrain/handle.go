@@ -131,8 +131,12 @@ func (s *Shell) refuse(k training.StreamKey, err error) {
 		Refused: &clusterv1.Fault{Kind: uint32(f.Kind), Code: f.Code, Message: f.Message, Retry: f.Retry, Detail: f.Detail}}})
 }
 
-// tellDevice says that the stream is attached, and to which race the workout is bound.
+// tellDevice says that the stream is attached, and to which race the workout is bound. The state may hold streams
+// whose append is not committed: of those nothing is said.
 func (s *Shell) tellDevice(now step.Now, k training.StreamKey) {
+	if !s.sure[k] {
+		return
+	}
 	m := &devicev1.Attached{Training: s.cfg.Grain.ID, StreamId: k.Stream}
 	if b := s.machine.State().Bound; b != nil {
 		m.CompetitionId, m.Entry = b.Competition, b.Entry

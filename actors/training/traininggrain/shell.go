@@ -45,7 +45,8 @@ type Shell struct {
 	lastLook    bool   // the one at the end of the grace has been asked for
 	settle      *settle
 	recordAsked bool
-	stored      *storing // a recording on its way
+	sure        map[training.StreamKey]bool // StreamAttached is committed: only then may the device be told
+	stored      *storing                    // a recording on its way
 
 	// Reporting.
 	echoed    string // what the newest echo says is journalled
@@ -83,7 +84,7 @@ var _ machine.Stepper = (*Shell)(nil)
 
 // New makes an activation. Its first message is machine.StartMsg.
 func New(cfg Config) *Shell {
-	s := &Shell{cfg: cfg, n: cfg.Numbers, devices: map[string]*deviceFacts{}, hints: map[training.StreamKey]*hint{},
+	s := &Shell{cfg: cfg, n: cfg.Numbers, devices: map[string]*deviceFacts{}, hints: map[training.StreamKey]*hint{}, sure: map[training.StreamKey]bool{},
 		recorded: map[training.StreamKey]bool{}, nodes: map[string]*watcher{},
 		io: map[uint64]func(step.Now, persistence.Done){}, asked: map[*question]bool{}}
 	if s.n == (Numbers{}) {
@@ -143,11 +144,17 @@ func (s *Shell) busy() bool {
 
 func (s *Shell) ready(now step.Now) []step.Out {
 	s.begun, s.heard = now.Node, now.Wall
+	for _, st := range s.machine.State().Streams {
+		s.sure[st.Key] = true
+	}
 	return nil
 }
 
 // committed does what must follow an event, now that it cannot be lost.
-func (s *Shell) committed(now step.Now, _ training.Event, _ uint64, effects []machine.Effect) []step.Out {
+func (s *Shell) committed(now step.Now, e training.Event, _ uint64, effects []machine.Effect) []step.Out {
+	if a, ok := e.(training.StreamAttached); ok {
+		s.sure[a.Stream.Key] = true
+	}
 	for _, f := range effects {
 		switch f.(type) {
 		case training.TellDevices:
