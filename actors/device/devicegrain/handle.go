@@ -48,14 +48,15 @@ func (s *Shell) onClock(now step.Now, m *devicev1.Clock, from step.Return) {
 }
 
 func (s *Shell) onClose(now step.Now, m *devicev1.Close, from step.Return) {
+	cmd := device.CloseStream{Meta: meta(now, m.Call), Stream: m.StreamId, LastSeq: m.LastSeq}
 	if s.stream(m.StreamId) == nil {
-		s.reply(from, nil, device.ErrUnknownStream)
+		s.submit(now, cmd, s.acknowledged(from)) // refused, if the journal says so
 		return
 	}
 	l := s.lane(m.StreamId)
 	s.enqueue(now, l, func(now step.Now) {
 		s.look(now, l, func(now step.Now) {
-			cmd := device.CloseStream{Meta: meta(now, m.Call), Stream: m.StreamId, LastSeq: m.LastSeq, Through: l.through}
+			cmd.Through = l.through
 			s.inLane(now, l, cmd, from)
 		})
 	}, func(f *fault.Fault) { s.reply(from, nil, f) })
