@@ -85,7 +85,7 @@ func decideBind(s *State, c Bind) ([]Event, error) {
 		return nil, ErrTrack.With("%v", err)
 	}
 	for _, u := range s.Unbound {
-		if u.Competition == b.Competition && u.Version >= b.Version {
+		if u.Competition == b.Competition && u.Version > b.Version {
 			return nil, nil
 		}
 	}
@@ -100,7 +100,7 @@ func decideBind(s *State, c Bind) ([]Event, error) {
 }
 
 func decideUnbind(s *State, c Unbind) ([]Event, error) {
-	if s.Bound == nil || s.Bound.Competition != c.Competition || c.Version < s.Bound.Version {
+	if s.Bound == nil || s.Bound.Competition != c.Competition || c.Version <= s.Bound.Version {
 		return nil, nil
 	}
 	return []Event{Unbound{c.Competition, c.Version}}, nil
