@@ -167,7 +167,7 @@ func (sh *Shell) bindOne(l *line) step.Out {
 	}
 	return step.Send{To: training(e.Training), Msg: &trainingv1.Bind{Bound: &trainingv1.Bound{
 		CompetitionId: sh.cfg.Grain.ID, Entry: e.Number, BindingVersion: e.BindingVersion, PrimaryStreamId: e.Primary, Track: sh.board.track,
-		GunAtMs: int64(s.GunOf(e)), RulesVersion: s.RulesVersion, CutoffAtMs: int64(s.CutoffAt),
+		GunAtMs: int64(s.GunOf(e)), RulesVersion: s.RulesVersion, CutoffAtMs: int64(s.CutoffAt), GraceMs: int64(s.Definition.Grace),
 	}}}
 }
 
