@@ -140,15 +140,20 @@ func (s *Shell) gather(l *lane, facts *device.StreamFacts) *write {
 			break
 		}
 		p := piece{frame: f, n: n, last: f.next+n == f.batch.Len()}
-		part := f.batch
+		part := &f.batch // most often a block is one frame, and costs no copy
 		if n < part.Len() {
-			part = f.batch.Slice(f.next, f.next+n)
+			cut := f.batch.Slice(f.next, f.next+n)
+			part = &cut
 		}
 		if w.batch == nil {
-			w.batch = &part
+			w.batch = part
 		} else {
+			if len(w.pieces) == 1 {
+				joined := *w.batch
+				w.batch = &joined // the first frame keeps its own
+			}
 			p.at = w.batch.Len()
-			w.batch.Append(&part)
+			w.batch.Append(part)
 		}
 		w.pieces = append(w.pieces, p)
 		f.next += n
