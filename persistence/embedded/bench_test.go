@@ -66,8 +66,10 @@ func BenchmarkBlock(b *testing.B) {
 	for _, p := range writers {
 		b.Run(fmt.Sprint("p", p), func(b *testing.B) {
 			s := persistence.Over(openAt(b, b.TempDir()))
+			template := frame(2)
 			bench(b, p, func(w, n int) {
-				if _, err := s.PutBlock(context.Background(), streamOf(w), frame(uint64(2*n))); err != nil {
+				f := sample.Batch{FirstSeq: uint64(2 * n), AtMs: template.AtMs, Columns: template.Columns}
+				if _, err := s.PutBlock(context.Background(), streamOf(w), &f); err != nil {
 					b.Error(err)
 				}
 			})
