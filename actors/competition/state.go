@@ -166,7 +166,7 @@ func (s *State) Awake() bool { return s.Started() || s.Phase == PhaseOfficial &&
 // Clone is an independent copy; slices that are never changed in place are shared.
 func (s *State) Clone() *State {
 	c := *s
-	c.entries = make([]*Entry, len(s.entries))
+	c.entries = slices.Clone(s.entries)
 	c.byNumber, c.byUser = maps.Clone(s.byNumber), maps.Clone(s.byUser)
 	for i, e := range s.entries {
 		n := *e

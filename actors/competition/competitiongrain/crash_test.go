@@ -146,7 +146,9 @@ func (d *drama) insist(id string, c *competitionv1.Command) {
 	d.s.t.Fatalf("%s is never answered", id)
 }
 
-func uuid(n int) string { return fmt.Sprintf("%08x-%04x-7000-8000-%012d", uint64(began)>>16, uint64(began)&0xffff, n) }
+func uuid(n int) string {
+	return fmt.Sprintf("%08x-%04x-7000-8000-%012d", uint64(began)>>16, uint64(began)&0xffff, n)
+}
 
 // play runs one race from its creation to the official result.
 func play(t testing.TB, kill int, happens bool) (rows []competition.Row, steps int, gates int) {
