@@ -1,9 +1,12 @@
 package ws
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
+	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +29,7 @@ var errBusy = fault.Later("session.busy", "This node is busy; try again.")
 type conn struct {
 	server   *Server
 	socket   *websocket.Conn
+	raw      net.Conn // under socket
 	encoding wire.Encoding
 	id       hub.Conn
 	name     string // of the session
@@ -73,10 +77,24 @@ func (c *conn) serve(ctx context.Context) {
 	c.end()
 }
 
-// drop ends the socket without a word: the client does not read.
+// drop ends the socket without a word, also in the middle of a write or of a closing handshake.
 func (c *conn) drop() {
 	c.outbox.kill()
+	_ = c.raw.Close()
 	_ = c.socket.CloseNow()
+}
+
+// captured keeps hold of the connection under a WebSocket: closing that is the only thing that ends at once.
+type captured struct {
+	http.ResponseWriter
+	conn net.Conn
+}
+
+// Hijack implements http.Hijacker.
+func (w *captured) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffers, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	w.conn = conn
+	return conn, buffers, err
 }
 
 func (c *conn) end() {
@@ -286,6 +304,7 @@ func (c *conn) writeLoop(ctx context.Context) {
 			w.slots[i] = nil
 		}
 		if w.closing != 0 {
+			c.writingSince.Store(time.Now().UnixNano()) // a client that does not answer the close is dropped as well
 			closeSocket(c.socket, w.closing)
 			return
 		}

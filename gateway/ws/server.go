@@ -3,6 +3,7 @@ package ws
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -133,7 +134,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this node has no room", http.StatusServiceUnavailable)
 		return
 	}
-	socket, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	under := &captured{ResponseWriter: w}
+	socket, err := websocket.Accept(under, r, &websocket.AcceptOptions{
 		Subprotocols: wire.Subprotocols(), OriginPatterns: s.cfg.Origins, CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
@@ -144,14 +146,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		closeSocket(socket, wire.CloseSubprotocol)
 		return
 	}
-	c := s.open(socket, encoding)
+	c := s.open(socket, under.conn, encoding)
 	defer s.forget(c)
 	c.serve(context.WithoutCancel(r.Context()))
 }
 
-func (s *Server) open(socket *websocket.Conn, e wire.Encoding) *conn {
+func (s *Server) open(socket *websocket.Conn, raw net.Conn, e wire.Encoding) *conn {
 	c := &conn{
-		server: s, socket: socket, encoding: e, id: hub.Conn(s.lastConn.Add(1)), name: s.deps.NewID(),
+		server: s, socket: socket, raw: raw, encoding: e, id: hub.Conn(s.lastConn.Add(1)), name: s.deps.NewID(),
 		timers: map[string]unit.InstantMs{}, slots: map[subKey]*hub.Slot{},
 	}
 	c.outbox.init(s.cfg.QueueFrames, s.cfg.QueueBytes)
