@@ -140,11 +140,11 @@ func place(p uint32) string {
 	return fmt.Sprint(p)
 }
 
-// took is a length of time as results show it: cut to the millisecond.
+// took is a length of time as results show it: a difference, so rounded to the millisecond.
 func took(us int64) string {
 	if us == 0 {
 		return "–"
 	}
-	d := time.Duration(unit.InstantUs(us).CutMs()) * time.Millisecond
+	d := time.Duration(unit.DurationUs(us).RoundMs()) * time.Millisecond
 	return fmt.Sprintf("%d:%02d:%06.3f", int(d.Hours()), int(d.Minutes())%60, (d % time.Minute).Seconds())
 }
