@@ -104,6 +104,9 @@ func (s *Shell) onAttached(now step.Now, m *devicev1.Attached) {
 		return // of another activation, or forged: whoever opens next asks again
 	}
 	if m.Refused != nil {
+		if l.attached {
+			return // an old answer on a long way
+		}
 		opens := l.opens
 		l.opens = nil
 		for _, o := range opens {

@@ -136,6 +136,7 @@ func TestBindingIsCarried(t *testing.T) {
 	}
 	a.tell(&devicev1.Attached{Training: "u9/w9", StreamId: "s1", CompetitionId: "c9", Entry: 1})
 	a.tell(&devicev1.Attached{Training: "u1/w1", StreamId: "s9"})
+	a.tell(&devicev1.Attached{Training: "u1/w1", StreamId: "s1", Refused: &clusterv1.Fault{Kind: 4, Code: "training.not_started"}})
 	d := a.ask(openMsg("x"))
 	if got := d.msg.(*devicev1.OpenDone); got.CompetitionId != "c1" || got.Training != "u1/w1" {
 		t.Errorf("OpenDone %v", got)
