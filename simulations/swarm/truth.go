@@ -68,7 +68,11 @@ func byCounter(c *course.Course, gun unit.InstantMs, b *sample.Batch, refused ma
 			continue
 		}
 		now, before, beforeAt := b.AtMs[i], earned, at
-		if delta := max(v-raw, 0); begun && limits.Plausible(unit.DistanceMm(delta), now.Sub(at)) {
+		delta := v - raw
+		if delta < 0 {
+			delta = v // the counter has begun again at zero
+		}
+		if begun && limits.Plausible(unit.DistanceMm(delta), now.Sub(at)) {
 			earned += delta
 		}
 		if now >= gun {

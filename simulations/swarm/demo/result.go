@@ -34,7 +34,8 @@ type Result struct {
 	Rows         []Row  `json:"rows"`
 }
 
-// Row is one entry. Times are in milliseconds; instants are cut, differences rounded.
+// Row is one entry. Times are in milliseconds: gun time cut as the instant of the finish is (the gun is a whole
+// millisecond), differences (net, gap) rounded.
 type Row struct {
 	Place       uint32     `json:"place,omitempty"`
 	Entry       uint32     `json:"entry"`
@@ -105,7 +106,7 @@ func (r *run) table(p *competitionv1.ResultPublished, state *competitionv1.State
 	for _, row := range p.Rows {
 		o := Row{Place: row.Place, Entry: row.Entry, Name: r.nameOf(row.Entry), Club: r.plan.Entrants[row.Entry-1].Club,
 			Status: strings.TrimPrefix(row.Status.String(), "ENTRY_STATUS_"), UnderReview: row.UnderReview, PlaceNet: row.PlaceNet,
-			GunMs: int64(unit.DurationUs(row.GunUs).RoundMs()), NetMs: int64(unit.DurationUs(row.NetUs).RoundMs()), Gates: []GateTime{}}
+			GunMs: row.GunUs / 1000, NetMs: int64(unit.DurationUs(row.NetUs).RoundMs()), Gates: []GateTime{}}
 		if row.UnderReview {
 			o.Review = reasons[row.Entry]
 		}
