@@ -122,9 +122,9 @@ func (s *State) applyEntry(e *Entry, ev Event) {
 	case Decided:
 		s.applyDecided(e, ev)
 	case SettleAnswered:
-		e.Answered, e.Input, e.Late, e.LateChanges = ev.Number, ev.Input, false, false
+		e.Answered, e.Input, e.Late, e.LateChanges, e.LateBasis = ev.Number, ev.Input, false, false, nil
 	case LateInput:
-		e.Late, e.LateChanges = true, e.LateChanges || ev.ChangesResult
+		e.Late, e.LateChanges, e.LateBasis = true, e.LateChanges || ev.ChangesResult, ev.Basis
 	}
 }
 

@@ -67,7 +67,7 @@ func decideReport(s *State, c TakeReport) ([]Event, error) {
 	if basis.Older(r.Basis, e.Basis) && !step.RuleOlderReportDropped.Off() {
 		return nil, nil
 	}
-	facts := s.facts(e, o, "refolded")
+	facts := s.facts(e, o, "reported")
 	if len(facts) == 0 && o.finished == e.TrainingFinished {
 		return nil, nil
 	}
@@ -141,7 +141,8 @@ func decideLate(s *State, e *Entry, r Report, o outcome) ([]Event, error) {
 		return !slices.Contains(e.Review, f) && !slices.Contains(e.Cleared, f)
 	})
 	stream, beyond := beyondInput(e.Input, r.Basis, changes)
-	if !beyond || e.Late && (e.LateChanges || !changes) {
+	known := e.LateBasis != nil && !basis.Older(e.LateBasis, r.Basis)
+	if !beyond || known || e.Late && (e.LateChanges || !changes) {
 		return nil, nil
 	}
 	evs := []Event{LateInput{e.Number, stream, r.Basis, changes}}

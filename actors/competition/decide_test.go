@@ -230,9 +230,9 @@ func TestARevisedGateNamesWhatItReplaces(t *testing.T) {
 	_, _ = r.report(r.says(1, 1, false, 1000, 2000))
 	evs, _ := r.report(r.says(1, 2, false, 1500))
 	want := []Event{
-		GateRevised{Entry: 1, Gate: 0, From: gun.Add(1000).Us(), To: gun.Add(1500).Us(), Why: "refolded"},
-		GateRevised{Entry: 1, Gate: 1, From: gun.Add(2000).Us(), None: true, Why: "refolded"},
-		StatusChanged{1, leaderboard.Racing, "refolded"},
+		GateRevised{Entry: 1, Gate: 0, From: gun.Add(1000).Us(), To: gun.Add(1500).Us(), Why: "reported"},
+		GateRevised{Entry: 1, Gate: 1, From: gun.Add(2000).Us(), None: true, Why: "reported"},
+		StatusChanged{1, leaderboard.Racing, "reported"},
 	}
 	if fmt.Sprint(evs[:3]) != fmt.Sprint(want) || len(evs) != 4 {
 		t.Errorf("events %+v, want %+v and ReportNoted", evs, want)

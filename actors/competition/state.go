@@ -60,8 +60,9 @@ type Entry struct {
 	// Settling.
 	Answered    uint64 // number of the newest settle whose input is known
 	Input       Input
-	Late        bool // reported beyond Input
-	LateChanges bool // and it would change the result
+	Late        bool        // reported beyond Input
+	LateChanges bool        // and it would change the result
+	LateBasis   basis.Basis // of the newest LateInput; what officials have decided on is not told again
 }
 
 // Status is what the race and the officials say together.
