@@ -8,35 +8,9 @@ import (
 	trainingv1 "paceline/api/gen/paceline/training/v1"
 	"paceline/domain/sample"
 	"paceline/domain/step"
+	"paceline/internal/testkit"
 	"paceline/persistence"
 )
-
-// expectRed runs a scenario with a rule switched off and fails if nothing breaks: the rule is needed.
-func expectRed(t *testing.T, rule step.Rule, scenario func(t fatal)) {
-	t.Helper()
-	t.Run("needed", func(t *testing.T) {
-		step.SwitchOff(t, rule)
-		p := &probe{}
-		func() {
-			defer func() {
-				if r := recover(); r != nil && r != any(p) {
-					p.failed = true // naive code may also run into a wall
-				}
-			}()
-			scenario(p)
-		}()
-		if !p.failed {
-			t.Errorf("with rule %d switched off nothing broke", rule)
-		}
-	})
-}
-
-// probe is a test that may fail without failing.
-type probe struct{ failed bool }
-
-func (p *probe) Helper()               {}
-func (p *probe) Errorf(string, ...any) { p.failed = true }
-func (p *probe) Fatalf(string, ...any) { p.failed = true; panic(p) }
 
 func TestFrameIsStoredAcknowledgedAndTold(t *testing.T) {
 	r := newRig(t)
@@ -93,7 +67,7 @@ func TestNotOpen(t *testing.T) {
 }
 
 func TestAckWaitsUntilDurable(t *testing.T) {
-	scenario := func(t fatal) {
+	scenario := func(t testing.TB) {
 		r := newRig(t)
 		a := r.registered()
 		a.open("x")
@@ -113,12 +87,11 @@ func TestAckWaitsUntilDurable(t *testing.T) {
 			t.Fatalf("acknowledged %v", c.msg)
 		}
 	}
-	scenario(t)
-	expectRed(t, step.RuleAckAfterDurable, scenario)
+	testkit.NeedsRule(t, step.RuleAckAfterDurable, scenario)
 }
 
 func TestDuplicatesAndRecutFramesAreTrimmed(t *testing.T) {
-	scenario := func(t fatal) {
+	scenario := func(t testing.TB) {
 		r := newRig(t)
 		a := r.registered()
 		a.open("x")
@@ -136,12 +109,11 @@ func TestDuplicatesAndRecutFramesAreTrimmed(t *testing.T) {
 			end = k.Last
 		}
 	}
-	scenario(t)
-	expectRed(t, step.RuleTrim, scenario)
+	testkit.NeedsRule(t, step.RuleTrim, scenario)
 }
 
 func TestGapIsRefused(t *testing.T) {
-	scenario := func(t fatal) {
+	scenario := func(t testing.TB) {
 		r := newRig(t)
 		a := r.registered()
 		a.open("x")
@@ -153,13 +125,12 @@ func TestGapIsRefused(t *testing.T) {
 		}
 		r.holds(10)
 	}
-	scenario(t)
-	expectRed(t, step.RuleGapRefused, scenario)
+	testkit.NeedsRule(t, step.RuleGapRefused, scenario)
 }
 
 // Another activation has stored what this one would call missing.
 func TestRowsAreReadBeforeAGapIsRefused(t *testing.T) {
-	scenario := func(t fatal) {
+	scenario := func(t testing.TB) {
 		r := newRig(t)
 		a := r.registered()
 		a.open("x")
@@ -171,12 +142,11 @@ func TestRowsAreReadBeforeAGapIsRefused(t *testing.T) {
 		}
 		r.holds(35)
 	}
-	scenario(t)
-	expectRed(t, step.RuleReadBeforeRefuse, scenario)
+	testkit.NeedsRule(t, step.RuleReadBeforeRefuse, scenario)
 }
 
 func TestConflictIsRefused(t *testing.T) {
-	scenario := func(t fatal) {
+	scenario := func(t testing.TB) {
 		r := newRig(t)
 		a := r.registered()
 		a.open("x")
@@ -194,13 +164,12 @@ func TestConflictIsRefused(t *testing.T) {
 		a.ask(frameMsg("x", samples(3, 3))).through(t)
 		r.holds(1500)
 	}
-	scenario(t)
-	expectRed(t, step.RuleConflict, scenario)
+	testkit.NeedsRule(t, step.RuleConflict, scenario)
 }
 
 func TestUnknownOutcomeIsRepeated(t *testing.T) {
 	for _, f := range []fate{lost, dropped, away} {
-		scenario := func(t fatal) {
+		scenario := func(t testing.TB) {
 			r := newRig(t)
 			a := r.registered()
 			a.open("x")
@@ -228,7 +197,7 @@ func TestUnknownOutcomeIsRepeated(t *testing.T) {
 		}
 		scenario(t)
 		if f == dropped {
-			expectRed(t, step.RuleRepeatSameWrite, scenario)
+			testkit.NeedsRule(t, step.RuleRepeatSameWrite, scenario)
 		}
 	}
 }
@@ -242,7 +211,7 @@ func holdPuts(op persistence.Op) fate {
 }
 
 func TestOneWriteInFlightAndTheRestIsMerged(t *testing.T) {
-	scenario := func(t fatal) {
+	scenario := func(t testing.TB) {
 		r := newRig(t)
 		a := r.registered()
 		a.open("x")
@@ -265,8 +234,7 @@ func TestOneWriteInFlightAndTheRestIsMerged(t *testing.T) {
 		}
 		r.holds(60)
 	}
-	scenario(t)
-	expectRed(t, step.RuleOneWriteInFlight, scenario)
+	testkit.NeedsRule(t, step.RuleOneWriteInFlight, scenario)
 }
 
 func TestBlocksEndAtBucketsAndAtTheirLength(t *testing.T) {

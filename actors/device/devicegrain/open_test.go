@@ -13,6 +13,7 @@ import (
 	"paceline/domain/sample"
 	"paceline/domain/step"
 	"paceline/domain/unit"
+	"paceline/internal/testkit"
 	"paceline/persistence"
 )
 
@@ -27,7 +28,7 @@ func sentOf[M proto.Message](r *rig) (out []M) {
 }
 
 func TestNothingOpensBeforeTheTrainingKnows(t *testing.T) {
-	scenario := func(t fatal) {
+	scenario := func(t testing.TB) {
 		r := newRig(t)
 		answer := r.training
 		r.training = nil
@@ -53,8 +54,7 @@ func TestNothingOpensBeforeTheTrainingKnows(t *testing.T) {
 			t.Fatalf("still attaching")
 		}
 	}
-	scenario(t)
-	expectRed(t, step.RuleAttachFirst, scenario)
+	testkit.NeedsRule(t, step.RuleAttachFirst, scenario)
 }
 
 func TestOpenEndsWithoutATraining(t *testing.T) {
@@ -145,7 +145,7 @@ func TestBindingIsCarried(t *testing.T) {
 
 // The series ends at a hole, not at its last row.
 func TestOpenFindsTheEndOfTheCover(t *testing.T) {
-	scenario := func(t fatal) {
+	scenario := func(t testing.TB) {
 		r := newRig(t)
 		r.registered().open("x")
 		r.put(samples(1, 10))
@@ -157,13 +157,12 @@ func TestOpenFindsTheEndOfTheCover(t *testing.T) {
 		a.ask(frameMsg("y", samples(11, 30))).through(t)
 		r.holds(30)
 	}
-	scenario(t)
-	expectRed(t, step.RuleUnbrokenCover, scenario)
+	testkit.NeedsRule(t, step.RuleUnbrokenCover, scenario)
 }
 
 // A late row of a dead activation lands after the takeover: it is read before anything is answered.
 func TestOpenReadsAgain(t *testing.T) {
-	scenario := func(t fatal) {
+	scenario := func(t testing.TB) {
 		r := newRig(t)
 		a := r.registered()
 		a.open("x")
@@ -177,8 +176,7 @@ func TestOpenReadsAgain(t *testing.T) {
 			t.Fatalf("the training was not told of the late row: %v", b)
 		}
 	}
-	scenario(t)
-	expectRed(t, step.RuleReadBeforeRefuse, scenario)
+	testkit.NeedsRule(t, step.RuleReadBeforeRefuse, scenario)
 }
 
 // Two activations take frames of one client at once, cut differently: all is stored once, and the one whose
@@ -209,7 +207,7 @@ func TestTwoActivationsAtOnce(t *testing.T) {
 }
 
 func TestSkipSparesWhatIsHeld(t *testing.T) {
-	scenario := func(t fatal) {
+	scenario := func(t testing.TB) {
 		r := newRig(t)
 		a := r.registered()
 		a.open("x")
@@ -234,8 +232,7 @@ func TestSkipSparesWhatIsHeld(t *testing.T) {
 			t.Fatalf("recovered through %d, want 25", got)
 		}
 	}
-	scenario(t)
-	expectRed(t, step.RuleReadBeforeRefuse, scenario)
+	testkit.NeedsRule(t, step.RuleReadBeforeRefuse, scenario)
 }
 
 // A row that lands under the skip after the second look does not count: the skip is final.
