@@ -1,10 +1,6 @@
 package training
 
-import (
-	"slices"
-
-	"paceline/domain/course"
-)
+import "slices"
 
 // Apply moves the state by one event. It cannot refuse.
 func (s *State) Apply(e Event) {
@@ -58,21 +54,16 @@ func (s *State) bind(e Bound) {
 	if s.Bound == nil || s.Bound.Competition != e.Competition {
 		s.Gates, s.Flags = nil, nil
 	}
-	c, err := course.New(e.Track)
+	c, err := s.compile(e.Track)
 	if err != nil {
 		return // Decide has seen to it; a track that this build refuses binds nothing
 	}
-	if s.Course == nil || !sameTrack(s.Course.Track(), c.Track()) {
+	if s.Course == nil || !s.Course.Track().Equal(c.Track()) {
 		s.Course = c
 	}
+	e.Track = s.Course.Track() // its slices are shared, those of the event need not be kept
 	s.Gates = s.Gates[:min(len(s.Gates), len(s.Course.Visits()))]
 	s.Bound = &e
-}
-
-func sameTrack(a, b course.Track) bool {
-	return a.Format == b.Format && a.Sport == b.Sport && a.Name == b.Name && a.Laps == b.Laps &&
-		a.DistanceMm == b.DistanceMm && a.CorridorMm == b.CorridorMm &&
-		slices.Equal(a.Line, b.Line) && slices.Equal(a.Gates, b.Gates)
 }
 
 func (s *State) gate(i uint32, g Gate) {

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"paceline/domain/basis"
-	"paceline/domain/course"
 )
 
 // Decide says what follows from a command, or refuses it. It never changes s.
@@ -81,9 +80,6 @@ func decideAttach(s *State, c Attach) ([]Event, error) {
 // workout from each other for ever.
 func decideBind(s *State, c Bind) ([]Event, error) {
 	b := c.Bound
-	if _, err := course.New(b.Track); err != nil {
-		return nil, ErrTrack.With("%v", err)
-	}
 	for _, u := range s.Unbound {
 		if u.Competition == b.Competition && u.Version > b.Version {
 			return nil, nil
@@ -95,6 +91,9 @@ func decideBind(s *State, c Bind) ([]Event, error) {
 		return nil, ErrBoundElsewhere
 	case s.Bound.Version >= b.Version:
 		return nil, nil
+	}
+	if _, err := s.compile(b.Track); err != nil {
+		return nil, ErrTrack.With("%v", err)
 	}
 	return []Event{b}, nil
 }

@@ -64,10 +64,20 @@ type State struct {
 	Recording  *RecordingWritten // the newest
 	// Unbindings by competition, so that a late copy of an older binding does not bind again.
 	Unbound []Unbound
+
+	compile Compile
 }
 
+// Compile makes a course of a track: course.New, or one that gives equal tracks the same course. It must be a pure
+// function in all else.
+type Compile func(course.Track) (*course.Course, error)
+
 // New is a workout of which nothing is known.
-func New() *State { return &State{} }
+func New() *State { return NewWith(course.New) }
+
+// NewWith is New with a course for each track that is shared by all workouts of a race: a course of thousands of
+// points for each of ten thousand athletes would be most of the node's memory.
+func NewWith(c Compile) *State { return &State{compile: c} }
 
 // Params are what the fold of this state needs. They share nothing that Apply changes in place.
 func (s *State) Params() Params {

@@ -18,6 +18,7 @@ import (
 
 // kinds are the grains that this node serves.
 func (n *node) kinds() []cluster.Kind {
+	shared := &courses{}
 	return []cluster.Kind{
 		n.kind(id.User, func(a activation) machine.Stepper {
 			return usergrain.New(usergrain.Config{Grain: a.grain, Activation: a.id, Member: a.member, Random: rand.Uint64, NewID: appendID})
@@ -29,7 +30,7 @@ func (n *node) kinds() []cluster.Kind {
 		}),
 		n.kind(id.Training, func(a activation) machine.Stepper {
 			return traininggrain.New(traininggrain.Config{
-				Grain: a.grain, Activation: a.id, Member: a.member, Random: rand.Uint64, NewID: appendID, Numbers: traininggrain.Default(),
+				Grain: a.grain, Activation: a.id, Member: a.member, Random: rand.Uint64, NewID: appendID, Compile: shared.compile,
 			})
 		}),
 		n.kind(id.Competition, func(a activation) machine.Stepper {

@@ -1,6 +1,8 @@
 package course
 
 import (
+	"slices"
+
 	"paceline/domain/fault"
 	"paceline/domain/geo"
 	"paceline/domain/unit"
@@ -42,6 +44,13 @@ type Track struct {
 	Laps       int             // 0 and 1: once
 	DistanceMm unit.DistanceMm // of a distance race
 	CorridorMm unit.DistanceMm // how far from the line is still on the course
+}
+
+// Equal reports whether both tracks say the same.
+func (t Track) Equal(u Track) bool {
+	return t.Format == u.Format && t.Sport == u.Sport && t.Name == u.Name && t.Laps == u.Laps &&
+		t.DistanceMm == u.DistanceMm && t.CorridorMm == u.CorridorMm &&
+		slices.Equal(t.Line, u.Line) && slices.Equal(t.Gates, u.Gates)
 }
 
 // Visit is one passing of a gate that a race asks for.

@@ -1,6 +1,7 @@
 package traininggrain
 
 import (
+	"paceline/actors/training"
 	"paceline/domain/id"
 	"paceline/domain/step"
 	"paceline/domain/unit"
@@ -14,6 +15,9 @@ type Config struct {
 	Random     func() uint64
 	NewID      func(step.Now) string
 	Numbers    Numbers // zero: Default
+	// Compile shares courses between the workouts of a node; nil: each has its own, which costs memory in a race
+	// over a long line.
+	Compile training.Compile
 }
 
 // Numbers are the shell's; all times are of the wall clock unless said otherwise.

@@ -6,6 +6,7 @@ import (
 	"paceline/actors/training/trainingcodec"
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	"paceline/domain/basis"
+	"paceline/domain/course"
 	"paceline/domain/fault"
 	"paceline/domain/id"
 	"paceline/domain/step"
@@ -90,6 +91,9 @@ func New(cfg Config) *Shell {
 	if s.n == (Numbers{}) {
 		s.n = Default()
 	}
+	if s.cfg.Compile == nil {
+		s.cfg.Compile = course.New
+	}
 	s.machine = machine.New(s.spec(), machine.Hooks[training.Event]{
 		Ready: s.ready, Committed: s.committed, Due: s.due, Busy: s.busy,
 	}, machine.Config{Grain: cfg.Grain, Activation: cfg.Activation, Member: cfg.Member, Random: cfg.Random, NewID: cfg.NewID})
@@ -99,7 +103,7 @@ func New(cfg Config) *Shell {
 func (s *Shell) spec() machine.Spec[training.State, training.Command, training.Event] {
 	ack := func(v uint64) *clusterv1.Ack { return &clusterv1.Ack{Stream: s.cfg.Grain.String(), Version: v} }
 	return machine.Spec[training.State, training.Command, training.Event]{
-		New:    training.New,
+		New:    func() *training.State { return training.NewWith(s.cfg.Compile) },
 		Decide: training.Decide,
 		Apply:  func(st *training.State, e training.Event) { st.Apply(e) },
 		React: func(st *training.State, e training.Event) (out []machine.Effect) {
