@@ -98,7 +98,7 @@ function Head({ race, live, state }: { race?: Competition; live: Live; state: st
         <h1>{race?.definition?.name ?? "Race"}</h1>
         <p class="sub">{track?.sport} · {length}{(track?.laps ?? 0) > 1 ? ` · ${track?.laps} laps` : ""} · {board.entries || 0} entries · ranked by {race?.definition?.rankBy === "RANK_BY_NET" ? "net" : "gun"} time</p>
       </div>
-      <div style="display:grid;gap:8px;justify-items:end">
+      <div class="now">
         {!over && board.gunAtMs > 0 && <div class="time" role="timer" aria-label="time since the gun">{clock(elapsed)}</div>}
         <div class="pills" aria-live="polite">
           <span class={`pill ${live.connection}`}>{words[live.connection]}{live.connection === "refused" && live.why ? `: ${live.why}` : ""}</span>
@@ -116,11 +116,13 @@ function Board({ rows, live }: { rows: BoardRow[]; live: Live }) {
   const length = live.board.lengthMm;
   return (
     <table>
-      <thead><tr><th class="place" scope="col">#</th><th scope="col">Bib</th><th scope="col">Athlete</th><th scope="col" class="r">Time</th><th scope="col" class="r">Gap</th><th scope="col" class="r wide">To go</th></tr></thead>
+      <thead><tr><th class="place" scope="col">#</th><th scope="col">Bib</th><th scope="col">Athlete</th><th scope="col" class="r">{finishedAll(rows) ? "Time" : "At gate"}</th><th scope="col" class="r">Gap</th><th scope="col" class="r wide">To go</th></tr></thead>
       <tbody>{rows.map((r) => <Row key={r.entry} r={r} leader={leader} live={live} length={length} />)}</tbody>
     </table>
   );
 }
+
+const finishedAll = (rows: BoardRow[]): boolean => rows.every((r) => !/RACING|ENTERED/.test(r.status ?? ""));
 
 function Row({ r, leader, live, length }: { r: BoardRow; leader: BoardRow; live: Live; length: number }) {
   const who = live.roster.get(r.entry ?? 0);
@@ -155,7 +157,11 @@ function Row({ r, leader, live, length }: { r: BoardRow; leader: BoardRow; live:
 }
 
 function CourseMap({ track, rows, roster, board }: { track: Track; rows: BoardRow[]; roster: Map<number, RosterRow>; board: BoardState }) {
-  const d: Drawing = useMemo(() => draw(track.line ?? [], 640, 480, 34) ?? oval(640, 360, 34), [track]);
+  const phone = useNarrow();
+  const d: Drawing = useMemo(() => {
+    const [wide, high, margin] = phone ? [350, 300, 26] : [640, 480, 40];
+    return draw(track.line ?? [], wide, high, margin) ?? oval(wide, high * 0.7, margin);
+  }, [track, phone]);
   const path = d.points.map((p, i) => `${i ? "L" : "M"}${p.x.toFixed(1)} ${p.y.toFixed(1)}`).join("");
   const laps = Math.max(track.laps ?? 1, 1);
   const length = board.lengthMm || num(track.distanceMm);
@@ -165,7 +171,7 @@ function CourseMap({ track, rows, roster, board }: { track: Track; rows: BoardRo
       <path class="road" d={path} />
       {(track.gates ?? []).map((g) => {
         const p = pointAt(d, lap > 0 ? num(g.atMm) / lap : 0);
-        return <g key={g.id}><circle cx={p.x} cy={p.y} r="5" fill="var(--card)" class="gate" /><text class="gate-name" x={p.x + 9} y={p.y - 9}>{g.id}</text></g>;
+        return <g key={g.id}><circle cx={p.x} cy={p.y} r="5" fill="var(--card)" class="gate" /><text class="gate-name" x={p.x > d.width * 0.75 ? p.x - 10 : p.x + 10} y={p.y - 8} text-anchor={p.x > d.width * 0.75 ? "end" : "start"}>{g.id}</text></g>;
       })}
       {[...rows].reverse().map((r) => {
         const p = pointAt(d, lapShare(num(r.progress_mm), length, laps));
@@ -182,6 +188,18 @@ function CourseMap({ track, rows, roster, board }: { track: Track; rows: BoardRo
       })}
     </svg>
   );
+}
+
+// useNarrow follows whether the screen is a phone's: the course is then drawn for its size, so that labels stay legible.
+function useNarrow(): boolean {
+  const query = useMemo(() => matchMedia("(max-width: 560px)"), []);
+  const [narrow, setNarrow] = useState(query.matches);
+  useEffect(() => {
+    const change = () => setNarrow(query.matches);
+    query.addEventListener("change", change);
+    return () => query.removeEventListener("change", change);
+  }, [query]);
+  return narrow;
 }
 
 function Feed({ live, track }: { live: Live; track?: Track }) {
