@@ -42,6 +42,7 @@ type Device struct {
 	// having said that the workout is over.
 	DieAcked chan struct{}
 
+	client   atomic.Pointer[live.Client]
 	entered  chan struct{}
 	enterErr error
 	offline  atomic.Bool
@@ -110,6 +111,13 @@ func (d *Device) Die() { d.dead.Store(true) }
 // Dead reports a device that was told to die.
 func (d *Device) Dead() bool { return d.dead.Load() }
 
+// Drop ends the present connection as a failing network would; the device comes back.
+func (d *Device) Drop() {
+	if c := d.client.Load(); c != nil {
+		c.Drop()
+	}
+}
+
 // Refused is the samples that the node said do not count.
 func (d *Device) Refused() map[uint64]sample.Refusal {
 	d.mu.Lock()
@@ -128,6 +136,7 @@ func (d *Device) Run(ctx context.Context) error {
 	c := live.New(live.Config{URL: d.Node.Live(), Name: "paceline-swarm", Clock: d.Node.Now, BackOffMax: d.MaxBackOff, Log: d.Log,
 		Token: func(context.Context) (string, error) { return d.Node.Token("athlete:" + d.User) },
 		HTTP:  &http.Client{Transport: &http.Transport{DialContext: d.dial, DisableKeepAlives: true}}})
+	d.client.Store(c)
 	ran := make(chan error, 1)
 	go func() {
 		ran <- c.Run(ctx)

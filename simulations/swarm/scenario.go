@@ -1,0 +1,70 @@
+package swarm
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+)
+
+// Scenario is a load: so many runners in one race, so many viewers, for so long, and what must hold.
+type Scenario struct {
+	Name     string `json:"name"`
+	Devices  int    `json:"devices"`
+	Viewers  int    `json:"viewers"`
+	Cut      string `json:"cut"`      // of half of the viewers; the others see all
+	Seconds  int    `json:"seconds"`  // of running, by the node's clock
+	Hz       int    `json:"hz"`       // samples a second of each device: 1 to 10
+	EveryMs  int    `json:"every_ms"` // least wall time between two frames of a device; 0: a frame for each sample
+	RampMs   int    `json:"ramp_ms"`  // wall time over which devices and viewers come
+	StormAt  int    `json:"storm_at"` // second at which all devices are dropped at once; 0: never
+	Seed     uint64 `json:"seed"`
+	Abandon  int    `json:"abandon"` // how many give up
+	NoChecks bool   `json:"-"`       // only measure
+
+	Objectives Objectives `json:"objectives"`
+}
+
+// Objectives are what a scenario asks for beside the truth, which is always asked for. Zero means: not asked.
+type Objectives struct {
+	AckP99Ms      float64 `json:"ack_p99_ms"`        // from the instant a frame was due to its acknowledgement
+	BoardP99Ms    float64 `json:"board_p99_ms"`      // age of a board when a viewer sees it
+	MinSamplesPS  float64 `json:"min_samples_per_s"` // acknowledged, over the whole race
+	MaxReconnects int     `json:"max_reconnects"`    // beyond a storm's; -1: none at all
+}
+
+// DefaultScenario is small: 20 runners and 10 viewers for a minute of node time.
+func DefaultScenario() Scenario {
+	return Scenario{Name: "small", Devices: 20, Viewers: 10, Cut: "top:10", Seconds: 60, Hz: 1, RampMs: 500, Seed: 1, Abandon: 1}
+}
+
+// ReadScenario reads a file, over the default.
+func ReadScenario(path string) (Scenario, error) {
+	s := DefaultScenario()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return s, fmt.Errorf("swarm: scenario: %w", err)
+	}
+	if err := json.Unmarshal(b, &s); err != nil {
+		return s, fmt.Errorf("swarm: scenario %s: %w", path, err)
+	}
+	return s, s.validate()
+}
+
+func (s Scenario) validate() error {
+	switch {
+	case s.Devices < 1 || s.Devices > 100_000 || s.Viewers < 0:
+		return fmt.Errorf("swarm: %d devices and %d viewers", s.Devices, s.Viewers)
+	case s.Seconds < 20 || s.Seconds > 24*3600:
+		return fmt.Errorf("swarm: %d seconds: want 20 to a day", s.Seconds)
+	case s.Hz < 1 || s.Hz > 10:
+		return fmt.Errorf("swarm: %d Hz: want 1 to 10", s.Hz)
+	case s.Abandon < 0 || s.Abandon >= s.Devices:
+		return fmt.Errorf("swarm: %d of %d give up", s.Abandon, s.Devices)
+	}
+	return nil
+}
+
+func (s Scenario) ramp(i, n int) time.Duration {
+	return time.Duration(s.RampMs) * time.Millisecond * time.Duration(i) / time.Duration(max(n, 1))
+}
