@@ -19,6 +19,7 @@ const maxLoads = 5
 // checkpoint writes where everybody is, now and then. Losing it costs a second of an empty board, never truth.
 func (sh *Shell) checkpoint(now step.Now) []step.Out {
 	if !sh.boardDirty || !sh.shown.Started() {
+		sh.checkpointAt = 0 // else the pulse would wait for it for ever, without a pause
 		return nil
 	}
 	if sh.checkpointAt == 0 {
