@@ -119,7 +119,7 @@ func (v *verification) print(w io.Writer) {
 	t := tabwriter.NewWriter(w, 2, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "entry\tplace\tgun\tnet\tby the rules\tby the oracle")
 	for _, e := range v.Entries {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", e.Entry, place(e.Place), took(e.GunUs), took(e.NetUs), e.Rules, e.Oracle)
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", e.Entry, place(e.Place), gunTime(e.GunUs), netTime(e.NetUs), e.Rules, e.Oracle)
 		for _, d := range e.Differs {
 			fmt.Fprintf(t, "\t\t\t\tdiffers: %s\n", d)
 		}
@@ -140,11 +140,14 @@ func place(p uint32) string {
 	return fmt.Sprint(p)
 }
 
-// took is a length of time as results show it: a difference, so rounded to the millisecond.
-func took(us int64) string {
+// Gun time is shown cut to the millisecond, as the instants that it comes from; net is a difference and rounded.
+func gunTime(us int64) string { return took(us, unit.DurationMs(us/1000)) }
+func netTime(us int64) string { return took(us, unit.DurationUs(us).RoundMs()) }
+
+func took(us int64, ms unit.DurationMs) string {
 	if us == 0 {
 		return "–"
 	}
-	d := time.Duration(unit.DurationUs(us).RoundMs()) * time.Millisecond
+	d := time.Duration(ms) * time.Millisecond
 	return fmt.Sprintf("%d:%02d:%06.3f", int(d.Hours()), int(d.Minutes())%60, (d % time.Minute).Seconds())
 }
