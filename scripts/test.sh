@@ -33,7 +33,9 @@ go_tests() {
 
 # Whole nodes with Proto.Actor's remote and cluster run without the race detector: the library has known races
 # of its own (docs/testing.md names them), which would drown ours. Everything else runs under it.
-whole_nodes='^paceline/(cluster|cmd|simulations/trial|simulations/swarm)(/|$)'
+# The world is one thread on a virtual clock: the detector could find nothing in it and would make its 1,000 seeds
+# ten times as slow.
+whole_nodes='^paceline/(cluster|cmd|simulations/trial|simulations/swarm|simulations/world)(/|$)'
 
 needs=(gcc)
 [ -f web/package.json ] && needs+=(node)
@@ -54,7 +56,7 @@ step "go vet" go vet ./...
 step "house rules" go test -count=1 ./internal/archtest
 step "tools" go -C tools test ./testreport
 [ ${#raced[@]} -gt 0 ] && step "go test -race" go_tests race -race -p 2 "${raced[@]}"
-[ ${#unraced[@]} -gt 0 ] && step "go test (whole nodes)" go_tests nodes -p 2 "${unraced[@]}"
+[ ${#unraced[@]} -gt 0 ] && step "go test (whole nodes, the world)" go_tests nodes -p 2 "${unraced[@]}"
 [ -f web/package.json ] && step "page tests" scripts/web.sh test
 
 echo

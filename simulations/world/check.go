@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"paceline/domain/id"
+	"paceline/domain/unit"
 	"paceline/persistence"
 )
 
@@ -49,6 +51,39 @@ func (w *World) checkStream(c *source, skips []persistence.Span) error {
 		return fmt.Errorf("acknowledged through %d, stored through %d", c.acked, next-1)
 	}
 	return nil
+}
+
+// checkRest lets the world go on without misfortune and without clients: everything that was journalled must be
+// published, and no wake-up may be left for grains that have nothing to do.
+func (w *World) checkRest() {
+	w.faults = Calm()
+	w.disagreeUntil = 0
+	for until := w.wall.Add(45 * unit.Minute); w.next(until); {
+	}
+	for _, g := range w.plan.grains() {
+		head, err := w.stored.Head(background, g)
+		if err != nil {
+			w.failf("head of %s: %v", g, err)
+		}
+		if w.stream.synced[g] != head.Version {
+			w.failf("%s: published through %d of %d", g, w.stream.synced[g], head.Version)
+		}
+	}
+	w.rows.Each(persistence.TableWakeup, func(_ string, r persistence.Row) {
+		w.failf("a wake-up is left for ever: %q", r.Cluster)
+	})
+}
+
+// grains are all that the plan brings to life.
+func (p *plan) grains() []id.Grain {
+	all := []id.Grain{id.Of(id.Competition, p.competition)}
+	for _, r := range p.riders {
+		all = append(all, id.Scoped(id.Training, r.user, r.workout))
+		for _, s := range r.streams {
+			all = append(all, id.Grain{Kind: id.Device, ID: s.device})
+		}
+	}
+	return all
 }
 
 var background = context.Background()

@@ -44,6 +44,7 @@ type World struct {
 	onOut     func(a *activation, o step.Out) bool
 	onAsk     func(to id.Grain, msg any) bool // a client's request
 	onFinish  func(r *rider) bool             // before a client sends finish_workout
+	away      map[id.Grain]bool               // no node has it just now
 	maxSteps  int                             // beyond it the run has failed; 0: no bound
 }
 
@@ -107,6 +108,7 @@ func (w *World) Run() Outcome {
 	if o.Official {
 		w.checkStored()
 		w.checkOracle()
+		w.checkRest()
 	}
 	o.Result = w.result()
 	o.Failures = w.failures

@@ -2,10 +2,14 @@ package world
 
 import (
 	"fmt"
+	"maps"
 	"os"
-	"sort"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -44,32 +48,44 @@ func check(seed uint64, f Faults) (rough Outcome, failure string) {
 	return rough, ""
 }
 
+// TestSeed plays 1,000 seeds (PACELINE_SEEDS; one with PACELINE_SEED), two worlds at a time. A seed that fails names
+// itself; played alone it prints every step.
 func TestSeed(t *testing.T) {
 	from, n := seeds(t)
-	total := map[string]int{}
-	steps := 0
-	for seed := from; seed < from+n; seed++ {
-		o, failure := check(seed, Rough(seed))
-		if failure != "" {
-			t.Errorf("seed %d: %s\nreproduce: make sim SEED=%d", seed, failure, seed)
-			if n == 1 {
-				New(seed, Rough(seed), os.Stdout).Run()
+	var (
+		mu    sync.Mutex
+		total = map[string]int{}
+		steps int
+		next  atomic.Uint64
+		wg    sync.WaitGroup
+		bad   atomic.Bool
+	)
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for !bad.Load() {
+				seed := from + next.Add(1) - 1
+				if seed >= from+n {
+					return
+				}
+				o, failure := check(seed, Rough(seed))
+				mu.Lock()
+				if failure != "" {
+					bad.Store(true)
+					t.Errorf("seed %d: %s\nreproduce: make sim SEED=%d", seed, failure, seed)
+				}
+				for k, v := range o.Counts {
+					total[k] += v
+				}
+				steps += o.Steps
+				mu.Unlock()
 			}
-			if t.Failed() && n > 1 {
-				break
-			}
-		}
-		for k, v := range o.Counts {
-			total[k] += v
-		}
-		steps += o.Steps
+		})
 	}
-	var names []string
-	for k := range total {
-		names = append(names, k)
+	wg.Wait()
+	if t.Failed() && n == 1 {
+		New(from, Rough(from), os.Stdout).Run()
 	}
-	sort.Strings(names)
-	for _, k := range names {
+	for _, k := range slices.Sorted(maps.Keys(total)) {
 		t.Logf("%8d %s", total[k], k)
 	}
 	t.Logf("%8d steps", steps)
