@@ -2,11 +2,11 @@ package auth_test
 
 import (
 	"go/ast"
-	"go/importer"
 	"go/parser"
 	"go/token"
 	"go/types"
 	"os"
+	"path"
 	"strings"
 	"testing"
 
@@ -162,6 +162,15 @@ func TestMaySee(t *testing.T) {
 	}
 }
 
+// nothing imports empty packages.
+type nothing struct{}
+
+func (nothing) Import(name string) (*types.Package, error) {
+	p := types.NewPackage(name, path.Base(name))
+	p.MarkComplete()
+	return p, nil
+}
+
 // TestForgottenRuleDoesNotCompile adds an operation to the package's source and type-checks it.
 func TestForgottenRuleDoesNotCompile(t *testing.T) {
 	check := func(forget bool) error {
@@ -184,12 +193,12 @@ func TestForgottenRuleDoesNotCompile(t *testing.T) {
 			parsed = append(parsed, f)
 		}
 		var found error
-		cfg := types.Config{Importer: importer.ForCompiler(files, "source", nil), Error: func(err error) {
+		cfg := types.Config{Importer: nothing{}, Error: func(err error) {
 			if strings.Contains(err.Error(), "struct{}") {
 				found = err
 			}
 		}}
-		_, _ = cfg.Check("auth", files, parsed, nil) // other files are missing: only the arrays' lengths matter
+		_, _ = cfg.Check("auth", files, parsed, nil) // files and imports are missing: only the arrays' lengths matter
 		return found
 	}
 	if err := check(false); err != nil {
