@@ -24,6 +24,7 @@ type line struct {
 	asked     bool   // a new epoch waits for its report
 	heardWall unit.InstantMs
 	heardNode unit.InstantMs
+	echo      echo // waiting for the journal; needs 0: none
 
 	// Where it is. From reports, or from a checkpoint.
 	progress   unit.DistanceMm
@@ -42,8 +43,8 @@ type line struct {
 
 // forget drops what another training said.
 func (l *line) forget() {
-	e, row, place := l.entry, l.row, l.place
-	*l = line{entry: e, row: row, place: place, dirty: true}
+	// A waiting echo stays: its report was journalled, and it goes to the training that made it.
+	*l = line{entry: l.entry, row: l.row, place: l.place, echo: l.echo, dirty: true}
 }
 
 func markOf(l *line) leaderboard.Mark { return leaderboard.Mark{Mm: l.progress, At: l.progressAt} }
@@ -64,7 +65,6 @@ type board struct {
 	version         uint64         // of the last update sent
 	state           competition.Phase
 	leader          uint32
-	behindOffline   uint32 // places behind it are unconfirmed; 0: nobody is offline
 }
 
 func (b *board) line(number uint32) *line {
@@ -137,8 +137,10 @@ func (sh *Shell) contender(l *line) leaderboard.Contender {
 // tickBoard sends what has changed to the nodes that want it.
 func (sh *Shell) tickBoard(now step.Now) []step.Out {
 	b := &sh.board
-	if b.at == 0 && b.changed && len(b.interests) > 0 {
-		b.at = max(now.Wall, b.last.Add(sh.cfg.BoardTick))
+	if b.changed && len(b.interests) > 0 {
+		if soon := max(now.Wall, b.last.Add(sh.cfg.BoardTick)); b.at == 0 || soon < b.at {
+			b.at = soon
+		}
 	}
 	if b.at == 0 || now.Wall < b.at {
 		return nil

@@ -1,8 +1,6 @@
 package competitiongrain
 
 import (
-	"slices"
-
 	"paceline/actors/competition"
 	"paceline/actors/competition/competitioncodec"
 	competitionv1 "paceline/api/gen/paceline/competition/v1"
@@ -73,12 +71,14 @@ func (sh *Shell) takeAndEcho(now step.Now, c competition.TakeReport, r competiti
 
 // queueEcho keeps the newest echo of each entry.
 func (sh *Shell) queueEcho(e echo) {
-	i := slices.IndexFunc(sh.echoes, func(o echo) bool { return o.entry == e.entry })
-	if i >= 0 {
-		sh.echoes[i] = e
+	l := sh.board.line(e.entry)
+	if l == nil {
 		return
 	}
-	sh.echoes = append(sh.echoes, e)
+	if l.echo.needs == 0 {
+		sh.echoes = append(sh.echoes, l)
+	}
+	l.echo = e
 }
 
 func (sh *Shell) flushEchoes() []step.Out {
@@ -88,11 +88,13 @@ func (sh *Shell) flushEchoes() []step.Out {
 	var outs []step.Out
 	committed := sh.m.Committed()
 	kept := sh.echoes[:0]
-	for _, e := range sh.echoes {
+	for _, l := range sh.echoes {
+		e := l.echo
 		if e.needs > committed && !step.RuleEchoAfterJournal.Off() {
-			kept = append(kept, e)
+			kept = append(kept, l)
 			continue
 		}
+		l.echo = echo{}
 		outs = append(outs, step.Send{To: training(e.to), Msg: &trainingv1.ReportEcho{
 			CompetitionId: sh.cfg.Grain.ID, Entry: e.entry, Basis: track.TrainingBasis(e.basis), BindingVersion: e.binding,
 		}})
@@ -150,7 +152,9 @@ func (sh *Shell) heard(now step.Now, l *line, b basis.Basis, msg *competitionv1.
 	}
 	l.progress, l.progressAt = unit.DistanceMm(msg.GetProgressMm()), unit.InstantMs(msg.GetProgressAtMs())
 	l.lat, l.lon, l.offCourse = msg.GetLatE7(), msg.GetLonE7(), msg.GetOffCourse()
-	l.curve.Add(markOf(l))
+	if l.progressAt != 0 {
+		l.curve.Add(markOf(l))
+	}
 	sh.boardDirty = true
 	sh.touch(l)
 }

@@ -1,6 +1,8 @@
 package competitiongrain
 
 import (
+	"slices"
+
 	"paceline/actors/competition"
 	"paceline/actors/leaderboard"
 	livev1 "paceline/api/gen/paceline/live/v1"
@@ -27,7 +29,7 @@ func (sh *Shell) changes(now step.Now) []*livev1.BoardRow {
 			l.placeThen, l.spoke = place, false
 		}
 		offline := sh.offline(now, l)
-		doubt := place != 0 && !offline && behind != 0 && place > behind
+		doubt := place != 0 && !offline && behind != 0 && place >= behind
 		if l.row != nil && !l.dirty && !moved && l.place == place && l.row.Unconfirmed == doubt && (l.row.OfflineSinceMs != 0) == offline {
 			continue
 		}
@@ -47,8 +49,8 @@ func (sh *Shell) offline(now step.Now, l *line) bool {
 		now.Wall.Sub(l.heardWall) > sh.cfg.OfflineAfter && sh.shown.PhaseAt(now.Node) == competition.PhaseRunning
 }
 
-// behindOffline is the best place that an offline entry had when it last spoke: whoever stands behind it may in truth
-// stand elsewhere.
+// behindOffline is the best place that an offline entry had when it last spoke: whoever stands there now, or behind it,
+// may in truth stand elsewhere.
 func (sh *Shell) behindOffline(now step.Now) uint32 {
 	var best uint32
 	for _, l := range sh.board.lines {
@@ -83,7 +85,9 @@ func (sh *Shell) front() front {
 	if f.c.Status.Class() != 0 {
 		return front{}
 	}
-	f.trace = leaderboard.TraceOf(l.curve.AppendTo(sh.gateMarks(l, f.c)))
+	start := f.c.StartAt.CutMs()
+	marks := slices.DeleteFunc(l.curve.AppendTo(sh.gateMarks(l, f.c)), func(m leaderboard.Mark) bool { return m.At < start })
+	f.trace = leaderboard.TraceOf(marks)
 	return f
 }
 

@@ -39,6 +39,7 @@ type scene struct {
 	rand      *rand.Rand
 	trainings map[string]*fakeTraining
 	silent    bool // trainings do not answer by themselves
+	unchecked bool // too large to check at every step
 	cfg       Config
 }
 
@@ -104,7 +105,7 @@ func (l *life) step(msg any, from step.Return) {
 			l.stopped = o.Why
 		}
 	}
-	if l.sh.shown != nil {
+	if l.sh.shown != nil && !l.s.unchecked {
 		if err := l.sh.shown.Check(); err != nil {
 			l.s.t.Fatalf("shown: %v", err)
 		}
@@ -401,3 +402,11 @@ func (s *scene) wakeups() []persistence.Wakeup {
 }
 
 func tick(key string) step.Tick { return step.Tick{Key: key} }
+
+// contentOf is what an update carries.
+func contentOf(o step.Out) []byte {
+	if n, ok := o.(step.ToNode); ok {
+		return n.Msg.(*clusterv1.TopicUpdate).GetContent()
+	}
+	return nil
+}

@@ -38,7 +38,7 @@ type Shell struct {
 	opened    bool               // our Opened is committed
 	decidedAt unit.InstantMs     // of the command whose events are being applied
 	replies   []step.Reply       // wait for the epoch
-	echoes    []echo
+	echoes    []*line            // whose echo waits for the journal
 	draining  bool
 
 	board board
