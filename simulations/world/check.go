@@ -58,7 +58,8 @@ func (w *World) checkStream(c *source, skips []persistence.Span) error {
 func (w *World) checkRest() {
 	w.faults = Calm()
 	w.disagreeUntil = 0
-	for until := w.wall.Add(45 * unit.Minute); w.next(until); {
+	w.onMessage, w.onOut = nil, nil
+	for until := w.wall.Add(max(45*unit.Minute, w.restFor)); len(w.failures) == 0 && w.next(until); {
 	}
 	for _, g := range w.plan.grains() {
 		head, err := w.stored.Head(background, g)
@@ -76,7 +77,7 @@ func (w *World) checkRest() {
 
 // grains are all that the plan brings to life.
 func (p *plan) grains() []id.Grain {
-	all := []id.Grain{id.Of(id.Competition, p.competition)}
+	all := append([]id.Grain{id.Of(id.Competition, p.competition)}, p.others...)
 	for _, r := range p.riders {
 		all = append(all, id.Scoped(id.Training, r.user, r.workout))
 		for _, s := range r.streams {

@@ -18,6 +18,7 @@ type plan struct {
 	origin      unit.InstantMs // node clock at the world's beginning
 	gun         unit.InstantMs
 	riders      []rider
+	others      []id.Grain // of a script, outside of the race
 }
 
 // rider is one athlete with one or two devices.

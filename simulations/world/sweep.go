@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"paceline/cluster/wakeup"
-	"paceline/domain/id"
 	"paceline/domain/step"
 	"paceline/domain/unit"
 	"paceline/persistence"
@@ -21,12 +20,9 @@ type sweeper struct {
 
 // shards are those of the plan's grains: the other ones hold nothing, and reading them only costs time.
 func (p *plan) shards() []int {
-	all := []int{persistence.ShardOf(id.Of(id.Competition, p.competition))}
-	for _, r := range p.riders {
-		all = append(all, persistence.ShardOf(id.Scoped(id.Training, r.user, r.workout)))
-		for _, s := range r.streams {
-			all = append(all, persistence.ShardOf(id.Grain{Kind: id.Device, ID: s.device}))
-		}
+	var all []int
+	for _, g := range p.grains() {
+		all = append(all, persistence.ShardOf(g))
 	}
 	slices.Sort(all)
 	return slices.Compact(all)

@@ -46,6 +46,7 @@ type World struct {
 	onFinish  func(r *rider) bool             // before a client sends finish_workout
 	away      map[id.Grain]bool               // no node has it just now
 	maxSteps  int                             // beyond it the run has failed; 0: no bound
+	restFor   unit.DurationMs                 // how long the world goes on after the race, at least
 }
 
 // Outcome is what a run came to.
