@@ -261,6 +261,9 @@ func (d *Device) sendAll(ctx context.Context, c *live.Client, s *live.Stream) er
 
 func (d *Device) handed(seq uint64, b *sample.Batch, i int) {
 	d.sent.Store(seq)
+	if d.offline.Load() {
+		return // how long a device has no network is no latency
+	}
 	due := time.Now().Add(min(0, d.Node.Until(b.AtMs[i])))
 	d.mu.Lock()
 	defer d.mu.Unlock()
