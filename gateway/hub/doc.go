@@ -2,7 +2,7 @@
 // asked for, and hands each changed cut once to all of them.
 //
 // It is not a connection and not the truth: a replica is what the competition's grain last told this node. Hub.Step
-// has no clock, socket or goroutine; node.go carries its messages in a node, the simulated world carries them too.
+// has no clock, socket or goroutine; carry.go carries its messages in a node, the simulated world carries them too.
 //
 // The way of a frame: Step makes one Frame for a changed cut; it is offered to the Slot of every subscription; each
 // connection's write loop takes its slots when the socket has room, and the frame is encoded then, once for each

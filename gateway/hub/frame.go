@@ -1,8 +1,6 @@
 package hub
 
 import (
-	"sync"
-
 	livev1 "paceline/api/gen/paceline/live/v1"
 	"paceline/gateway/wire"
 )
@@ -28,7 +26,7 @@ type content interface {
 }
 
 type lazy struct {
-	once  sync.Once
+	once  once
 	bytes []byte
 }
 

@@ -1,8 +1,6 @@
 package hub
 
 import (
-	"sync"
-
 	"google.golang.org/protobuf/proto"
 
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
@@ -39,7 +37,7 @@ type Hub struct {
 	subs int
 
 	// mu guards races and the replicas in them: Standing reads them from other goroutines.
-	mu    sync.RWMutex
+	mu    rwMutex
 	races map[string]*race
 
 	rosters  map[string]*rosterTopic

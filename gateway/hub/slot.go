@@ -1,8 +1,6 @@
 package hub
 
 import (
-	"sync"
-
 	"paceline/domain/step"
 	"paceline/gateway/wire"
 )
@@ -20,7 +18,7 @@ type Watcher interface {
 type Slot struct {
 	watcher Watcher
 
-	mu             sync.Mutex
+	mu             mutex
 	epoch, version uint64 // what the viewer has
 	newest         *Frame
 	history        *Frame // of a feed: items that only this viewer has missed

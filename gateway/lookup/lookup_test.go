@@ -48,7 +48,9 @@ func (v views) Roster(context.Context, string) ([]view.RosterEntry, error) {
 
 func (v views) Cursor(context.Context, id.Grain) (uint64, error) { return v.through, nil }
 
-func (v views) People(context.Context, []string) (map[string]view.Person, error) { return v.people, nil }
+func (v views) People(context.Context, []string) (map[string]view.Person, error) {
+	return v.people, nil
+}
 
 func (views) Feed(_ context.Context, c string, after uint64, _ int) ([]view.FeedEntry, bool, error) {
 	b, err := proto.Marshal(&livev1.FeedItem{Kind: "gate", Entry: 2})
