@@ -18,7 +18,8 @@ import (
 // Config of a Caller. All times are wall time.
 type Config struct {
 	// AttemptTimeout is how long one attempt may take before the place is looked up again. Shorter finds a lost
-	// node sooner and doubles more messages on a slow one.
+	// node sooner and doubles more messages on a slow one. The second attempt after a silence may take twice as long,
+	// later ones four times: a slow store must not be asked for more the slower it gets.
 	AttemptTimeout time.Duration
 	// BackoffMin and BackoffMax bound the random pause between two attempts.
 	BackoffMin, BackoffMax time.Duration

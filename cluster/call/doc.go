@@ -1,8 +1,8 @@
 // Package call is the way of every message to a grain: requests with an answer, and one-way messages.
 //
 // It is not Proto.Actor's own request: that one waits the whole time for a lost message, sleeps nanoseconds
-// between its attempts and changes settings of the whole process. Here an attempt lasts 400 ms inside the
-// caller's deadline; after a timeout, a dead letter, "moved" or a fault that says "not now", the grain's place is
+// between its attempts and changes settings of the whole process. Here the first attempt lasts 400 ms inside the
+// caller's deadline (after a silence the next ones last longer); after a timeout, a dead letter, "moved" or a fault that says "not now", the grain's place is
 // looked up again and the same message is sent again, so every message that changes something must carry a command
 // id (or be idempotent by itself).
 //

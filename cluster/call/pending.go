@@ -41,6 +41,7 @@ type pending struct {
 	target *actor.PID
 	timer  *time.Timer
 	round  int   // of the timer: a late one is ignored
+	silent int   // attempts that timed out: each makes the next one longer
 	why    error // of the last failed attempt
 }
 
@@ -78,7 +79,7 @@ func (p *pending) attempt() {
 		p.retry(ErrNoMember)
 		return
 	}
-	p.arm(p.c.cfg.AttemptTimeout)
+	p.arm(p.c.cfg.AttemptTimeout << min(p.silent, 2))
 	p.mu.Unlock()
 	if pid != nil {
 		p.send(pid)
@@ -113,6 +114,9 @@ func (p *pending) timedOut(round int) {
 		return
 	}
 	was, target := p.phase, p.target
+	if was != pausing {
+		p.silent++
+	}
 	p.mu.Unlock()
 	if was == pausing {
 		p.attempt()

@@ -18,4 +18,9 @@ func (n *node) count() {
 	c.Counter("paceline_grains_shed_total", "Requests not begun because their caller had given up.", places.Shed.Load)
 	c.Counter("paceline_link_received_total", "Updates and notices for this node.", links.Received.Load)
 	c.Counter("paceline_link_dropped_total", "Updates and notices dropped because the queue was full.", links.Dropped.Load)
+	c.Gauge("paceline_ws_connections", "WebSocket connections.", func() float64 { return float64(n.edge.live.Connections()) })
+	c.Gauge("paceline_wakeups_known", "Wake-ups that are due, or due within seconds.", func() float64 { return float64(n.sweeper.rows.Load()) })
+	c.Counter("paceline_wakeups_reads_total", "Reads of wake-up rows.", n.sweeper.reads.Load)
+	c.Counter("paceline_wakeups_failed_total", "Reads of wake-up rows that failed.", n.sweeper.failed.Load)
+	c.Counter("paceline_wakeups_fired_total", "Wake-ups sent to grains.", n.sweeper.fired.Load)
 }

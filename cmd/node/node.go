@@ -153,6 +153,8 @@ type sweeping struct {
 	known chan struct{}
 	told  bool
 	swept atomic.Bool // everything from before the start has been read once
+
+	rows, reads, failed, fired atomic.Int64 // for the counters
 }
 
 // Step implements machine.Stepper.
@@ -162,8 +164,13 @@ func (w *sweeping) Step(now step.Now, msg any, from step.Return) []step.Out {
 		w.told = true
 		close(w.known)
 	}
-	if !w.swept.Load() && w.s.Swept() {
-		w.swept.Store(true)
+	if _, tick := msg.(step.Tick); tick {
+		c := w.s.Counts()
+		w.rows.Store(int64(w.s.Rows()))
+		w.reads.Store(int64(c.Reads))
+		w.failed.Store(int64(c.Failed))
+		w.fired.Store(int64(c.Fired))
+		w.swept.Store(w.swept.Load() || w.s.Swept())
 	}
 	return outs
 }
