@@ -11,6 +11,7 @@ type Command interface{ CommandMeta() step.Meta }
 
 // The commands of people.
 type (
+	// Create begins a race.
 	Create struct {
 		step.Meta
 		Definition Definition
@@ -29,12 +30,14 @@ type (
 		Number uint32
 		Reason string
 	}
+	// Lock closes the start list and pins the rules.
 	Lock struct{ step.Meta }
 	// Join binds a person's training to the person's entry.
 	Join struct {
 		step.Meta
 		User, Training, Primary string
 	}
+	// Ready says that somebody stands at the start.
 	Ready struct {
 		step.Meta
 		User string
@@ -50,6 +53,7 @@ type (
 		Number           uint32
 		Decision, Reason string
 	}
+	// Penalize adds to an entry's time; a negative penalty is a credit.
 	Penalize struct {
 		step.Meta
 		Number  uint32
@@ -69,6 +73,7 @@ type (
 		step.Meta
 		Reason string
 	}
+	// Cancel ends a race without a result.
 	Cancel struct {
 		step.Meta
 		Reason string

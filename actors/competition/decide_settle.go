@@ -124,6 +124,7 @@ func decideProceed(s *State, c Proceed) ([]Event, error) {
 		return s.publish(c)
 	case beginFinal:
 		return s.settleFinally(c)
+	case nothing:
 	}
 	return nil, nil
 }

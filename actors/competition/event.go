@@ -17,7 +17,9 @@ type GateTime struct {
 
 // The events.
 type (
-	Opened  struct{ Member string }
+	// Opened is the first event of an activation: its version is the epoch.
+	Opened struct{ Member string }
+	// Created begins a race.
 	Created struct{ Definition Definition }
 	// EntryAdded gives a person a number. Offset is from the race's gun to the entry's own.
 	EntryAdded struct {
@@ -26,22 +28,28 @@ type (
 		Heat, Wave     uint32
 		Offset         unit.DurationMs
 	}
+	// EntryWithdrawn takes an entry out; its status stands in a StatusChanged beside it.
 	EntryWithdrawn struct {
 		Entry  uint32
 		Reason string
 	}
-	EntryReady      struct{ Entry uint32 }
+	// EntryReady says that somebody stands at the start.
+	EntryReady struct{ Entry uint32 }
+	// StartListLocked pins the rules.
 	StartListLocked struct{ RulesVersion uint32 }
-	EntryBound      struct {
+	// EntryBound says which training, and which of its streams first, an entry rides with.
+	EntryBound struct {
 		Entry             uint32
 		Training, Primary string
 	}
 	// RaceStarted names the announced instant of the gun, never that of firing.
 	RaceStarted struct{ GunAt, CutoffAt unit.InstantMs }
-	GateTaken   struct {
+	// GateTaken is a gate passed, GateRevised another time for it, or none.
+	GateTaken struct {
 		Entry, Gate uint32
 		At          unit.InstantUs
 	}
+	// GateRevised names what it replaces and why.
 	GateRevised struct {
 		Entry, Gate uint32
 		From, To    unit.InstantUs
@@ -54,34 +62,41 @@ type (
 		Basis    basis.Basis
 		Finished bool // the training
 	}
+	// StatusChanged is what the race says of an entry; officials say theirs by Decided.
 	StatusChanged struct {
 		Entry  uint32
 		Status leaderboard.Status
 		Reason string
 	}
+	// ReviewChanged opens or closes one reason for review.
 	ReviewChanged struct {
 		Entry  uint32
 		Review bool
 		Reason string
 	}
+	// PenaltyAdded is an item beside the times, which stay as they are.
 	PenaltyAdded struct {
 		Entry   uint32
 		Penalty unit.DurationMs // negative: a credit
 		Reason  string
 	}
+	// Decided is an official's ruling.
 	Decided struct {
 		Entry            uint32
 		Decision, Reason string
 	}
+	// SettleBegun asks every training for an answer from a fresh read. Final: official, or a correction, follows.
 	SettleBegun struct {
 		Number uint64
 		Final  bool
 		Why    string
 	}
+	// SettleAnswered names what an entry's result will be computed from.
 	SettleAnswered struct {
 		Number uint64
 		Input  Input
 	}
+	// LateInput says that a training has reported beyond its input.
 	LateInput struct {
 		Entry         uint32
 		Stream        string
@@ -99,8 +114,10 @@ type (
 		Why            string
 		At             unit.InstantMs
 	}
+	// Cancelled ends a race without a result.
 	Cancelled struct{ Reason string }
-	Fenced    struct{}
+	// Fenced says nothing; it only moves the version.
+	Fenced struct{}
 )
 
 // ResultStatus of a published result. Stored value: append only.

@@ -49,6 +49,7 @@ func Timers(s *State) []Timer {
 		if after := s.Definition.AutoOfficialAfter; after >= 0 && !s.Settle.Open {
 			return []Timer{{TimerOfficial, s.Result.At.Add(after)}}
 		}
+	default: // nothing comes by the clock
 	}
 	return nil
 }

@@ -41,6 +41,7 @@ func (s Status) Class() uint8 {
 		return 3
 	case DSQ:
 		return 4
+	case Entered:
 	}
 	return 1
 }

@@ -2,6 +2,7 @@ package competitiongrain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -136,7 +137,7 @@ func (d *drama) insist(id string, c *competitionv1.Command) {
 			}
 			d.pass(250)
 		}
-		if r, ok := l.replies[who]; ok && (r.Err == nil || d.l == l && r.Err != machine.ErrStopped) {
+		if r, ok := l.replies[who]; ok && (r.Err == nil || d.l == l && !errors.Is(r.Err, machine.ErrStopped)) {
 			if r.Err != nil {
 				d.s.t.Fatalf("%s refused: %v", id, r.Err)
 			}

@@ -151,17 +151,6 @@ func (l *life) state() *competitionv1.State {
 	return r.Msg.(*competitionv1.State)
 }
 
-// take removes the first operation of type T that has not been performed.
-func take[T persistence.Op](l *life) (persistence.Do, bool) {
-	i := slices.IndexFunc(l.ops, func(d persistence.Do) bool { _, ok := d.Op.(T); return ok })
-	if i < 0 {
-		return persistence.Do{}, false
-	}
-	d := l.ops[i]
-	l.ops = slices.Delete(l.ops, i, i+1)
-	return d, true
-}
-
 func (l *life) perform(d persistence.Do) {
 	r, err := d.Op.Run(context.Background(), l.s.store, l.s)
 	l.step(persistence.Done{Tag: d.Tag, Result: r, Err: err}, nil)
