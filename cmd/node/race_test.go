@@ -216,3 +216,37 @@ func TestARace(t *testing.T) {
 		}
 	}
 }
+
+// TestARaceOutlivesItsNode: the node leaves in order in the middle of a race and comes back on the same folder and
+// address; the devices come back by themselves, and the result is what it would have been.
+func TestARaceOutlivesItsNode(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	s := serve(t, "--data-dir", data, "--clock-rate", fmt.Sprint(raceRate))
+	r := openRace(t, s, data, 4_600, 5_000)
+	wait := r.start(t.Context())
+	middle := time.NewTimer(r.node.Until(r.gun.Add(40 * unit.Second)))
+	<-middle.C
+	if code := s.stop(); code != 0 {
+		t.Fatalf("exit code %d: %s", code, s.out)
+	}
+	s = serve(t, "--data-dir", data, "--listen", strings.TrimPrefix(s.url, "http://"))
+	wait()
+	rows := r.official(60 * time.Second).GetRows()
+	if len(rows) != 2 || rows[0].Entry != 2 || rows[1].Entry != 1 {
+		t.Fatalf("rows = %v, want entries 2 and 1", rows)
+	}
+	for _, row := range rows {
+		exact := raceMm * 1_000_000 / map[uint32]int64{1: 4_600, 2: 5_000}[row.Entry]
+		if row.GunUs < exact-3000 || row.GunUs > exact+3000 {
+			t.Errorf("entry %d: gun time %d µs, want %d", row.Entry, row.GunUs, exact)
+		}
+	}
+	for _, d := range r.devices {
+		if d.Connects() < 2 {
+			t.Errorf("%s connected %d times: the test shows nothing", d.Name, d.Connects())
+		}
+	}
+	if code := s.stop(); code != 0 {
+		t.Fatalf("exit code %d: %s", code, s.out)
+	}
+}
