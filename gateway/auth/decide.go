@@ -101,6 +101,7 @@ func Decide(p Principal, o Operation, r Resource) Decision {
 
 func (c condition) holds(p Principal, r Resource) Decision {
 	switch c {
+	case never:
 	case always:
 		return Decision{Allow: true}
 	case own:

@@ -79,6 +79,7 @@ func (p Principal) Person() string {
 		if owner != local {
 			return owner
 		}
+	case Nobody, Operator:
 	}
 	return ""
 }

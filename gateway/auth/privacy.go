@@ -20,6 +20,7 @@ func MaySee(v Viewer, visibility userv1.Visibility, minor bool) bool {
 		return !minor || v.Entrant
 	case userv1.Visibility_VISIBILITY_ENTRANTS:
 		return v.Entrant
+	case userv1.Visibility_VISIBILITY_UNSPECIFIED, userv1.Visibility_VISIBILITY_PRIVATE:
 	}
 	return false
 }

@@ -40,6 +40,7 @@ func (r *replica) choose(c wire.Cut) []*livev1.BoardRow {
 			}
 		}
 		return rows
+	case wire.All:
 	}
 	return rowsOf(r.order)
 }
@@ -66,6 +67,7 @@ func (r *replica) unchanged(c wire.Cut, rows []*livev1.BoardRow) bool {
 		from, to = max(0, e.pos-aroundRows), min(to, e.pos+aroundRows+1)
 	case wire.Category:
 		return equal(r.choose(c), rows)
+	case wire.All:
 	}
 	if to-from != len(rows) {
 		return false

@@ -158,8 +158,9 @@ func (h *Hub) onUpdate(now step.Now, u *clusterv1.TopicUpdate) []step.Out {
 		return h.onFeedUpdate(t, u)
 	case wire.Workout:
 		return h.onWorkout(t, u)
+	case wire.Roster, wire.Positions: // they are made here
 	}
-	return nil // rosters and positions are made here
+	return nil
 }
 
 func (h *Hub) onBoard(now step.Now, competition string, u *clusterv1.TopicUpdate) []step.Out {

@@ -18,8 +18,9 @@ func watch(k wire.TopicKind) auth.Operation {
 		return auth.WatchPositions
 	case wire.Feed:
 		return auth.WatchFeed
+	case wire.Workout:
 	}
-	return auth.WatchWorkout
+	return auth.WatchWorkout // the strictest
 }
 
 func parse(topic, cut string) (wire.Topic, wire.Cut, error) {

@@ -65,6 +65,7 @@ func (t Topic) String() string {
 		return "competition/" + t.ID + "/positions"
 	case Feed:
 		return "competition/" + t.ID + "/feed"
+	case Workout:
 	}
 	return "workout/" + t.ID
 }
@@ -130,6 +131,7 @@ func (c Cut) String() string {
 		return "around:" + strconv.FormatUint(uint64(c.N), 10)
 	case Category:
 		return "category:" + c.Category
+	case All:
 	}
 	return ""
 }

@@ -64,7 +64,7 @@ func TestDecodeRefusesJSON(t *testing.T) {
 			if !errors.Is(err, tt.want) {
 				t.Errorf("Decode = %v, want %v", err, tt.want)
 			}
-			strike := tt.want == wire.ErrMalformed || tt.want == wire.ErrTooLarge
+			strike := errors.Is(tt.want, wire.ErrMalformed) || errors.Is(tt.want, wire.ErrTooLarge)
 			if wire.Strike(err) != strike {
 				t.Errorf("Strike(%v) = %v", err, !strike)
 			}
