@@ -181,7 +181,7 @@ func (s *Shell) due(now step.Now, reason string) []step.Out {
 	}
 	s.lookAsked = true
 	s.finishIdle(now)
-	if reason == "open" && s.fold != nil && now.Wall.Sub(s.heard) >= s.n.QuietAfter {
+	if reason == "open" && s.fold != nil && s.open(s.machine.State()) && now.Wall.Sub(s.heard) >= s.n.QuietAfter {
 		s.take(now, s.machine.Postpone(now, now.Wall.Add(away[min(s.quiet, len(away)-1)])))
 		s.quiet++
 	}
