@@ -37,6 +37,7 @@ type Bundle struct {
 	Manifest *bundlev1.Manifest
 	journals map[id.Grain]*bundlev1.Journal
 	samples  map[streamKey]*bundlev1.Samples
+	readable map[string][]byte // course.json and result.json
 }
 
 type streamKey struct{ device, stream string }
@@ -63,12 +64,15 @@ func Read(r io.ReaderAt, size int64) (*Bundle, error) {
 		}
 		files[f.Name] = b
 	}
-	b := &Bundle{Manifest: &bundlev1.Manifest{}, journals: map[id.Grain]*bundlev1.Journal{}, samples: map[streamKey]*bundlev1.Samples{}}
+	b := &Bundle{Manifest: &bundlev1.Manifest{}, journals: map[id.Grain]*bundlev1.Journal{}, samples: map[streamKey]*bundlev1.Samples{}, readable: map[string][]byte{}}
 	if err := protojson.Unmarshal(files[manifestName], b.Manifest); err != nil {
 		return nil, ErrNotABundle.With("manifest: %v", err)
 	}
 	if b.Manifest.Format > Format {
 		return nil, ErrFormat.With("format %d, this build reads %d", b.Manifest.Format, Format)
+	}
+	if err := checkManifest(files[manifestName], b.Manifest); err != nil {
+		return nil, err
 	}
 	delete(files, manifestName)
 	for _, f := range b.Manifest.Files {
@@ -117,6 +121,10 @@ func (b *Bundle) take(name string, content []byte) error {
 			return ErrNotABundle.With("%s: %v", name, err)
 		}
 		b.samples[streamKey{s.Device, s.StreamId}] = s
+	case name == courseName || name == resultName:
+		b.readable[name] = content
+	default:
+		return ErrAltered.With("%s is none of a bundle's files", name)
 	}
 	return nil
 }

@@ -102,6 +102,9 @@ func (b *Bundle) Verify() (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := b.checkReadable(b.journals[id.Of(id.Competition, b.Manifest.CompetitionId)], src); err != nil {
+		return nil, err
+	}
 	p := src.Result
 	r := &Report{Competition: b.Manifest.CompetitionId, Version: p.Version, RulesVersion: p.RulesVersion, Result: p}
 	found := map[uint32]*Entry{}

@@ -228,7 +228,7 @@ func (w *writer) readable(s *competition.State, j *bundlev1.Journal, newest publ
 	if err != nil {
 		return err
 	}
-	if err := w.file("course.json", course); err != nil {
+	if err := w.file(courseName, course); err != nil {
 		return err
 	}
 	m := &competitionv1.ResultPublished{}
@@ -239,7 +239,7 @@ func (w *writer) readable(s *competition.State, j *bundlev1.Journal, newest publ
 	if err != nil {
 		return err
 	}
-	return w.file("result.json", result)
+	return w.file(resultName, result)
 }
 
 func (w *writer) message(name string, m proto.Message) error {
