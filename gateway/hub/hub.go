@@ -195,7 +195,11 @@ func (h *Hub) onBoard(now step.Now, competition string, u *clusterv1.TopicUpdate
 	if !c.any() {
 		return nil
 	}
-	return h.publish(now, r, &c)
+	outs := h.publish(now, r, &c)
+	if people := h.rosters[competition]; people != nil && c.head {
+		outs = append(outs, people.read(now)...) // perhaps somebody has entered
+	}
+	return outs
 }
 
 // publish makes the frames of all cuts that an update has changed.

@@ -440,9 +440,32 @@ func TestRosterIsRedactedForEachViewer(t *testing.T) {
 			t.Errorf("%s still sees %s", name, v.roster[0].Name)
 		}
 	}
+	// Somebody enters: the board says so, the roster is read at once.
+	r.reads = nil
+	r.subscribe(50, boardTopic, "", nobody)
+	r.step(update(t, 1, 1, 0, ranked(1, 2)))
+	if len(r.reads) != 1 {
+		t.Errorf("%d reads after a new entry, want 1", len(r.reads))
+	}
 	// The same version again says nothing new.
 	r.step(hub.RosterRead{Competition: "race", People: people})
 	if n := viewers["ann"].take(); n != 0 {
 		t.Error("an unchanged roster is sent again")
+	}
+	// A big roster is read seldom.
+	people.Version, people.Rows = 6, make([]hub.Person, 5000)
+	r.step(hub.RosterRead{Competition: "race", People: people})
+	r.reads = nil
+	reads := 0
+	for range 30 {
+		r.pass(unit.Second)
+		for range r.reads {
+			reads++
+			r.step(hub.RosterRead{Competition: "race", People: people})
+		}
+		r.reads = nil
+	}
+	if reads != 3 && reads != 2 {
+		t.Errorf("5000 people are read %d times in 30 s, want about 3", reads)
 	}
 }

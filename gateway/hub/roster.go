@@ -5,6 +5,7 @@ import (
 
 	livev1 "paceline/api/gen/paceline/live/v1"
 	"paceline/domain/step"
+	"paceline/domain/unit"
 	"paceline/gateway/auth"
 	"paceline/gateway/wire"
 )
@@ -19,6 +20,7 @@ type rosterTopic struct {
 	people      People
 	known       bool
 	reading     bool
+	readAt      unit.InstantMs // wall clock of the last read
 	viewers     map[*Slot]auth.Principal
 	frames      map[audience]*Frame
 }
@@ -39,12 +41,23 @@ func (h *Hub) rosterOf(competition string) *rosterTopic {
 	return r
 }
 
-func (r *rosterTopic) read() []step.Out {
+func (r *rosterTopic) read(now step.Now) []step.Out {
 	if r.reading {
 		return nil
 	}
-	r.reading = true
+	r.reading, r.readAt = true, now.Wall
 	return []step.Out{ReadRoster{r.competition}}
+}
+
+// rosterCost is how long one read of a roster must last for each person in it, ms: a big one is read seldom.
+const rosterCost = 2
+
+// poll reads the roster again if that is due: a profile may have changed, or somebody was erased.
+func (r *rosterTopic) poll(now step.Now) []step.Out {
+	if r.known && now.Wall.Sub(r.readAt) < unit.DurationMs(len(r.people.Rows)*rosterCost) {
+		return nil
+	}
+	return r.read(now)
 }
 
 func (h *Hub) onRosterRead(m RosterRead) []step.Out {

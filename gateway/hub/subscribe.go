@@ -85,7 +85,7 @@ func (h *Hub) onSubscribe(now step.Now, s Subscribe) []step.Out {
 		if r.known {
 			outs = append(outs, first(r.frame(s.Viewer), s.Slot)...)
 		}
-		outs = append(append(outs, r.read()...), h.pollSoon(now)...)
+		outs = append(append(outs, r.poll(now)...), h.pollSoon(now)...)
 	case wire.Feed:
 		f := h.feedOf(s.Topic.ID)
 		if len(f.slots) == 0 {
@@ -236,7 +236,7 @@ func (h *Hub) poll(now step.Now) []step.Out {
 		f.stalled = nil
 	}
 	for _, r := range h.rosters {
-		outs = append(outs, r.read()...)
+		outs = append(outs, r.poll(now)...)
 	}
 	if len(h.feeds)+len(h.rosters) == 0 {
 		return nil

@@ -23,7 +23,7 @@ type Config struct {
 // Default is the configuration of a node.
 func Default() Config {
 	return Config{
-		MaxSamplesPerS: 500, BurstSamples: 8192, UnackedFrames: 32, UnackedBytes: 256 << 10, MaxStreams: 16,
+		MaxSamplesPerS: 500, BurstSamples: 8192, UnackedFrames: 32, UnackedBytes: 1 << 20, MaxStreams: 16,
 		MaxSubscriptions: 64, MaxCommands: 16, Heartbeat: 25 * unit.Second, HelloWithin: 10 * unit.Second,
 		RequestWithin: 10 * unit.Second, RetryAfter: 200, Attempts: 4, ClockOff: unit.Day, FloodFrames: 512,
 	}
