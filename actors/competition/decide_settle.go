@@ -43,15 +43,22 @@ func decideAnswer(s *State, c TakeAnswer) ([]Event, error) {
 	return append(evs, ReportNoted{e.Number, r.Basis, r.Finished}, SettleAnswered{c.Number, in}), nil
 }
 
+// giveUpAtOnce bounds what one command emits.
+const giveUpAtOnce = 128
+
 // decideGiveUp makes the settle complete without those that have not answered: under review, never DNF.
 func decideGiveUp(s *State, c GiveUpSettle) ([]Event, error) {
 	if !s.Settle.Open || c.Number != s.Settle.Number {
 		return nil, nil
 	}
 	var evs []Event
+	n := 0
 	for _, e := range s.entries {
 		if !s.Awaited(e) {
 			continue
+		}
+		if n++; n > giveUpAtOnce {
+			break // the grain asks again
 		}
 		if !slices.Contains(e.Review, ReasonUnanswered) && !slices.Contains(e.Cleared, ReasonUnanswered) {
 			evs = append(evs, ReviewChanged{e.Number, true, ReasonUnanswered})
@@ -68,6 +75,9 @@ func (s *State) unanswered(e *Entry) Input {
 		if !ours(f) {
 			in.Flags = append(in.Flags, f)
 		}
+	}
+	if in.bytes()+rowBytesOf(e, len(in.Gates)) > s.resultBytesOfEntry() {
+		in.Flags = []string{ReasonTooLarge}
 	}
 	return in
 }

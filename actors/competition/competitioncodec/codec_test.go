@@ -18,6 +18,8 @@ import (
 	"paceline/domain/basis"
 	"paceline/domain/course"
 	"paceline/domain/geo"
+	"paceline/domain/step"
+	"paceline/domain/unit"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the golden bytes of kinds that have none yet; those that have keep them")
@@ -155,4 +157,78 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%+v comes back as %+v (%v)", e, e2, err)
 		}
 	})
+}
+
+// TestTheLargestResultFits: a full start list with the longest ids, every gate passed and every entry under review is one
+// event that an append can hold, beside what belongs to it.
+func TestTheLargestResultFits(t *testing.T) {
+	const appendBytes = 256 << 10 // persistence.MaxAppendBytes, which a codec does not know
+	long := func(n, i int) string { return fmt.Sprintf("%0*d", n, i) }
+	for _, visits := range []int{1, 2, 20, 200} {
+		s := competition.New()
+		def := competition.Definition{Name: "Large", Categories: []string{long(32, 1)}, CutoffAfter: 3_600_000, AutoOfficialAfter: -1,
+			Track: course.Track{Format: course.Distance, Sport: "run", DistanceMm: 5_000_000}}
+		for g := range visits {
+			kind := geo.SplitGate
+			if g == visits-1 {
+				kind = geo.FinishGate
+			}
+			def.Track.Gates = append(def.Track.Gates, geo.Gate{ID: fmt.Sprint("g", g), Kind: kind, AtMm: unit.DistanceMm(5_000_000 * (g + 1) / visits)})
+		}
+		size := 0
+		do := func(c competition.Command) []competition.Event {
+			t.Helper()
+			evs, err := competition.Decide(s, c)
+			if err != nil {
+				t.Fatalf("%T: %v", c, err)
+			}
+			size = 0
+			for _, e := range evs {
+				_, _, payload, err := competitioncodec.Encode(e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				size += len(payload)
+				s.Apply(e)
+			}
+			if size > appendBytes {
+				t.Fatalf("%d gates: %T emits %d bytes", visits, c, size)
+			}
+			return evs
+		}
+		at := step.Meta{At: 1_700_000_000_000, By: "operator:op"}
+		do(competition.Create{Meta: at, Definition: def})
+		n := competition.MaxEntries(visits)
+		for i := range n {
+			do(competition.AddEntry{Meta: at, User: long(64, i), Category: long(32, 1), Heat: competition.MaxHeat})
+		}
+		do(competition.Lock{Meta: at})
+		for i := range n {
+			do(competition.Join{Meta: at, User: long(64, i), Training: long(64, i) + "/" + long(64, i)})
+		}
+		do(competition.Start{Meta: at, GunAt: at.At})
+		do(competition.PublishProvisional{Meta: at})
+		for i, e := range s.Entries() {
+			rep := competition.Report{Entry: e.Number, Training: e.Training, BindingVersion: e.BindingVersion}
+			for g := range visits {
+				rep.Gates = append(rep.Gates, competition.GateTime{Gate: uint32(g), At: at.At.Us() + unit.InstantUs(g*1_000_000+i)})
+			}
+			for f := range 3 {
+				rep.Flags = append(rep.Flags, long(64, f))
+			}
+			if i%2 == 0 {
+				do(competition.TakeReport{Meta: at, Report: rep})
+				continue
+			}
+			do(competition.TakeAnswer{Meta: at, Number: 1, Report: rep, Recording: digest(1), Streams: []competition.InputStream{{
+				Device: long(64, i) + "/" + long(64, i), Stream: long(64, i), Through: 1 << 40, FactsVersion: 1 << 30, Digest: digest(2)}}})
+		}
+		for len(do(competition.GiveUpSettle{Meta: at, Number: 1})) > 0 {
+		}
+		do(competition.Proceed{Meta: at})
+		if s.Result == nil || len(s.Result.Rows) != n {
+			t.Fatalf("%d gates: no result of %d entries", visits, n)
+		}
+		t.Logf("%d gates: %d entries, result of %d bytes", visits, n, size)
+	}
 }

@@ -21,6 +21,8 @@ type line struct {
 	// What its training last said in this activation.
 	held      basis.Basis
 	confirmed uint64 // binding version that it knows
+	binds     int    // Binds sent since it was heard
+	asks      int    // ReportRequests sent since then
 	asked     bool   // a new epoch waits for its report
 	heardWall unit.InstantMs
 	heardNode unit.InstantMs
@@ -45,6 +47,15 @@ type line struct {
 func (l *line) forget() {
 	// A waiting echo stays: its report was journalled, and it goes to the training that made it.
 	*l = line{entry: l.entry, row: l.row, place: l.place, echo: l.echo, dirty: true}
+}
+
+// patience is how many times a training is asked at full rate; one that cannot answer costs a tenth of it from then on.
+const patience = 30
+
+// often counts a message to a training, and says whether it is to be sent.
+func (l *line) often(sent *int) bool {
+	*sent++
+	return *sent <= patience || *sent%10 == 0
 }
 
 func markOf(l *line) leaderboard.Mark { return leaderboard.Mark{Mm: l.progress, At: l.progressAt} }

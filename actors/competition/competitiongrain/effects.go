@@ -92,7 +92,7 @@ func (sh *Shell) committed(now step.Now, ev competition.Event, version uint64, e
 	sh.schedule(now, ev)
 	for _, f := range effects {
 		if f, ok := f.(announced); ok {
-			outs = append(outs, sh.feed(ev, version, feedBase, f.at)...)
+			outs = append(outs, sh.feed(now, ev, version, feedBase, f.at)...)
 		}
 	}
 	return outs
@@ -118,7 +118,8 @@ func (sh *Shell) schedule(now step.Now, ev competition.Event) {
 }
 
 // feed tells the interested nodes; who comes later reads the journal's view.
-func (sh *Shell) feed(ev competition.Event, version, base uint64, at unit.InstantMs) []step.Out {
+func (sh *Shell) feed(now step.Now, ev competition.Event, version, base uint64, at unit.InstantMs) []step.Out {
+	sh.forgetInterests(now)
 	nodes := sh.board.feeds
 	item := competitioncodec.FeedItem(ev, version, at)
 	if len(nodes) == 0 || item == nil {
@@ -146,9 +147,12 @@ func (sh *Shell) bind(now step.Now) []step.Out {
 	sh.bindAt = 0
 	var outs []step.Out
 	for _, l := range sh.board.lines {
-		if sh.unconfirmed(l) {
+		if !sh.unconfirmed(l) {
+			continue
+		}
+		sh.bindAt = now.Wall.Add(sh.cfg.BindEvery)
+		if l.often(&l.binds) {
 			outs = append(outs, sh.bindOne(l))
-			sh.bindAt = now.Wall.Add(sh.cfg.BindEvery)
 		}
 	}
 	return outs
@@ -210,9 +214,12 @@ func (sh *Shell) ask(now step.Now) []step.Out {
 	epoch, _ := sh.m.Epoch()
 	var outs []step.Out
 	for _, l := range sh.board.lines {
-		if l.asked {
+		if !l.asked {
+			continue
+		}
+		sh.askAt = now.Wall.Add(sh.cfg.AskEvery)
+		if l.often(&l.asks) {
 			outs = append(outs, sh.request(l, epoch))
-			sh.askAt = now.Wall.Add(sh.cfg.AskEvery)
 		}
 	}
 	return outs
@@ -239,7 +246,11 @@ func (sh *Shell) settle(now step.Now) []step.Out {
 	}
 	if now.Wall >= sh.settleLimitAt && sh.settleLimitAt != 0 {
 		sh.settleAt, sh.settleLimitAt = now.Wall.Add(sh.cfg.SettleEvery), now.Wall.Add(sh.cfg.SettleEvery) // unless it is too busy
-		outs := sh.m.Submit(now, competition.GiveUpSettle{Meta: sh.meta(now), Number: s.Settle.Number}, nil)
+		var outs []step.Out
+		for before := uint64(0); before != sh.m.Version(); { // each takes some of them
+			before = sh.m.Version()
+			outs = append(outs, sh.m.Submit(now, competition.GiveUpSettle{Meta: sh.meta(now), Number: s.Settle.Number}, nil)...)
+		}
 		return append(outs, sh.proceed(now)...)
 	}
 	if sh.settleAt == 0 || now.Wall < sh.settleAt {

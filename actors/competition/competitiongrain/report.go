@@ -142,7 +142,7 @@ func (sh *Shell) answered(now step.Now, msg *competitionv1.SettleAnswer) []step.
 // heard notes what is not journalled: where somebody is, and that it has spoken.
 func (sh *Shell) heard(now step.Now, l *line, b basis.Basis, msg *competitionv1.Report) {
 	l.held, l.confirmed = b, max(l.confirmed, msg.GetBindingVersion())
-	l.heardWall, l.heardNode, l.spoke = now.Wall, now.Node, true
+	l.heardWall, l.heardNode, l.spoke, l.binds, l.asks = now.Wall, now.Node, true, 0, 0
 	if l.asked {
 		l.asked = false
 		sh.asking--

@@ -18,6 +18,9 @@ type raceMachine = machine.Machine[competition.State, competition.Command, compe
 // pulse is the one tick of the shell; what is due is looked up then.
 const pulse = "competition/pulse"
 
+// maxReplies bounds the answers that wait for the epoch.
+const maxReplies = 4096
+
 // Tags of the shell's own I/O.
 const (
 	tagLoadBoard uint64 = 1
@@ -181,9 +184,11 @@ func (sh *Shell) hold(outs []step.Out) []step.Out {
 	}
 	kept := outs[:0]
 	for _, o := range outs {
-		if r, ok := o.(step.Reply); ok {
+		if r, ok := o.(step.Reply); ok && len(sh.replies) < maxReplies {
 			sh.replies = append(sh.replies, r)
 			continue
+		} else if ok {
+			o = step.Reply{To: r.To, Err: machine.ErrBusy}
 		}
 		kept = append(kept, o)
 	}
