@@ -29,6 +29,9 @@ type run struct {
 	checks  []swarm.Check
 }
 
+// errStopped is the end of a demo that somebody has interrupted.
+var errStopped = errors.New("demo: stopped before the result was verified")
+
 // Run holds a race. It returns nil only if every check holds and verify agrees on every entry.
 func Run(ctx context.Context, o Options) error {
 	o, err := o.withDefaults()
@@ -36,6 +39,10 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	plan, err := planOf(o, time.Now())
+	if err != nil {
+		return err
+	}
+	where, err := address(o.Port)
 	if err != nil {
 		return err
 	}
@@ -54,10 +61,6 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	r.announce()
-	where, err := address(o.Port)
-	if err != nil {
-		return err
-	}
 	if r.node, err = newChild(o.Binary, folder, where); err != nil {
 		return err
 	}
@@ -66,6 +69,9 @@ func Run(ctx context.Context, o Options) error {
 		return errors.Join(err, r.node.log.Close())
 	}
 	err = r.hold(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = errStopped
+	}
 	if err == nil && !o.Once {
 		r.say("\nThe node stays up: %s (Ctrl-C ends it)\n", r.page())
 		<-ctx.Done()
