@@ -2,17 +2,17 @@ package session
 
 import "paceline/domain/unit"
 
-// bucket is a token bucket over samples, on the node clock. Tokens are counted in thousandths, so that a slow
+// bucket is a token bucket over samples or messages. Tokens are counted in thousandths, so that a slow
 // rate is exact.
 type bucket struct {
-	perS   int64 // samples
-	burst  int64 // samples
-	milli  int64 // tokens there, in 1/1000 samples
+	perS   int64 // tokens
+	burst  int64 // tokens
+	milli  int64 // tokens there, in thousandths
 	at     unit.InstantMs
 	primed bool
 }
 
-// take takes n samples, or says when they will be there.
+// take takes n tokens, or says when they will be there.
 func (b *bucket) take(now unit.InstantMs, n int) (ok bool, until unit.InstantMs) {
 	if !b.primed {
 		b.milli, b.at, b.primed = b.burst*1000, now, true

@@ -6,6 +6,8 @@ import "paceline/domain/unit"
 type Config struct {
 	MaxSamplesPerS   uint32          // on the node clock, for all streams of the connection together
 	BurstSamples     uint32          // how many may come at once; more forgives longer silence
+	MessagesPerS     uint32          // of any kind, on the wall clock; beyond it and its burst the client is cut off
+	BurstMessages    uint32          // a backlog of small frames comes at once
 	UnackedFrames    int             // frames under way; more costs memory, fewer costs throughput on long roads
 	UnackedBytes     int             // bytes of them
 	MaxStreams       int             // open at once
@@ -23,7 +25,7 @@ type Config struct {
 // Default is the configuration of a node.
 func Default() Config {
 	return Config{
-		MaxSamplesPerS: 500, BurstSamples: 8192, UnackedFrames: 32, UnackedBytes: 1 << 20, MaxStreams: 16,
+		MaxSamplesPerS: 500, BurstSamples: 8192, MessagesPerS: 2000, BurstMessages: 20_000, UnackedFrames: 32, UnackedBytes: 1 << 20, MaxStreams: 16,
 		MaxSubscriptions: 64, MaxCommands: 16, Heartbeat: 25 * unit.Second, HelloWithin: 10 * unit.Second,
 		RequestWithin: 10 * unit.Second, RetryAfter: 200, Attempts: 4, ClockOff: unit.Day, FloodFrames: 512,
 	}
@@ -39,6 +41,8 @@ func (c Config) withDefaults() Config {
 	d := Default()
 	pick(&c.MaxSamplesPerS, d.MaxSamplesPerS)
 	pick(&c.BurstSamples, d.BurstSamples)
+	pick(&c.MessagesPerS, d.MessagesPerS)
+	pick(&c.BurstMessages, d.BurstMessages)
 	pick(&c.UnackedFrames, d.UnackedFrames)
 	pick(&c.UnackedBytes, d.UnackedBytes)
 	pick(&c.MaxStreams, d.MaxStreams)

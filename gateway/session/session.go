@@ -40,8 +40,9 @@ type Session struct {
 	principal auth.Principal
 	heardAt   unit.InstantMs // wall clock of the last frame
 	strikes   int
-	dropped   int // telemetry frames dropped since the last one that went on
-	bucket    bucket
+	dropped   int    // telemetry frames dropped since the last one that went on
+	bucket    bucket // samples, node clock
+	messages  bucket // of any kind, wall clock
 
 	streams     map[string]*stream
 	unacked     int // frames under way, all streams
@@ -67,6 +68,7 @@ func New(cfg Config, deps Deps) *Session {
 	return &Session{
 		cfg: cfg, deps: deps,
 		bucket:   bucket{perS: int64(cfg.MaxSamplesPerS), burst: int64(cfg.BurstSamples)},
+		messages: bucket{perS: int64(cfg.MessagesPerS), burst: int64(cfg.BurstMessages)},
 		streams:  map[string]*stream{},
 		topics:   map[topicKey]bool{},
 		followed: map[string]bool{},
@@ -82,6 +84,7 @@ var (
 	ErrHelloTwice    = fault.New(fault.Conflict, "session.hello_twice", "Hello is said once.")
 	ErrSubscriptions = fault.New(fault.Exhausted, "session.subscriptions", "This connection watches too much already.")
 	ErrCommands      = fault.New(fault.Exhausted, "session.commands", "Too many commands are under way.")
+	ErrFlood         = fault.New(fault.Exhausted, "session.flood", "Too many messages a second.")
 	ErrNotAvailable  = fault.New(fault.NotFound, "command.not_available", "This node cannot do this yet.")
 )
 
@@ -109,10 +112,14 @@ func (s *Session) Step(now step.Now, msg any) []step.Out {
 		s.heardAt = now.Wall
 		return []step.Out{step.After{Key: keyHello, At: now.Wall.Add(s.cfg.HelloWithin)}}
 	case Received:
-		s.heardAt = now.Wall
+		if !s.heard(now) {
+			return s.end(wire.CloseFlood, ErrFlood)
+		}
 		return s.onMessage(now, m)
 	case Malformed:
-		s.heardAt = now.Wall
+		if !s.heard(now) {
+			return s.end(wire.CloseFlood, ErrFlood)
+		}
 		return s.onMalformed(m)
 	case Answered:
 		return s.onAnswered(now, m)
@@ -132,6 +139,13 @@ func (s *Session) Step(now step.Now, msg any) []step.Out {
 		return []step.Out{Gone{}}
 	}
 	return nil
+}
+
+// heard notes that something came, and whether it comes too fast.
+func (s *Session) heard(now step.Now) bool {
+	s.heardAt = now.Wall
+	ok, _ := s.messages.take(now.Wall, 1)
+	return ok
 }
 
 func (s *Session) onMessage(now step.Now, r Received) []step.Out {

@@ -277,6 +277,32 @@ func TestHeartbeat(t *testing.T) {
 	r.wantClosed(wire.CloseIdle)
 }
 
+func TestMessagesHaveARate(t *testing.T) {
+	r := as(t, session.Config{MessagesPerS: 10, BurstMessages: 20}, "")
+	for range 19 { // hello was the first
+		r.say(&livev1.Ping{})
+	}
+	r.now.Wall = r.now.Wall.Add(unit.Second)
+	for range 10 {
+		r.say(&livev1.Ping{})
+	}
+	if r.code != 0 {
+		t.Fatal("closed within the rate")
+	}
+	r.say(&livev1.Ping{})
+	r.wantError("session.flood")
+	r.wantClosed(wire.CloseFlood)
+}
+
+func TestLookupsAreBounded(t *testing.T) {
+	r := as(t, session.Config{MaxSubscriptions: 5}, "")
+	for range 10 {
+		r.say(&livev1.Subscribe{Topic: "competition/race/board"})
+	}
+	r.say(&livev1.Subscribe{Topic: "competition/race/board"})
+	r.wantError("session.subscriptions")
+}
+
 func TestLeave(t *testing.T) {
 	r := as(t, session.Config{}, "")
 	r.step(session.Leave{Reason: "restart", Address: "ws://other/live", ReconnectAfter: 700})

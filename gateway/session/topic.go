@@ -36,7 +36,8 @@ func parse(topic, cut string) (wire.Topic, wire.Cut, error) {
 func (s *Session) onSubscribe(m *livev1.Subscribe) []step.Out {
 	t, _, err := parse(m.Topic, m.Cut)
 	key := topicKey{m.Topic, m.Cut}
-	if err == nil && !s.topics[key] && len(s.topics) >= s.cfg.MaxSubscriptions {
+	// Look-ups count too: the same topic asked for again and again must not fill the queue of everybody.
+	if err == nil && (!s.topics[key] && len(s.topics) >= s.cfg.MaxSubscriptions || len(s.lookups) >= 2*s.cfg.MaxSubscriptions) {
 		err = ErrSubscriptions.With("at most %d", s.cfg.MaxSubscriptions)
 	}
 	if err != nil {
