@@ -118,7 +118,10 @@ func TestChecksFindWhatIsWrong(t *testing.T) {
 		want  string
 	}{
 		{"right", func([]*Device, *competitionv1.ResultPublished) {}, ""},
-		{"a sample lost", func(_ []*Device, p *competitionv1.ResultPublished) { p.Input[0].Streams[0].ThroughSeq = 3 }, "acknowledged = stored"},
+		{"an acknowledged sample lost", func(ds []*Device, p *competitionv1.ResultPublished) {
+			sum := Digest(ds[0].Samples, 3, nil)
+			p.Input[0].Streams[0].ThroughSeq, p.Input[0].Streams[0].Digest = 3, sum[:]
+		}, "acknowledged = stored"},
 		{"a value changed", func(ds []*Device, _ *competitionv1.ResultPublished) {
 			ds[0].Samples.Columns[sample.DistanceMm].Values[1]++
 		}, "acknowledged = stored"},
