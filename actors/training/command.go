@@ -19,15 +19,17 @@ type (
 		step.Meta
 		Started Started
 	}
-	// Pause and Resume are in event time.
+	// Pause begins a break.
 	Pause struct {
 		step.Meta
 		EventTime unit.InstantMs
 	}
+	// Resume ends it.
 	Resume struct {
 		step.Meta
 		EventTime unit.InstantMs
 	}
+	// Lap marks a lap of the athlete's own.
 	Lap struct {
 		step.Meta
 		EventTime unit.InstantMs
@@ -49,11 +51,12 @@ type (
 		step.Meta
 		Stream Stream
 	}
-	// Bind and Unbind come from a competition.
+	// Bind comes from a competition.
 	Bind struct {
 		step.Meta
 		Bound Bound
 	}
+	// Unbind too.
 	Unbind struct {
 		step.Meta
 		Competition string

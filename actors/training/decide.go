@@ -111,6 +111,7 @@ func (s *State) live() error {
 		return ErrNotStarted
 	case PhaseLive:
 		return nil
+	case PhaseFinishing, PhaseOver:
 	}
 	return ErrFinished
 }
@@ -233,6 +234,7 @@ func decideConclude(s *State, c Conclude) ([]Event, error) {
 			return nil, nil
 		}
 		return []Event{TotalsRevised{s.Basis, c.Basis, t}}, nil
+	case PhaseNone, PhaseLive:
 	}
 	return nil, nil
 }

@@ -18,10 +18,10 @@ type Started struct {
 	DeviceTime unit.InstantMs
 }
 
-// StreamAttached: this stream belongs to the workout. Nothing of it is acknowledged before.
+// StreamAttached says that this stream belongs to the workout. Nothing of it is acknowledged before.
 type StreamAttached struct{ Stream Stream }
 
-// Bound: the workout rides in a race. A higher version of the same competition's binding replaces the one before.
+// Bound says that the workout rides in a race. A higher version of the same competition's binding replaces the one before.
 type Bound struct {
 	Competition string
 	Entry       uint32
@@ -34,17 +34,17 @@ type Bound struct {
 	Grace       unit.DurationMs
 }
 
-// Unbound: the workout rides in that race no longer.
+// Unbound says that the workout rides in that race no longer.
 type Unbound struct {
 	Competition string
 	Version     uint64
 }
 
-// Paused and Resumed are the athlete's own breaks.
-type (
-	Paused  struct{ At unit.InstantMs }
-	Resumed struct{ At unit.InstantMs }
-)
+// Paused begins a break of the athlete's own.
+type Paused struct{ At unit.InstantMs }
+
+// Resumed ends it.
+type Resumed struct{ At unit.InstantMs }
 
 // LapMarked is the athlete's own lap, numbered from 1.
 type LapMarked struct {
@@ -52,14 +52,14 @@ type LapMarked struct {
 	At  unit.InstantMs
 }
 
-// Passed: a gate was passed. Keyed by gate.
+// Passed is a gate passed, keyed by gate.
 type Passed struct {
 	Gate    uint32
 	At      unit.InstantUs
 	Binding uint64
 }
 
-// Revised replaces what was said of a gate; None: it is not passed any more.
+// Revised replaces what was said of a gate; None says that it is not passed any more.
 type Revised struct {
 	Gate     uint32
 	From, To unit.InstantUs
@@ -68,11 +68,11 @@ type Revised struct {
 	Binding  uint64
 }
 
-// Flagged puts the entry under review; FlagCleared takes it back, for what was seen is not there any more.
-type (
-	Flagged     struct{ Flag Flag }
-	FlagCleared struct{ Reason string }
-)
+// Flagged puts the entry under review.
+type Flagged struct{ Flag Flag }
+
+// FlagCleared takes that back, for what was seen is not there any more.
+type FlagCleared struct{ Reason string }
 
 // Who may ask for a finish.
 const (
@@ -80,7 +80,7 @@ const (
 	BySystem = "system"
 )
 
-// FinishRequested: the workout is over; what is missing of it may still come.
+// FinishRequested says that the workout is over; what is missing of it may still come.
 type FinishRequested struct {
 	By          string
 	Reason      string
@@ -103,7 +103,7 @@ type TotalsRevised struct {
 	Totals          Totals
 }
 
-// RecordingWritten: the whole workout lies under this digest.
+// RecordingWritten says that the whole workout lies under this digest.
 type RecordingWritten struct {
 	Recording [32]byte
 	Streams   []RecordedStream

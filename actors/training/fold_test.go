@@ -145,6 +145,9 @@ func TestClockSetSendsBack(t *testing.T) {
 	if !f.SetFacts(key("a"), shifted) {
 		t.Fatal("a clock fact at seq 1 does not send back a fold through 2")
 	}
+	if !f.SetFacts(key("a"), training.NewFacts(2, []training.ClockFrom{{FromSeq: 2, OffsetMs: 9}}, nil)) {
+		t.Error("a clock fact at seq 2 does not send back a fold through 2")
+	}
 	if f.SetFacts(key("a"), training.NewFacts(2, []training.ClockFrom{{FromSeq: 3, OffsetMs: 9}}, nil)) {
 		t.Error("a clock fact at seq 3 sends back a fold through 2")
 	}
@@ -190,6 +193,10 @@ func TestChoice(t *testing.T) {
 			"watch": meters(1, 0, 0, 9_000, 45, 20_000, 90), "phone": meters(1, 0, 0, 9_000, 45, 15_000, 105)}, passages(0, 14_500_000)},
 		{"behind the last", "", map[string]sample.Batch{
 			"watch": meters(1, 0, 0, 5_000, 50), "phone": meters(1, 0, 20, 5_000, 70, 15_001, 120)}, passages(0, 15_001_000)},
+		{"before the first", "", map[string]sample.Batch{
+			"watch": meters(1, 11_000, 0, 16_000, 50), "phone": meters(1, 0, 0, 1_000, 20, 6_000, 70)}, passages(0, 14_000_000)},
+		{"just before the first", "", map[string]sample.Batch{
+			"watch": meters(1, 10_000, 0, 15_000, 50), "phone": meters(1, 0, 0, 1_000, 20, 6_000, 70)}, nil},
 		{"measured before estimated", "", map[string]sample.Batch{
 			"phone": meters(1, 0, 0, 10_000, 50, 20_000, 100), "mill": meters(1, 0, 0, 10_000, 90, 20_000, 180)}, passages(0, 20_000_000)},
 	} {
@@ -232,8 +239,8 @@ func TestTotals(t *testing.T) {
 
 // scene draws a race with some streams and says what they hold.
 func scene(t *rapid.T) (training.Params, map[string]sample.Batch, map[string]training.Facts) {
-	c, err := course.New(course.Track{Format: course.Distance, Sport: geo.Run, Name: "r", DistanceMm: 200_000,
-		Gates: []geo.Gate{{ID: "s", Kind: geo.SplitGate, AtMm: 100_000}, {ID: "f", Kind: geo.FinishGate, AtMm: 200_000}}})
+	c, err := course.New(course.Track{Format: course.Distance, Sport: geo.Run, Name: "r", DistanceMm: 60_000,
+		Gates: []geo.Gate{{ID: "s", Kind: geo.SplitGate, AtMm: 20_000}, {ID: "f", Kind: geo.FinishGate, AtMm: 60_000}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,6 +315,55 @@ func TestFoldIsAFunctionOfItsBasis(t *testing.T) {
 			t.Fatalf("%+v\n%+v", one, two)
 		}
 	})
+}
+
+// A fold that takes over other params goes on as if it had always had them.
+func TestAdopt(t *testing.T) {
+	adopted, refused := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		p, batches, facts := scene(t)
+		was, now := p, p
+		race := func(label string) *training.Race {
+			if rapid.IntRange(0, 3).Draw(t, label) == 0 {
+				return nil
+			}
+			r := *p.Race
+			r.Gun = rapid.SampledFrom([]unit.InstantMs{0, gun - 10_000, gun, gun + 5_000, gun + 20_000}).Draw(t, "gun")
+			r.Primary = rapid.SampledFrom([]string{"", "b"}).Draw(t, "primary")
+			return &r
+		}
+		was.Race, now.Race = race("was"), race("now")
+		if rapid.Bool().Draw(t, "ends") {
+			now.End = &training.End{At: gun + unit.InstantMs(rapid.Int64Range(-20_000, 60_000).Draw(t, "end"))}
+		}
+		f, g := training.NewFold(was), training.NewFold(now)
+		cut := map[string]int{}
+		for _, s := range p.Streams {
+			id := s.Key.Stream
+			f.SetFacts(s.Key, facts[id])
+			g.SetFacts(s.Key, facts[id])
+			b := batches[id]
+			cut[id] = rapid.IntRange(0, b.Len()).Draw(t, "cut")
+			part := b.Slice(0, cut[id])
+			f.Feed(s.Key, &part)
+		}
+		if !f.Adopt(now) {
+			refused++
+			return
+		}
+		adopted++
+		for _, s := range p.Streams {
+			b := batches[s.Key.Stream]
+			f.Feed(s.Key, &b)
+			g.Feed(s.Key, &b)
+		}
+		if a, b := f.Result(), g.Result(); !reflect.DeepEqual(a, b) {
+			t.Fatalf("%+v\n%+v", a, b)
+		}
+	})
+	if adopted == 0 || refused == 0 {
+		t.Errorf("%d adopted, %d refused", adopted, refused)
+	}
 }
 
 func TestStreamChoiceOff(t *testing.T) {

@@ -62,8 +62,10 @@ func (f *Fold) Result() Result {
 		r.Position, r.PositionAt = geo.Point{Lat: w.Prev.Lat, Lon: w.Prev.Lon}, w.Prev.At
 	}
 	r.Live = Live{
-		HeartBpm: f.live(sample.HeartRateBpm, r.At), PowerW: f.live(sample.PowerW, r.At),
-		CadenceRpm: f.live(sample.CadenceRpm, r.At), SpeedMmS: f.live(sample.SpeedMmS, r.At),
+		HeartBpm:   f.live(sample.HeartRateBpm, r.At, func(s *streamFold) *held { return &s.Heart }),
+		PowerW:     f.live(sample.PowerW, r.At, func(s *streamFold) *held { return &s.Power }),
+		CadenceRpm: f.live(sample.CadenceRpm, r.At, func(s *streamFold) *held { return &s.Cadence }),
+		SpeedMmS:   f.live(sample.SpeedMmS, r.At, func(s *streamFold) *held { return &s.Speed }),
 	}
 	return r
 }
@@ -104,21 +106,12 @@ func (f *Fold) totals() Totals {
 	return t
 }
 
-func (f *Fold) live(c sample.Channel, now unit.InstantMs) int32 {
+func (f *Fold) live(c sample.Channel, now unit.InstantMs, of func(*streamFold) *held) int32 {
 	i := f.params.best(c)
 	if i < 0 {
 		return 0
 	}
-	s := f.streams[i]
-	h := &s.Heart
-	switch c {
-	case sample.PowerW:
-		h = &s.Power
-	case sample.CadenceRpm:
-		h = &s.Cadence
-	case sample.SpeedMmS:
-		h = &s.Speed
-	}
+	h := of(f.streams[i])
 	if !h.Begun || now.Sub(h.At) > freshMs {
 		return 0
 	}

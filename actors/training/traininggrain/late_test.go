@@ -8,7 +8,9 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"paceline/actors/device"
 	"paceline/actors/training"
+	"paceline/actors/training/trainingcodec"
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	competitionv1 "paceline/api/gen/paceline/competition/v1"
 	livev1 "paceline/api/gen/paceline/live/v1"
@@ -74,6 +76,7 @@ func TestSettleDuringAppends(t *testing.T) {
 // The competition holds a newer report (of an activation that died): the training reads up to it before it reports.
 func TestReportRequestReadsFirst(t *testing.T) {
 	r := running(t)
+	r.within(2*unit.Second, func() bool { return false }) // a report may leave at once
 	r.put(121, 30)
 	before := r.reports
 	r.tell(&trainingv1.ReportRequest{CompetitionId: theRace.ID, Epoch: 9, Basis: []*trainingv1.StreamBasis{
@@ -81,6 +84,68 @@ func TestReportRequestReadsFirst(t *testing.T) {
 	r.within(unit.Second, func() bool { return r.reports > before })
 	if r.through() != 150 || r.held.Epoch != 9 {
 		t.Errorf("reported through %d for epoch %d", r.through(), r.held.Epoch)
+	}
+}
+
+// A new epoch may know nothing: what it is told is repeated until it echoes, although the one before has echoed it.
+func TestNewEpochIsToldUntilItEchoes(t *testing.T) {
+	r := running(t)
+	r.within(2*unit.Second, func() bool { return false })
+	lost := 0
+	r.drop = func(msg any) bool {
+		_, ok := msg.(*competitionv1.Report)
+		if ok && lost < 3 {
+			lost++
+			return true
+		}
+		return false
+	}
+	r.tell(&trainingv1.ReportRequest{CompetitionId: theRace.ID, Epoch: 9}, nil)
+	r.within(5*unit.Second, func() bool { return r.held.Epoch == 9 })
+	if r.held.Epoch != 9 {
+		t.Errorf("the new epoch was told %d times and never heard it", lost)
+	}
+}
+
+// Whatever comes between a settle's request and its answer, it is answered.
+func TestSettleDisturbed(t *testing.T) {
+	for d := range 30 {
+		r := running(t)
+		r.within(2*unit.Second, func() bool { return false })
+		r.settle(1, d%2 == 0)
+		r.after(unit.DurationMs(d), func() {
+			st := trainingcodec.StreamToProto(attachment())
+			st.Device = "u1/strap"
+			r.tell(&trainingv1.Attach{Stream: st}, nil)
+		})
+		r.after(unit.DurationMs(d*7%40), func() { r.journal(device.ClockSet{Stream: "s1", FromSeq: 100, Offset: unit.DurationMs(d)}) })
+		r.until("settled", func() bool { return r.answers[1] != nil })
+	}
+}
+
+// A checkpoint that was made for other params (here without the gun) is not used.
+func TestCheckpointOfOtherParams(t *testing.T) {
+	r := newRig(t)
+	r.start()
+	r.until("attached", func() bool { return r.attached })
+	r.bind(5, 0)
+	for first := uint64(1); first <= 120; first += 10 {
+		r.at(wallOrigin+unit.InstantMs(first+10)*1000, func() { r.stream(first, 10) })
+	}
+	r.within(3*unit.Minute, func() bool { return r.through() == 120 })
+	r.within(unit.Minute, func() bool { return false }) // a checkpoint is written
+	r.drop = func(msg any) bool {
+		if _, ok := msg.(*competitionv1.Report); ok { // dies when it is bound
+			r.crash()
+			r.drop = func(any) bool { return false }
+			return true
+		}
+		return false
+	}
+	r.bind(6, gun)
+	r.until("reported", func() bool { return r.held.BindingVersion == 6 && r.through() == 120 })
+	if len(r.held.Gates) != 1 {
+		t.Errorf("gates %v, want the one that was passed", r.held.Gates)
 	}
 }
 
