@@ -76,7 +76,6 @@ type Server struct {
 	lastConn atomic.Uint64
 	count    atomic.Int64
 	lookups  chan lookup
-	done     chan struct{}
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
@@ -106,7 +105,7 @@ func New(cfg Config, deps Deps) *Server {
 		cfg.QueueBytes = d.QueueBytes
 	}
 	return &Server{
-		cfg: cfg, deps: deps, lookups: make(chan lookup, lookupQueue), done: make(chan struct{}),
+		cfg: cfg, deps: deps, lookups: make(chan lookup, lookupQueue),
 		conns: map[*conn]struct{}{}, sessions: map[string]*conn{},
 	}
 }
@@ -203,7 +202,6 @@ func (s *Server) Run(ctx context.Context) {
 			s.sweep(time.Now())
 		}
 	}
-	close(s.done)
 	wg.Wait()
 }
 
