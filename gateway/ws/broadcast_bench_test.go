@@ -3,13 +3,10 @@ package ws_test
 import (
 	"context"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -22,10 +19,10 @@ import (
 )
 
 // The board of P3: 30 rows, of which 3 change with each tick.
-func p3(tick uint64) *livev1.Board {
+func p3(tick uint64, all bool) *livev1.Board {
 	b := &livev1.Board{State: livev1.RaceState_RACE_STATE_RUNNING, GunAtMs: 1718462760000, AtMs: 1718462760000 + int64(tick)*250, CourseLengthMm: 12000000, Entries: 30, Gates: 5}
 	for e := range uint32(30) {
-		if tick > 1 && uint64(e)/3 != tick%10 {
+		if !all && uint64(e)/3 != tick%10 {
 			continue
 		}
 		b.Rows = append(b.Rows, &livev1.BoardRow{Entry: e + 1, Place: e + 1, GatesPassed: 2, GateAtMs: 1718464211123, GapMs: int64(e) * 1500, GapMm: int64(e) * 9000,
@@ -34,77 +31,16 @@ func p3(tick uint64) *livev1.Board {
 	return b
 }
 
-// crowd is viewers that only count bytes: as cheap as a client can be, so that what is measured is the server.
-type crowd struct {
-	bytes atomic.Int64
-	conns []net.Conn
-	wg    sync.WaitGroup
+// deltaOf is the frame that a viewer who has seen the tick before gets.
+func deltaOf(tick uint64) []byte {
+	return wire.Encode(wire.Proto, &livev1.ServerMessage{Message: &livev1.ServerMessage_Delta{Delta: &livev1.Delta{
+		Topic: "competition/race/board", Epoch: 1, Version: tick, Base: tick - 1, Content: &livev1.Delta_Board{Board: p3(tick, false)}}}})
 }
 
-func (c *crowd) join(b *testing.B, url string, first [][]byte) {
-	b.Helper()
-	conn, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(url, "ws://"), "/live"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	request := "GET /live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: paceline.v1.proto\r\n\r\n"
-	if _, err := io.WriteString(conn, request); err != nil {
-		b.Fatal(err)
-	}
-	answer := make([]byte, 0, 512)
-	for !strings.HasSuffix(string(answer), "\r\n\r\n") {
-		one := make([]byte, 1)
-		if _, err := conn.Read(one); err != nil {
-			b.Fatal(err)
-		}
-		answer = append(answer, one[0])
-	}
-	for _, f := range first {
-		frame := []byte{0x82, 0x80 | byte(len(f)), 0, 0, 0, 0} // masked with zeros
-		if len(f) > 125 {
-			b.Fatal("the frame is too long for this client")
-		}
-		if _, err := conn.Write(append(frame, f...)); err != nil {
-			b.Fatal(err)
-		}
-	}
-	c.conns = append(c.conns, conn)
-	c.wg.Go(func() {
-		buffer := make([]byte, 4096)
-		for {
-			n, err := conn.Read(buffer)
-			c.bytes.Add(int64(n))
-			if err != nil {
-				return
-			}
-		}
-	})
-}
-
-func (c *crowd) leave() {
-	for _, conn := range c.conns {
-		_ = conn.Close()
-	}
-	c.wg.Wait()
-}
-
-// wait waits until the crowd has read so many bytes.
-func (c *crowd) wait(b *testing.B, bytes int64) {
-	for deadline := time.Now().Add(20 * time.Second); c.bytes.Load() < bytes; {
-		if time.Now().After(deadline) {
-			b.Fatalf("the crowd has read %d of %d bytes", c.bytes.Load(), bytes)
-		}
-		<-time.After(50 * time.Microsecond)
-	}
-}
-
-func cpu() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+// wholeOf is the frame that anybody gets from a server without deltas.
+func wholeOf(tick uint64) []byte {
+	return wire.Encode(wire.Proto, &livev1.ServerMessage{Message: &livev1.ServerMessage_Snapshot{Snapshot: &livev1.Snapshot{
+		Topic: "competition/race/board", Epoch: 1, Version: tick, Content: &livev1.Snapshot_Board{Board: p3(tick, true)}}}})
 }
 
 // onWire is the length of a frame with its WebSocket header.
@@ -118,107 +54,146 @@ func onWire(frame []byte) int64 {
 	return int64(len(frame)) + 10
 }
 
-func deltaOf(tick uint64) []byte {
-	return wire.Encode(wire.Proto, &livev1.ServerMessage{Message: &livev1.ServerMessage_Delta{Delta: &livev1.Delta{
-		Topic: "competition/race/board", Epoch: 1, Version: tick, Base: tick - 1, Content: &livev1.Delta_Board{Board: p3(tick)}}}})
+func cpu() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func report(b *testing.B, viewers int, began time.Duration, bytes int64) {
+func report(b *testing.B, viewers int, spent time.Duration, bytes int64) {
 	frames := float64(b.N) * float64(viewers)
-	b.ReportMetric(float64((cpu()-began).Nanoseconds())/frames, "cpu-ns/frame")
+	b.ReportMetric(float64(spent.Nanoseconds())/frames, "cpu-ns/frame")
 	b.ReportMetric(float64(bytes)/frames, "bytes/frame")
-	b.ReportMetric(0, "allocs/op")
 }
 
-// BenchmarkBroadcast is P3 in small: one race, its viewers on loopback sockets in this process; "bare" is
-// coder/websocket with one goroutine and one channel for each connection, given finished bytes.
+// BenchmarkBroadcast is P3: one race and its viewers on loopback sockets in a process of their own. "hub" is this
+// node; "bare" is coder/websocket with one goroutine and one channel for each connection, given finished bytes: the
+// same deltas, and ("whole") the whole board as a server without deltas sends it. A viewer that misses a byte, or
+// gets one too many, fails it; no time does.
 func BenchmarkBroadcast(b *testing.B) {
 	for _, viewers := range []int{100, 1000} {
-		b.Run(fmt.Sprintf("bare/%d", viewers), func(b *testing.B) { bare(b, viewers) })
+		b.Run(fmt.Sprintf("bare/%d", viewers), func(b *testing.B) { bare(b, viewers, deltaOf) })
+		b.Run(fmt.Sprintf("whole/%d", viewers), func(b *testing.B) { bare(b, viewers, wholeOf) })
 		b.Run(fmt.Sprintf("hub/%d", viewers), func(b *testing.B) { ours(b, viewers) })
 	}
 }
 
 func ours(b *testing.B, viewers int) {
 	r := start(b, ws.Config{})
-	c := &crowd{}
-	first := [][]byte{wire.Encode(wire.Proto, hello("")), wire.Encode(wire.Proto, subscribe("competition/race/board", ""))}
-	for range viewers {
-		c.join(b, r.url, first)
+	// The race has a board before anybody comes: each viewer gets welcome and the snapshot, and then only deltas.
+	watcher := r.dial(b, wire.Proto)
+	watcher.send(hello(""))
+	welcome := int64(0)
+	for m := watcher.next(); m.GetWelcome() == nil; m = watcher.next() {
 	}
-	defer c.leave()
-	r.hub.Update(boardUpdate(b, 1, 1, 0, p3(1)))
-	// All have the snapshot once the bytes have stopped coming.
-	for before := int64(-1); before != c.bytes.Load() || c.bytes.Load() < int64(viewers)*500; {
-		before = c.bytes.Load()
-		<-time.After(50 * time.Millisecond)
+	watcher.send(subscribe("competition/race/board", ""))
+	eventually(b, func() bool { r.grains.mu.Lock(); defer r.grains.mu.Unlock(); return len(r.grains.told) > 0 })
+	r.hub.Update(boardUpdate(b, 1, 1, 0, p3(1, true)))
+	snapshot := watcher.next()
+	if snapshot.GetSnapshot() == nil {
+		b.Fatalf("%v, want a snapshot", snapshot)
 	}
+	address := strings.TrimSuffix(strings.TrimPrefix(r.url, "ws://"), "/live")
+	c := newCrowd(b, address, viewers, wire.Encode(wire.Proto, hello("")), wire.Encode(wire.Proto, subscribe("competition/race/board", "")))
+	defer c.leave(b)
+	eventually(b, func() bool { return r.server.Connections() == viewers+1 })
+	welcome = c.settled(b, int64(viewers)*onWire(wire.Encode(wire.Proto, snapshot)))
+	_ = watcher.c.CloseNow()
+	eventually(b, func() bool { return r.server.Connections() == viewers })
 	b.ResetTimer()
-	began, at, tick := cpu(), c.bytes.Load(), uint64(1)
-	want := at
+	began, tick, want := cpu(), uint64(1), welcome
 	for b.Loop() {
 		tick++
 		want += int64(viewers) * onWire(deltaOf(tick))
-		r.hub.Update(boardUpdate(b, 1, tick, tick-1, p3(tick)))
+		r.hub.Update(boardUpdate(b, 1, tick, tick-1, p3(tick, false)))
 		c.wait(b, want)
 	}
-	report(b, viewers, began, want-at)
+	report(b, viewers, cpu()-began, want-welcome)
 	b.StopTimer()
 }
 
-func bare(b *testing.B, viewers int) {
-	var mu sync.Mutex
-	var queues []chan []byte
-	var wg sync.WaitGroup
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: wire.Subprotocols(), CompressionMode: websocket.CompressionDisabled})
+// settled is how much the crowd has read once it has at least so much and no more comes.
+func (c *crowd) settled(b *testing.B, least int64) int64 {
+	b.Helper()
+	for before := int64(-1); ; {
+		if _, err := fmt.Fprintln(c.ask, max(least, before)); err != nil {
+			b.Fatal(err)
+		}
+		line, err := c.answers.ReadString('\n')
 		if err != nil {
-			return
+			b.Fatal(err)
 		}
-		wg.Add(1)
-		defer wg.Done()
-		ctx := context.WithoutCancel(r.Context())
-		q := make(chan []byte, 4)
-		mu.Lock()
-		queues = append(queues, q)
-		mu.Unlock()
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			for f := range q {
-				if s.Write(ctx, websocket.MessageBinary, f) != nil {
-					return
-				}
-			}
-		}()
-		for {
-			if _, _, err := s.Read(ctx); err != nil {
-				break
-			}
+		var now int64
+		if _, err := fmt.Sscanf(line, "read %d", &now); err != nil || now < least {
+			b.Fatalf("the crowd says %q, want at least %d bytes", line, least)
 		}
-		_ = s.CloseNow()
-		close(q)
-		<-done
-	}))
-	c := &crowd{}
-	for range viewers {
-		c.join(b, strings.Replace(server.URL, "http", "ws", 1)+"/live", nil)
+		if now == before {
+			return now
+		}
+		before = now
+		<-time.After(100 * time.Millisecond)
 	}
-	eventually(b, func() bool { mu.Lock(); defer mu.Unlock(); return len(queues) == viewers })
+}
+
+// plain is a bare server's list of viewers.
+type plain struct {
+	mu     sync.Mutex
+	queues []chan []byte
+	wg     sync.WaitGroup
+}
+
+func (p *plain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: wire.Subprotocols(), CompressionMode: websocket.CompressionDisabled})
+	if err != nil {
+		return
+	}
+	p.wg.Add(1)
+	defer p.wg.Done()
+	ctx := context.WithoutCancel(r.Context())
+	q := make(chan []byte, 4)
+	p.mu.Lock()
+	p.queues = append(p.queues, q)
+	p.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for f := range q {
+			if s.Write(ctx, websocket.MessageBinary, f) != nil {
+				return
+			}
+		}
+	}()
+	for {
+		if _, _, err := s.Read(ctx); err != nil {
+			break
+		}
+	}
+	_ = s.CloseNow()
+	close(q)
+	<-done
+}
+
+func bare(b *testing.B, viewers int, frameOf func(uint64) []byte) {
+	p := &plain{}
+	server := httptest.NewServer(p)
+	c := newCrowd(b, strings.TrimPrefix(server.URL, "http://"), viewers)
+	eventually(b, func() bool { p.mu.Lock(); defer p.mu.Unlock(); return len(p.queues) == viewers })
 	b.ResetTimer()
 	began, want, tick := cpu(), int64(0), uint64(1)
 	for b.Loop() {
 		tick++
-		frame := deltaOf(tick)
+		frame := frameOf(tick)
 		want += int64(viewers) * onWire(frame)
-		for _, q := range queues {
+		for _, q := range p.queues {
 			q <- frame
 		}
 		c.wait(b, want)
 	}
-	report(b, viewers, began, want)
+	report(b, viewers, cpu()-began, want)
 	b.StopTimer()
-	c.leave()
+	c.leave(b)
 	server.Close()
-	wg.Wait()
+	p.wg.Wait()
 }
