@@ -100,6 +100,8 @@ type (
 		step.Meta
 		Number uint64
 	}
+	// Fence journals nothing but that somebody is here: who has been overtaken finds out.
+	Fence struct{ step.Meta }
 	// Proceed does what state and time ask for, one step of it.
 	Proceed struct {
 		step.Meta

@@ -43,6 +43,8 @@ func Decide(s *State, c Command) ([]Event, error) {
 		return decideGiveUp(s, c)
 	case Proceed:
 		return decideProceed(s, c)
+	case Fence:
+		return one(Fenced{})
 	}
 	return nil, ErrCommand
 }

@@ -27,6 +27,9 @@ func (sh *Shell) report(now step.Now, msg *competitionv1.Report) []step.Out {
 	if !sh.m.Ready() || sh.shown == nil {
 		return nil
 	}
+	if msg.GetBindingVersion() > sh.m.Version() {
+		return sh.overtaken(now)
+	}
 	l := sh.board.line(msg.GetEntry())
 	if l == nil || l.entry.Training != msg.GetTraining() || sh.shown.Phase == competition.PhaseCancelled {
 		return sh.notOurs(msg)
@@ -116,6 +119,9 @@ func (sh *Shell) answered(now step.Now, msg *competitionv1.SettleAnswer) []step.
 	if !sh.m.Ready() || sh.shown == nil {
 		return nil
 	}
+	if msg.GetNumber() > sh.m.State().Settle.Number {
+		return sh.overtaken(now)
+	}
 	l := sh.board.line(msg.GetReport().GetEntry())
 	if l == nil || l.entry.Training != msg.GetReport().GetTraining() || msg.GetNumber() != sh.shown.Settle.Number || !sh.shown.Awaited(l.entry) {
 		return nil
@@ -137,6 +143,16 @@ func (sh *Shell) answered(now step.Now, msg *competitionv1.SettleAnswer) []step.
 		sh.queueEcho(echo{needs: sh.m.Version(), entry: r.Entry, to: r.Training, basis: r.Basis, binding: r.BindingVersion})
 	}
 	return outs
+}
+
+// overtaken: a message knows of an event that this activation does not. Another one has written it; an append tells, and
+// ends this one, which would otherwise stand in the way for as long as messages reach it.
+func (sh *Shell) overtaken(now step.Now) []step.Out {
+	if sh.suspected {
+		return nil
+	}
+	sh.suspected = true
+	return sh.m.Submit(now, competition.Fence{Meta: sh.meta(now)}, nil)
 }
 
 // heard notes what is not journalled: where somebody is, and that it has spoken.

@@ -43,6 +43,7 @@ type Shell struct {
 	replies   []step.Reply       // wait for the epoch
 	echoes    []*line            // whose echo waits for the journal
 	draining  bool
+	suspected bool // that another activation has overtaken this one
 
 	board board
 
