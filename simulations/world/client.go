@@ -148,10 +148,11 @@ type source struct {
 	done    bool
 
 	keptBack int
+	marked   bool
 }
 
 func (w *World) feed(r *rider, s *stream) {
-	src := &source{w: w, r: r, s: s}
+	src := &source{w: w, r: r, s: s, keptBack: s.kept}
 	w.sources = append(w.sources, src)
 	src.reopen()
 }
@@ -173,7 +174,7 @@ func (c *source) reopen() {
 	}
 	w.try(c.grain(), &devicev1.Open{Call: &clusterv1.Call{By: "device:" + c.s.device}, Node: fmt.Sprintf("g%d", c.n%2), Session: session,
 		NodeTimeMs: int64(w.now().Node), Open: &livev1.OpenStream{DeviceId: c.s.device, StreamId: c.s.id, WorkoutId: c.r.workout,
-			PersonId: c.r.user, Channels: channels, Clock: c.s.kind, DeviceTimeMs: int64(w.now().Node) - c.s.clockOff}},
+			PersonId: c.r.user, Channels: channels, Clock: c.s.kind, DeviceTimeMs: int64(w.now().Node) - c.s.openOff()}},
 		func(reply any, err error) {
 			if c.session != session {
 				return
@@ -190,7 +191,7 @@ func (c *source) reopen() {
 
 // clock offers the true offset once, before the first sample.
 func (c *source) clock() {
-	if c.clocked || c.s.clockOff == 0 {
+	if c.clocked || c.s.openOff() == 0 {
 		c.pump()
 		return
 	}
@@ -244,6 +245,12 @@ func (c *source) pump() {
 		return
 	}
 	w, have := c.w, c.have()
+	if c.s.mark > 0 && c.s.mark == int(c.acked) && !c.marked {
+		c.marked = true
+		if w.onMark != nil && w.onMark(c) {
+			return // the script goes on with pump
+		}
+	}
 	switch {
 	case int(c.acked) >= c.length():
 		c.done = true
@@ -265,6 +272,9 @@ func (c *source) pump() {
 	to := min(have, int(c.acked)+1+w.clock.rand.IntN(20))
 	if l := c.s.lost; int(c.acked) < l[0] {
 		to = min(to, l[0])
+	}
+	if int(c.acked) < c.s.mark {
+		to = min(to, c.s.mark)
 	}
 	from := int(c.acked)
 	if from > 0 && w.chance(w.faults.ClientResend) {

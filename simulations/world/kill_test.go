@@ -99,9 +99,9 @@ var killTable = map[string]scene{
 	"start timer due, node dead": {needs: []step.Rule{step.RuleGunAnnounced}, script: func(w *World, s *script) {
 		w.at(w.plan.gun.Add(-unit.Second), func() {
 			w.crash(w.owner(w.raceGrain()))
-			w.away = map[id.Grain]bool{w.raceGrain(): true}
+			w.place(w.raceGrain(), nil)
 		})
-		w.at(w.plan.gun.Add(15*unit.Second), func() { w.away = nil })
+		w.at(w.plan.gun.Add(15*unit.Second), func() { w.placed = nil })
 	}},
 	"competition's node": {needs: []step.Rule{step.RuleNewEpochAsks}, script: func(w *World, s *script) {
 		w.at(w.plan.gun.Add(20*unit.Second), func() { w.crash(w.owner(w.raceGrain())) })

@@ -174,8 +174,8 @@ func (w *World) ask(to id.Grain, msg any, answer back) {
 
 // owner is the node that placement names for the grain now; while placement disagrees, either of two.
 func (w *World) owner(g id.Grain) *node {
-	if w.away[g] {
-		return nil
+	if n, ok := w.placed[g]; ok {
+		return n
 	}
 	var up []*node
 	for _, n := range w.nodes {

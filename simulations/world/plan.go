@@ -43,6 +43,19 @@ type stream struct {
 	distanceMm []int64
 	heartRate  []int64
 	lost       [2]int // samples from..to (indices, half open) that the device has really lost
+
+	// Of a script.
+	clockFrom uint64 // the clock is off only from this seq on; 0: from the beginning
+	mark      int    // the client stops for onMark when it has this many acknowledged
+	kept      int    // this many of the last samples stay with the device
+}
+
+// openOff is how far the clock is off when the stream is opened.
+func (s *stream) openOff() int64 {
+	if s.clockFrom > 0 {
+		return 0
+	}
+	return s.clockOff
 }
 
 const (

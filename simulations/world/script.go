@@ -32,18 +32,7 @@ type script struct {
 func (w *World) scripted() *script {
 	s := &script{}
 	w.onOut = func(a *activation, o step.Out) bool {
-		what := any(o)
-		switch o := o.(type) {
-		case persistence.Do:
-			what = o.Op
-		case step.Send:
-			what = o.Msg
-		case step.ToNode:
-			what = o.Msg
-		case step.Reply:
-			what = o
-		}
-		return strike(w, s.outs, a, what, func() { a.perform(o) })
+		return strike(w, s.outs, a, o, func() { a.perform(o) })
 	}
 	forth := false // a message that a trap lets go is not caught again
 	w.onMessage = func(a *activation, msg any, from step.Return) bool {
@@ -58,7 +47,7 @@ func (w *World) scripted() *script {
 
 func strike(w *World, traps []*trap, a *activation, what any, forth func()) bool {
 	for _, t := range traps {
-		if t.left == 0 || t.grain != a.grain || !t.on(what) {
+		if t.left == 0 || t.grain != a.grain || !t.on(content(what)) {
 			continue
 		}
 		if t.skip > 0 {
@@ -73,6 +62,19 @@ func strike(w *World, traps []*trap, a *activation, what any, forth func()) bool
 		return t.strike(a, what, forth)
 	}
 	return false
+}
+
+// content is what an Out carries: an operation, or a message.
+func content(o any) any {
+	switch o := o.(type) {
+	case persistence.Do:
+		return o.Op
+	case step.Send:
+		return o.Msg
+	case step.ToNode:
+		return o.Msg
+	}
+	return o
 }
 
 // idle are the traps that never struck: the schedule was not the one that its name says.
@@ -118,8 +120,8 @@ func dies(a *activation, _ any, _ func()) bool { a.kill(); return true }
 
 // goesThenDies: it leaves (or applies, at once), and the activation never learns of it.
 func goesThenDies(a *activation, what any, forth func()) bool {
-	if op, ok := what.(persistence.Op); ok {
-		_, _ = op.Run(background, a.w.stored, a.w.stream)
+	if op, ok := content(what).(persistence.Op); ok {
+		a.w.apply(op)
 	} else {
 		forth()
 	}
@@ -142,10 +144,20 @@ func held(d unit.DurationMs) fate {
 // arrives.
 func appliesLate(d unit.DurationMs) fate {
 	return func(a *activation, what any, _ func()) bool {
-		a.w.in(d, func() { _, _ = what.(persistence.Op).Run(background, a.w.stored, a.w.stream) })
+		a.w.in(d, func() { a.w.apply(content(what).(persistence.Op)) })
 		return true
 	}
 }
+
+// unknown is a write that does not happen yet, and whose outcome is unknown.
+func unknown(a *activation, what any, _ func()) bool {
+	do := what.(persistence.Do)
+	a.w.in(1, func() { a.step(persistence.Done{Tag: do.Tag, Err: persistence.ErrUnknown}, nil) })
+	return true
+}
+
+// apply performs an operation now, for nobody.
+func (w *World) apply(op persistence.Op) { _, _ = op.Run(background, w.stored, w.stream) }
 
 // then does more before the fate.
 func then(do func(a *activation), f fate) fate {
@@ -240,4 +252,24 @@ func (w *World) journal(g id.Grain) []persistence.Record {
 		}
 		after = all[len(all)-1].Version
 	}
+}
+
+// tell hands a message to an activation on a node of the script's choice.
+func (w *World) tell(n *node, g id.Grain, msg any, answer back) { w.activate(n, g).step(msg, answer) }
+
+// place moves a grain: what was active elsewhere lives on and does not know.
+func (w *World) place(g id.Grain, n *node) {
+	if w.placed == nil {
+		w.placed = map[id.Grain]*node{}
+	}
+	w.placed[g] = n
+}
+
+// home is the node where the grain is placed now, and another one.
+func (w *World) home(g id.Grain) (home, other *node) {
+	home = w.owner(g)
+	if home == w.nodes[0] {
+		return home, w.nodes[1]
+	}
+	return home, w.nodes[0]
 }

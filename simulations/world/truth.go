@@ -60,12 +60,12 @@ func (s *stream) oracle(format competitionv1.Format) oracle.Stream {
 	o := oracle.Stream{ID: s.id, Device: s.device, Trust: int(s.trust), GNSS: s.kind == livev1.ClockKind_CLOCK_KIND_GNSS,
 		Declared: s.lat != nil || format == competitionv1.Format_FORMAT_DISTANCE}
 	if s.clockOff != 0 {
-		o.Clocks = []oracle.Clock{{FromSeq: 1, OffsetMs: unit.DurationMs(s.clockOff)}}
+		o.Clocks = []oracle.Clock{{FromSeq: max(s.clockFrom, 1), OffsetMs: unit.DurationMs(s.clockOff)}}
 	}
 	if s.lost[1] > s.lost[0] {
 		o.Skips = []oracle.Skip{{From: uint64(s.lost[0] + 1), To: uint64(s.lost[1])}}
 	}
-	for i := range s.atMs {
+	for i := range s.atMs[:len(s.atMs)-s.kept] {
 		x := oracle.Sample{Seq: uint64(i + 1), DeviceMs: unit.InstantMs(s.atMs[i]), Distance: &s.distanceMm[i]}
 		if s.lat != nil {
 			x.Position = &oracle.Point{Lat: s.lat[i], Lon: s.lon[i]}

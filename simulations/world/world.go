@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"paceline/actors/machine"
+	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	"paceline/domain/id"
 	"paceline/domain/step"
 	"paceline/domain/unit"
@@ -23,6 +24,9 @@ type World struct {
 	stored persistence.Store
 	stream *eventStream
 	nodes  []*node
+
+	gates   []*gate
+	viewers []*viewer
 
 	sources  []*source
 	raceOpen bool
@@ -44,7 +48,8 @@ type World struct {
 	onOut     func(a *activation, o step.Out) bool
 	onAsk     func(to id.Grain, msg any) bool // a client's request
 	onFinish  func(r *rider) bool             // before a client sends finish_workout
-	away      map[id.Grain]bool               // no node has it just now
+	onMark    func(c *source) bool            // at its mark, before a client goes on
+	placed    map[id.Grain]*node              // where placement has these, whatever else; nil: nowhere
 	maxSteps  int                             // beyond it the run has failed; 0: no bound
 	restFor   unit.DurationMs                 // how long the world goes on after the race, at least
 }
@@ -109,6 +114,7 @@ func (w *World) Run() Outcome {
 	if o.Official {
 		w.checkStored()
 		w.checkOracle()
+		w.checkViewers()
 		w.checkRest()
 	}
 	o.Result = w.result()
@@ -168,7 +174,12 @@ func (w *World) failf(format string, args ...any) {
 }
 
 // toNode carries fan-out to a node's hub; viewers are none of the result's business.
-func (w *World) toNode(string, any) { w.count("to node") }
+func (w *World) toNode(node string, msg any) {
+	w.count("to node")
+	if u, ok := msg.(*clusterv1.TopicUpdate); ok {
+		w.update(node, u)
+	}
+}
 
 func (w *World) traceStep(a *activation, msg any, outs []step.Out) {
 	var b strings.Builder

@@ -1,0 +1,233 @@
+package world
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"paceline/api/gen/paceline/cluster/v1"
+	"paceline/api/gen/paceline/live/v1"
+	"paceline/domain/step"
+	"paceline/domain/unit"
+	"paceline/gateway/auth"
+	"paceline/gateway/hub"
+	"paceline/gateway/wire"
+)
+
+// gate is a gateway's hub at work.
+type gate struct {
+	w      *World
+	name   string
+	hub    *hub.Hub
+	life   uint64 // rises with each restart
+	timers map[string]uint64
+	conns  hub.Conn
+	seen   []*viewer
+}
+
+// openGates starts two gateways.
+func (w *World) openGates() {
+	for i := range 2 {
+		g := &gate{w: w, name: fmt.Sprintf("g%d", i)}
+		g.start()
+		w.gates = append(w.gates, g)
+	}
+}
+
+func (g *gate) start() {
+	g.life++
+	g.timers = map[string]uint64{}
+	g.hub = hub.New(hub.Config{Node: g.name})
+}
+
+// kill ends the process: what it had goes with it, its viewers come again elsewhere, with what they have.
+func (g *gate) kill() {
+	g.start()
+	seen := g.seen
+	g.seen = nil
+	for _, v := range seen {
+		v.gate = nil
+		g.w.in(unit.Second, func() { v.watch(g.w.other(g)) })
+	}
+}
+
+func (w *World) other(g *gate) *gate {
+	if w.gates[0] == g {
+		return w.gates[1]
+	}
+	return w.gates[0]
+}
+
+func (g *gate) step(msg any) {
+	life := g.life
+	for _, o := range g.hub.Step(g.w.now(), msg) {
+		switch o := o.(type) {
+		case hub.Publish:
+			for _, s := range o.To {
+				s.Offer(o.Frame)
+			}
+		case step.Send:
+			g.w.send(o.To, o.Msg)
+		case step.After:
+			g.timers[o.Key]++
+			n := g.timers[o.Key]
+			g.w.in(unit.DurationMs(o.At-g.w.wall), func() {
+				if g.life == life && g.timers[o.Key] == n {
+					g.step(step.Tick{Key: o.Key})
+				}
+			})
+		case hub.Refuse:
+			g.w.failf("a hub refuses: %v", o.Err)
+		}
+	}
+}
+
+// update brings fan-out to the node's hub: late, perhaps lost, perhaps twice.
+func (w *World) update(node string, u *clusterv1.TopicUpdate) {
+	for _, g := range w.gates {
+		if g.name == node {
+			w.deliver(func() { g.step(proto.Clone(u)) })
+		}
+	}
+}
+
+// viewer watches a board through a gateway, and keeps what it shows.
+type viewer struct {
+	w              *World
+	name           string
+	gate           *gate
+	conn           hub.Conn
+	slot           *hub.Slot
+	epoch, version uint64
+	recovering     bool
+	head           *livev1.Board
+	rows           map[uint32]*livev1.BoardRow
+	frames         int
+	onFrame        func()
+}
+
+func (w *World) watch(name string, g *gate) *viewer {
+	v := &viewer{w: w, name: name, rows: map[uint32]*livev1.BoardRow{}}
+	w.viewers = append(w.viewers, v)
+	v.watch(g)
+	return v
+}
+
+func (w *World) board() wire.Topic { return wire.Topic{Kind: wire.Board, ID: w.plan.competition} }
+
+// watch begins to watch on a gateway, from what the viewer has.
+func (v *viewer) watch(g *gate) {
+	v.leave()
+	g.conns++
+	v.gate, v.conn, v.slot = g, g.conns, hub.NewSlot(v.epoch, v.version, v)
+	g.seen = append(g.seen, v)
+	g.step(hub.Subscribe{Conn: v.conn, Topic: v.w.board(), Viewer: auth.Principal{}, Slot: v.slot})
+}
+
+// leave closes the connection.
+func (v *viewer) leave() {
+	if v.gate == nil {
+		return
+	}
+	v.gate.step(hub.Gone{Conn: v.conn})
+	v.gate.seen = slices.DeleteFunc(v.gate.seen, func(o *viewer) bool { return o == v })
+	v.gate = nil
+}
+
+// Ready implements hub.Watcher: the connection's write loop comes to it soon.
+func (v *viewer) Ready(s *hub.Slot) { v.w.in(20, func() { v.take(s) }) }
+
+// Refused implements hub.Watcher.
+func (v *viewer) Refused(_ *hub.Slot, err error) { v.w.failf("%s is refused: %v", v.name, err) }
+
+func (v *viewer) take(s *hub.Slot) {
+	if v.slot != s || v.gate == nil {
+		return // of a connection that is closed
+	}
+	for more := true; more; {
+		t := s.Take(wire.Proto)
+		more = t.More
+		if t.Bytes == nil {
+			continue
+		}
+		m, err := wire.DecodeServer(wire.Proto, t.Bytes)
+		if err != nil {
+			v.w.failf("%s: %v", v.name, err)
+			return
+		}
+		v.show(m)
+	}
+}
+
+func (v *viewer) show(m *livev1.ServerMessage) {
+	v.frames++
+	if s := m.GetSnapshot(); s != nil {
+		v.move(s.Epoch, s.Version)
+		v.recovering, v.head = s.Recovering, s.GetBoard()
+		clear(v.rows)
+	}
+	if d := m.GetDelta(); d != nil {
+		if d.Epoch != v.epoch || d.Base != v.version {
+			v.w.failf("%s has {%d, %d} and is sent the change since {%d, %d}", v.name, v.epoch, v.version, d.Epoch, d.Base)
+		}
+		v.move(d.Epoch, d.Version)
+		v.recovering, v.head = d.Recovering, d.GetBoard()
+	}
+	for _, r := range v.head.GetRows() {
+		v.rows[r.Entry] = r
+	}
+	for _, e := range v.head.GetRemoved() {
+		delete(v.rows, e)
+	}
+	if v.onFrame != nil {
+		v.onFrame()
+	}
+}
+
+func (v *viewer) move(epoch, version uint64) {
+	if epoch < v.epoch || epoch == v.epoch && version < v.version {
+		v.w.failf("%s goes back from {%d, %d} to {%d, %d}", v.name, v.epoch, v.version, epoch, version)
+	}
+	v.epoch, v.version = epoch, version
+}
+
+// shows is the viewer's board in one form.
+func (v *viewer) shows() string {
+	s := fmt.Sprintf("%v recovering %v\n", v.head.GetState(), v.recovering)
+	for _, e := range slices.Sorted(maps.Keys(v.rows)) {
+		s += v.rows[e].String() + "\n"
+	}
+	return s
+}
+
+// checkViewers: when nothing goes wrong any more, every viewer shows what one shows that has just come.
+func (w *World) checkViewers() {
+	if len(w.gates) == 0 {
+		return
+	}
+	w.faults, w.disagreeUntil, w.onMessage, w.onOut = Calm(), 0, nil, nil
+	w.runFor(30 * unit.Second)
+	fresh := &gate{w: w, name: "g2"}
+	fresh.start()
+	w.gates = append(w.gates, fresh)
+	newcomer := w.watch("newcomer", fresh)
+	w.runFor(30 * unit.Second)
+	want := newcomer.shows()
+	if newcomer.frames == 0 {
+		w.failf("a newcomer is shown nothing")
+	}
+	for _, v := range w.viewers {
+		if got := v.shows(); got != want {
+			w.failf("%s shows\n%sa newcomer\n%s", v.name, got, want)
+		}
+		v.leave()
+	}
+	w.runFor(30 * unit.Second) // the interests end
+}
+
+func (w *World) runFor(d unit.DurationMs) {
+	for until := w.wall.Add(d); len(w.failures) == 0 && w.next(until); {
+	}
+}
