@@ -366,6 +366,24 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
+// The last sample before the gun still says where the counter stood.
+func TestAdoptKeepsTheLastSample(t *testing.T) {
+	race := distanceRace(t, 100_000, 50_000)
+	before := *race
+	before.Gun = 0
+	f := counterFold(&before)
+	feed(t, f, "a", meters(1, -15_000, 950, -5_000, 1000))
+	p := f.Params()
+	p.Race = race
+	if !f.Adopt(p) {
+		t.Fatal("a gun ahead of all samples is not adopted")
+	}
+	feed(t, f, "a", meters(3, 5_000, 1050, 15_000, 1100, 25_000, 1150))
+	if got, want := f.Result().Gates, passages(0, 10_000_000, 1, 20_000_000); !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 func TestStreamChoiceOff(t *testing.T) {
 	step.SwitchOff(t, step.RuleStreamChoice)
 	fold := func(order ...string) training.Result {

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"paceline/actors/device"
@@ -245,10 +246,10 @@ func (r *rig) perform(o step.Out) {
 	gen, timers := r.gen, r.timers
 	switch o := o.(type) {
 	case persistence.Do:
-		r.inShell = true
-		result, err := o.Op.Run(context.Background(), r.store, synced{})
-		r.inShell = false
-		r.after(1, func() {
+		r.after(1, func() { // it arrives even if the activation dies meanwhile
+			r.inShell = true
+			result, err := o.Op.Run(context.Background(), r.store, synced{})
+			r.inShell = false
 			r.as(gen, func() { r.step(persistence.Done{Tag: o.Tag, Result: result, Err: err}, nil) })
 		})
 	case step.After:
@@ -267,6 +268,7 @@ func (r *rig) perform(o step.Out) {
 			}
 		}
 	case step.Send:
+		r.grounded(o.Msg)
 		if !r.drop(o.Msg) {
 			r.after(1, func() { r.receive(o.Msg) })
 		}
@@ -277,6 +279,44 @@ func (r *rig) perform(o step.Out) {
 		r.crash()
 	default:
 		r.t.Fatalf("%T", o)
+	}
+}
+
+// grounded: what leaves rests on the journal.
+func (r *rig) grounded(msg any) {
+	st := r.state()
+	switch m := msg.(type) {
+	case *competitionv1.Report:
+		r.groundedReport(st, m)
+	case *competitionv1.SettleAnswer:
+		r.groundedReport(st, m.Report)
+		if len(m.Recording) > 0 && (st.Recording == nil || st.Recording.Recording != [32]byte(m.Recording)) {
+			r.t.Error("an answer names a recording that the journal does not have")
+		}
+	case *devicev1.Attached:
+		if m.Refused == nil && len(st.Streams) == 0 {
+			r.t.Error("a device is told of an attachment that the journal does not have")
+		}
+	case *devicev1.Recorded:
+		if st.Recording == nil || st.Recording.Recording != [32]byte(m.Recording) {
+			r.t.Error("a device is told of a recording that the journal does not have")
+		}
+	}
+}
+
+func (r *rig) groundedReport(st *training.State, m *competitionv1.Report) {
+	if st.Bound == nil || st.Bound.Version < m.BindingVersion || m.Finished && st.Phase != training.PhaseOver {
+		r.t.Errorf("reported binding %d, finished %v; the journal has %+v", m.BindingVersion, m.Finished, st.Phase)
+	}
+	if r.splitEvery > 0 {
+		return // the other activation may have gone further
+	}
+	var got []training.Passage
+	for _, g := range m.Gates {
+		got = append(got, training.Passage{Gate: g.Gate, At: unit.InstantUs(g.AtUs)})
+	}
+	if !slices.Equal(got, st.Passages()) {
+		r.t.Errorf("reported %v, the journal has %v", got, st.Passages())
 	}
 }
 
