@@ -156,8 +156,7 @@ func Snapshot(ctx context.Context, n *Node, topic, cut string) (Board, error) {
 	}
 	b := v.Now()
 	cancel()
-	<-done
-	return b, nil
+	return b, <-done
 }
 
 // Converge waits until a viewer shows what somebody sees who has just come; else it says how they differ.

@@ -91,7 +91,7 @@ func (c *child) up(ctx context.Context) error {
 		}
 		select {
 		case <-c.exitedChan():
-			return fmt.Errorf("demo: the node has ended (%v); its log is %s", c.exitErr(), c.log.Name())
+			return fmt.Errorf("demo: the node has ended (%w); its log is %s", c.exitErr(), c.log.Name())
 		case <-ctx.Done():
 			return fmt.Errorf("demo: the node did not come up within %v; its log is %s", upWithin, c.log.Name())
 		case <-time.After(25 * time.Millisecond):
@@ -105,9 +105,16 @@ func (c *child) exitedChan() chan struct{} {
 	return c.exited
 }
 
+// errLeft is a node that has ended without a fault of its own.
+var errLeft = errors.New("without a fault")
+
+// exitErr is how the process ended; it has ended.
 func (c *child) exitErr() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.err == nil {
+		return errLeft
+	}
 	return c.err
 }
 
@@ -143,7 +150,7 @@ func (c *child) stop() error {
 	var exit *exec.ExitError
 	if err := c.exitErr(); errors.As(err, &exit) && !exit.Exited() {
 		return nil // it had been killed before
-	} else if err != nil {
+	} else if !errors.Is(err, errLeft) {
 		return fmt.Errorf("demo: the node ended with %w; its log is %s", err, c.log.Name())
 	}
 	return nil

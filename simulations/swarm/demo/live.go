@@ -92,7 +92,7 @@ func (r *run) follow(ctx context.Context, failed <-chan error) (*competitionv1.R
 			return nil, fmt.Errorf("demo: %w", err)
 		case <-r.node.exitedChan():
 			if !r.o.Kill {
-				return nil, fmt.Errorf("demo: the node has ended (%v); its log is %s", r.node.exitErr(), r.node.log.Name())
+				return nil, fmt.Errorf("demo: the node has ended (%w); its log is %s", r.node.exitErr(), r.node.log.Name())
 			}
 		case <-deadline.C:
 			return nil, errors.New("demo: there is no official result, " + r.stateNow(ctx))

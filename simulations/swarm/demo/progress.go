@@ -76,6 +76,7 @@ func (p *progress) line() string {
 			racing++
 		case livev1.EntryStatus_ENTRY_STATUS_FINISHED:
 			done++
+		default:
 		}
 	}
 	b := &strings.Builder{}

@@ -266,7 +266,7 @@ func (r *run) export(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("demo: export: %w", err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	path := r.path("bundle.zip")
 	f, err := os.Create(path)
 	if err != nil {
