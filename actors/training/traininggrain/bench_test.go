@@ -4,9 +4,7 @@ import (
 	"runtime"
 	"testing"
 
-	"paceline/domain/step"
 	"paceline/domain/unit"
-	"paceline/persistence"
 )
 
 // One sample for each block, as a watch sends them, without a race and within one.
@@ -30,11 +28,7 @@ func BenchmarkBlock(b *testing.B) {
 			for i := range b.N {
 				now.Wall, now.Node = now.Wall+1000, now.Node+1000
 				m := r.block(runner(uint64(i)+1, 1, nodeOrigin+r.wall))
-				for _, o := range r.shell.Step(now, m, nil) {
-					if a, ok := o.(step.After); ok {
-						_ = a
-					}
-				}
+				r.shell.Step(now, m, nil)
 			}
 		})
 	}
@@ -63,5 +57,4 @@ func BenchmarkMemory(b *testing.B) {
 	runtime.ReadMemStats(&m)
 	b.ReportMetric(float64(m.HeapAlloc-before)/n, "bytes/workout")
 	runtime.KeepAlive(shells)
-	_ = persistence.ErrUnknown
 }

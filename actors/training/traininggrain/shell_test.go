@@ -9,9 +9,11 @@ import (
 	"paceline/actors/training"
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	competitionv1 "paceline/api/gen/paceline/competition/v1"
+	devicev1 "paceline/api/gen/paceline/device/v1"
 	trainingv1 "paceline/api/gen/paceline/training/v1"
 	"paceline/domain/step"
 	"paceline/domain/unit"
+	"paceline/persistence"
 )
 
 // gun is announced 20 s after the world begins; the runner is at sample 20 then.
@@ -264,7 +266,7 @@ func TestFloor(t *testing.T) {
 		r.settle(1, true)
 		r.until("recorded", func() bool { return r.floor == 120 })
 		r.crash()
-		r.rows.Drop(tableSnapshot) // a cache
+		r.rows.Drop(persistence.TableSnapshot) // a cache
 		r.held = nil
 		r.put(121, 10)
 		r.within(2*unit.Minute, func() bool { return r.held != nil && r.through() == 130 })
@@ -280,7 +282,7 @@ func TestRecordedUntilEcho(t *testing.T) {
 		lost := 0
 		r := running(t)
 		r.drop = func(msg any) bool {
-			if _, ok := msg.(recordedMsg); ok && lost < 2 {
+			if _, ok := msg.(*devicev1.Recorded); ok && lost < 2 {
 				lost++
 				return true
 			}
