@@ -152,7 +152,7 @@ type source struct {
 }
 
 func (w *World) feed(r *rider, s *stream) {
-	src := &source{w: w, r: r, s: s, keptBack: s.kept}
+	src := &source{w: w, r: r, s: s, keptBack: max(s.kept, w.keepBack[s.id])}
 	w.sources = append(w.sources, src)
 	src.reopen()
 }
@@ -165,16 +165,9 @@ func (c *source) reopen() {
 	session := fmt.Sprintf("%s#%d", c.s.id, c.n)
 	c.session, c.open, c.sending = session, false, false
 	w := c.w
-	channels := []*livev1.ChannelSpec{
-		{Channel: livev1.Channel_CHANNEL_HEART_RATE_BPM, Trust: c.s.trust},
-		{Channel: livev1.Channel_CHANNEL_DISTANCE_MM, Trust: c.s.trust}}
-	if c.s.lat != nil {
-		channels = append(channels, &livev1.ChannelSpec{Channel: livev1.Channel_CHANNEL_LAT_E7, Trust: c.s.trust},
-			&livev1.ChannelSpec{Channel: livev1.Channel_CHANNEL_LON_E7, Trust: c.s.trust})
-	}
 	w.try(c.grain(), &devicev1.Open{Call: &clusterv1.Call{By: "device:" + c.s.device}, Node: fmt.Sprintf("g%d", c.n%2), Session: session,
 		NodeTimeMs: int64(w.now().Node), Open: &livev1.OpenStream{DeviceId: c.s.device, StreamId: c.s.id, WorkoutId: c.r.workout,
-			PersonId: c.r.user, Channels: channels, Clock: c.s.kind, DeviceTimeMs: int64(w.now().Node) - c.s.openOff()}},
+			PersonId: c.r.user, Channels: c.channels(), Clock: c.s.kind, DeviceTimeMs: int64(w.now().Node) - c.s.openOff()}},
 		func(reply any, err error) {
 			if c.session != session {
 				return
@@ -187,6 +180,17 @@ func (c *source) reopen() {
 			c.acked = max(c.acked, reply.(*devicev1.OpenDone).ThroughSeq)
 			c.clock()
 		})
+}
+
+func (c *source) channels() []*livev1.ChannelSpec {
+	channels := []*livev1.ChannelSpec{
+		{Channel: livev1.Channel_CHANNEL_HEART_RATE_BPM, Trust: c.s.trust},
+		{Channel: livev1.Channel_CHANNEL_DISTANCE_MM, Trust: c.s.trust}}
+	if c.s.lat != nil {
+		channels = append(channels, &livev1.ChannelSpec{Channel: livev1.Channel_CHANNEL_LAT_E7, Trust: c.s.trust},
+			&livev1.ChannelSpec{Channel: livev1.Channel_CHANNEL_LON_E7, Trust: c.s.trust})
+	}
+	return channels
 }
 
 // clock offers the true offset once, before the first sample.

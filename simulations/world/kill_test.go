@@ -184,7 +184,9 @@ func (w *World) stray() id.Grain {
 }
 
 func TestKillTable(t *testing.T) {
-	for _, name := range slices.Sorted(maps.Keys(killTable)) {
-		t.Run(name, func(t *testing.T) { killTable[name].playAll(t, name) })
+	for _, table := range []map[string]scene{killTable, lateTable} {
+		for _, name := range slices.Sorted(maps.Keys(table)) {
+			t.Run(name, func(t *testing.T) { table[name].playAll(t, name) })
+		}
 	}
 }

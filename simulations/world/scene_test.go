@@ -16,7 +16,7 @@ type scene struct {
 	script func(w *World, s *script)                     // the disturbed run
 	after  func(t testing.TB, w *World, official string) // more to check when all is over
 	other  bool                                          // the result is another one; after knows which
-	loose  bool                                          // a wake-up may be left over, or events unpublished
+	settle bool                                          // only the settle finds what the script did
 	seeds  int                                           // how many races; 0: three
 	needs  []step.Rule                                   // without any of these it fails
 }
@@ -101,6 +101,9 @@ func (sc scene) play(t testing.TB, name string, seed uint64) {
 	w.watchEchoes()
 	sc.script(w, s)
 	got := w.Run()
+	if !sc.settle && got.Official {
+		w.checkStreamed()
+	}
 	if idle := s.idle(w); len(idle) > 0 {
 		w.failf("never struck: %s", strings.Join(idle, ", "))
 	}

@@ -54,3 +54,23 @@ func (w *World) checkEcho(number uint32, r *competitionv1.Report) {
 		}
 	}
 }
+
+// checkStreamed: what the trainings reported by themselves was right; the settle found nothing that they had missed.
+func (w *World) checkStreamed() {
+	s := competition.New()
+	gates := map[uint32]string{}
+	for _, r := range w.journal(w.raceGrain()) {
+		e := decode(w.raceGrain().Kind, r)
+		if _, ok := e.(competition.SettleBegun); ok && len(gates) == 0 {
+			for _, e := range s.Entries() {
+				gates[e.Number] = fmt.Sprint(e.Gates)
+			}
+		}
+		s.Apply(e.(competition.Event))
+	}
+	for _, e := range s.Entries() {
+		if now := fmt.Sprint(e.Gates); now != gates[e.Number] {
+			w.failf("entry %d: before the settle gates %s, after it %s", e.Number, gates[e.Number], now)
+		}
+	}
+}
