@@ -30,6 +30,7 @@ type child struct {
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the present process has ended
 	err    error
+	killed bool // by us, and not started again
 }
 
 func newChild(binary, folder, address string) (*child, error) {
@@ -60,7 +61,7 @@ func (c *child) start(origin unit.InstantMs, rate float64) error {
 	}
 	exited := make(chan struct{})
 	c.mu.Lock()
-	c.cmd, c.exited = cmd, exited
+	c.cmd, c.exited, c.killed = cmd, exited, false
 	c.mu.Unlock()
 	go func() {
 		err := cmd.Wait()
@@ -105,6 +106,16 @@ func (c *child) exitedChan() chan struct{} {
 	return c.exited
 }
 
+// gone is closed when the node has ended by itself; nil, which never comes, while it is down because we killed it.
+func (c *child) gone() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.killed {
+		return nil
+	}
+	return c.exited
+}
+
 // errLeft is a node that has ended without a fault of its own.
 var errLeft = errors.New("without a fault")
 
@@ -122,6 +133,7 @@ func (c *child) exitErr() error {
 func (c *child) kill() error {
 	c.mu.Lock()
 	cmd, exited := c.cmd, c.exited
+	c.killed = true
 	c.mu.Unlock()
 	if err := cmd.Process.Kill(); err != nil {
 		return fmt.Errorf("demo: kill the node: %w", err)

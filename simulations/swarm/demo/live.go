@@ -90,8 +90,8 @@ func (r *run) follow(ctx context.Context, failed <-chan error) (*competitionv1.R
 			return nil, ctx.Err()
 		case err := <-failed:
 			return nil, fmt.Errorf("demo: %w", err)
-		case <-r.node.exitedChan():
-			if !r.o.Kill {
+		case <-r.node.gone():
+			if r.node.gone() != nil {
 				return nil, fmt.Errorf("demo: the node has ended (%w); its log is %s", r.node.exitErr(), r.node.log.Name())
 			}
 		case <-deadline.C:
