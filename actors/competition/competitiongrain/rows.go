@@ -113,7 +113,8 @@ func (sh *Shell) row(l *line, place uint32, f front) *livev1.BoardRow {
 		r.GateAtMs = int64(c.Last.CutMs())
 	}
 	if c.Status == leaderboard.Finished {
-		r.GunMs, r.NetMs = int64(c.Time(leaderboard.Gun).RoundMs()), int64(c.Time(leaderboard.Net).RoundMs())
+		// Gun time is cut, as the gate's instant is, so that both agree; net time is a difference and rounded.
+		r.GunMs, r.NetMs = int64(c.Time(leaderboard.Gun))/1000, int64(c.Time(leaderboard.Net).RoundMs())
 	}
 	if place != 0 && f.line != nil && f.line != l {
 		r.GapMs, r.GapMm = sh.gap(l, c, f)
