@@ -19,8 +19,8 @@ test: ## everything that must hold, in under 20 minutes
 test-all: ## test, then 20,000 seeds, fuzzing and lint
 	@scripts/test-all.sh
 
-bench: ## the hot paths beside their bare baselines: BENCH=regexp
-	@BENCH='$(BENCH)' scripts/bench.sh
+bench: ## the hot paths beside their bare baselines: ROUNDS=n, or BENCH=regexp for any
+	@ROUNDS='$(ROUNDS)' BENCH='$(BENCH)' scripts/bench.sh
 
 lint: ## vet, gofmt, house rules, golangci-lint, buf, regenerated code
 	@scripts/lint.sh

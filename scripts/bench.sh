@@ -1,12 +1,70 @@
 #!/usr/bin/env bash
-# Runs the benchmarks, each beside its bare baseline. Usage: [BENCH=regexp] scripts/bench.sh
+# Measures the hot paths, each beside its bare baseline of the same run, and prints ratios beside the bars of
+# docs/performance.md. Usage: [ROUNDS=5] scripts/bench.sh, or BENCH=regexp scripts/bench.sh for any benchmarks as
+# go test prints them. It fails only if a benchmark finds something lost or wrong, never on time.
+# A Redis for the board's baseline is installed if it is absent, started on a socket of its own, and stopped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-mapfile -t packages < <(git ls-files -co --exclude-standard '*_test.go' | xargs -r grep -lE '^func Benchmark' | xargs -r -n1 dirname | sort -u | sed 's|^|./|')
-[ ${#packages[@]} -gt 0 ] || {
-	echo "bench: there is no benchmark" >&2
-	exit 1
+if [ -n "${BENCH:-}" ]; then
+	mapfile -t packages < <(git ls-files -co --exclude-standard '*_test.go' | xargs -r grep -lE '^func Benchmark' | xargs -r -n1 dirname | sort -u | sed 's|^|./|')
+	# -p 1: two benchmarks at once would measure each other.
+	exec go test -p 1 -run '^$' -bench "$BENCH" -benchmem "${packages[@]}"
+fi
+
+rounds=${ROUNDS:-5}
+scripts/deps.sh redis
+work=$(mktemp -d)
+redis=
+finish() {
+	[ -z "$redis" ] || { kill "$redis" 2>/dev/null && wait "$redis" 2>/dev/null || true; }
+	rm -rf "$work"
 }
-echo "bench: $(go version), $(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg 2>/dev/null || echo unknown)"
-# -p 1: two benchmarks at once would measure each other.
-go test -p 1 -run '^$' -bench "${BENCH:-.}" -benchmem "${packages[@]}"
+trap finish EXIT
+redis-server --port 0 --unixsocket "$work/redis" --save '' --appendonly no --daemonize no --dir "$work" >"$work/redis.log" 2>&1 &
+redis=$!
+for _ in $(seq 100); do
+	[ -S "$work/redis" ] && break
+	kill -0 "$redis" || { cat "$work/redis.log" >&2; exit 1; }
+	sleep 0.1
+done
+export PACELINE_BENCH_REDIS=$work/redis
+
+out=bin/bench
+mkdir -p "$out"
+raw=$out/raw.txt
+load() { cut -d' ' -f1 /proc/loadavg 2>/dev/null || echo unknown; }
+{
+	echo "revision: $(git rev-parse --short HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD -- 2>/dev/null || echo ' with changes')"
+	echo "machine: $(go version | cut -d' ' -f3-), $(uname -sr), $(nproc) cores, load $(load), $(redis-server --version | cut -d' ' -f1-3)"
+	echo "rounds: $rounds, $(date -u +%Y-%m-%dT%H:%MZ)"
+} | tee "$raw"
+
+# package, what to run, how long each
+suite=(
+	"gateway/wire ^BenchmarkDecode(Bare)?\$/^paceline.v1.(proto|json)\$/^(5|512)\$ 100ms"
+	"actors/device ^BenchmarkAccept(Bare)?\$ 100ms"
+	"actors/device/devicegrain ^BenchmarkFrame(Bare)?\$ 100ms"
+	"persistence/embedded ^Benchmark(Block|Append)(Bare)?\$/^p(16|128)\$ 200ms"
+	"domain/rank ^BenchmarkUpdateRank(Redis)?\$/^any\$ 200ms"
+	"gateway/ws ^BenchmarkBroadcast\$/.*/^1000\$ 120x"
+)
+for line in "${suite[@]}"; do
+	read -r package _ <<<"$line"
+	echo "bench: building $package"
+	go test -c -o "$work/$(echo "$package" | tr / -).test" "./$package"
+done
+# One round after the other, ours and bare side by side in each: a machine that drifts drifts for both.
+for round in $(seq "$rounds"); do
+	echo "bench: round $round of $rounds, load $(load)"
+	for line in "${suite[@]}"; do
+		read -r package what long <<<"$line"
+		(cd "$package" && "$work/$(echo "$package" | tr / -).test" -test.run '^$' -test.bench "$what" -test.benchtime "$long" -test.benchmem) >>"$raw" || {
+			tail -40 "$raw" >&2
+			echo "bench: $package: a benchmark has found something wrong" >&2
+			exit 1
+		}
+	done
+done
+echo
+(cd tools && go run ./benchreport) <"$raw" | tee "$out/report.txt"
+echo "bench: load $(load) at the end; every figure is in $raw"

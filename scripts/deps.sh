@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs Debian packages that a target needs and the machine lacks. Usage: scripts/deps.sh node|chromium|gcc ...
+# Installs Debian packages that a target needs and the machine lacks. Usage: scripts/deps.sh node|chromium|gcc|redis ...
 # It says what it is about to install before it does, and does nothing where everything is there.
 set -euo pipefail
 node_major_min=18
@@ -20,6 +20,9 @@ for need in "$@"; do
 		;;
 	chromium)
 		command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+		;;
+	redis) # the board's baseline in make bench
+		command -v redis-server >/dev/null || missing+=(redis-server)
 		;;
 	gcc) # the race detector is linked with it
 		command -v gcc >/dev/null || missing+=(gcc libc6-dev)

@@ -5,6 +5,7 @@ import (
 
 	"paceline/domain/sample"
 	"paceline/domain/unit"
+	"paceline/internal/testkit"
 )
 
 // BenchmarkAcceptBare is the baseline of BenchmarkAccept: the same values compared with the same bounds, column by
@@ -21,6 +22,7 @@ func BenchmarkAcceptBare(b *testing.B) {
 	}
 	frame := batch(1, rows...)
 	b.ReportAllocs()
+	report := testkit.CPU(b)
 	for b.Loop() {
 		outside := 0
 		for c := range frame.Columns {
@@ -35,5 +37,6 @@ func BenchmarkAcceptBare(b *testing.B) {
 			b.Fatal(outside)
 		}
 	}
+	report()
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/512, "ns/sample")
 }

@@ -8,6 +8,7 @@ import (
 
 	"paceline/domain/sample"
 	"paceline/domain/unit"
+	"paceline/internal/testkit"
 )
 
 // opened is a stream with every channel but power declared, and a window of one hour from instant 1,000,000.
@@ -219,12 +220,14 @@ func BenchmarkAccept(b *testing.B) {
 	}
 	frame := batch(1, rows...)
 	b.ReportAllocs()
+	report := testkit.CPU(b)
 	for b.Loop() {
 		var tail Tail
 		if n := Accept(f, &tail, frame); n != 0 {
 			b.Fatal(n)
 		}
 	}
+	report()
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/512, "ns/sample")
 }
 

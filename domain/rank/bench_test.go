@@ -7,6 +7,7 @@ import (
 
 	"paceline/domain/rank"
 	"paceline/domain/unit"
+	"paceline/internal/testkit"
 )
 
 // field is a board of n entries in a race: gates, times and progress as they come.
@@ -27,6 +28,7 @@ func BenchmarkUpdateRank(b *testing.B) {
 		b.Run(fmt.Sprintf("any/%d", n), func(b *testing.B) {
 			board, _, r := field(n)
 			b.ReportAllocs()
+			spent := testkit.CPU(b)
 			for b.Loop() {
 				e := rank.Entry(r.Uint32N(uint32(n)))
 				board.Set(e, rank.Key{r.Uint64(), 0})
@@ -34,11 +36,13 @@ func BenchmarkUpdateRank(b *testing.B) {
 					b.Fatal("entry lost")
 				}
 			}
+			spent()
 			report(b, board)
 		})
 		b.Run(fmt.Sprintf("race/%d", n), func(b *testing.B) {
 			board, races, r := field(n)
 			b.ReportAllocs()
+			spent := testkit.CPU(b)
 			for b.Loop() {
 				e := r.IntN(n)
 				race := &races[e]
@@ -52,6 +56,7 @@ func BenchmarkUpdateRank(b *testing.B) {
 					b.Fatal("entry lost")
 				}
 			}
+			spent()
 			report(b, board)
 		})
 	}

@@ -8,7 +8,11 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
+
+	"paceline/internal/testkit"
 )
 
 // pipelined is how many pairs go to Redis in one write.
@@ -78,6 +82,7 @@ func BenchmarkUpdateRankRedis(b *testing.B) {
 			board := fmt.Sprint("board-", n)
 			r.fill(board, n, rnd)
 			b.ResetTimer()
+			own, its := testkit.Spent(), r.spent()
 			for pairs := 0; pairs < b.N; pairs += pipelined {
 				now := min(pipelined, b.N-pairs)
 				for range now {
@@ -95,9 +100,44 @@ func BenchmarkUpdateRankRedis(b *testing.B) {
 					}
 				}
 			}
+			// Both ends of the socket: a program that ranks in Redis pays for both.
+			spent := float64((testkit.Spent() - own + r.spent() - its).Nanoseconds())
+			b.ReportMetric(spent/float64(b.N), "cpu-ns/op")
+			b.ReportMetric(float64((r.spent()-its).Nanoseconds())/float64(b.N), "server-cpu-ns/op")
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pairs/s")
 		})
 	}
+}
+
+// spent is the processor time of the Redis.
+func (r *redis) spent() time.Duration {
+	r.b.Helper()
+	r.add("INFO", "cpu")
+	r.send()
+	head, err := r.in.ReadString('\n')
+	if err != nil || head[0] != '$' {
+		r.b.Fatalf("Redis says %q, %v", head, err)
+	}
+	length, err := strconv.Atoi(strings.TrimSpace(head[1:]))
+	if err != nil {
+		r.b.Fatal(err)
+	}
+	info := make([]byte, length+2)
+	if _, err := io.ReadFull(r.in, info); err != nil {
+		r.b.Fatal(err)
+	}
+	total := 0.0
+	for _, line := range strings.Split(string(info), "\r\n") {
+		name, value, _ := strings.Cut(line, ":")
+		if name == "used_cpu_sys" || name == "used_cpu_user" {
+			seconds, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				r.b.Fatal(err)
+			}
+			total += seconds
+		}
+	}
+	return time.Duration(total * float64(time.Second))
 }
 
 // fill makes the sorted set if an earlier run has not.

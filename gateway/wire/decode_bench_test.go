@@ -9,6 +9,7 @@ import (
 
 	livev1 "paceline/api/gen/paceline/live/v1"
 	"paceline/gateway/wire"
+	"paceline/internal/testkit"
 )
 
 // BenchmarkDecodeBare is the baseline of BenchmarkDecode: the library reads the same bytes, and nothing is checked.
@@ -23,12 +24,14 @@ func BenchmarkDecodeBare(b *testing.B) {
 			b.Run(fmt.Sprintf("%v/%d", e, n), func(b *testing.B) {
 				b.ReportAllocs()
 				b.SetBytes(int64(len(frame)))
+				report := testkit.CPU(b)
 				for b.Loop() {
 					m := &livev1.ClientMessage{}
 					if err := read[e](frame, m); err != nil || len(m.GetTelemetry().GetAtDeltaMs()) != n {
 						b.Fatal(err)
 					}
 				}
+				report()
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/sample")
 			})
 		}

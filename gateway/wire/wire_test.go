@@ -18,6 +18,7 @@ import (
 	"paceline/domain/fault"
 	"paceline/domain/id"
 	"paceline/gateway/wire"
+	"paceline/internal/testkit"
 )
 
 func TestDecodeRefusesJSON(t *testing.T) {
@@ -259,11 +260,13 @@ func BenchmarkDecode(b *testing.B) {
 				}
 				b.ReportAllocs()
 				b.SetBytes(int64(len(frame)))
+				report := testkit.CPU(b)
 				for b.Loop() {
 					if _, err := wire.Decode(e, frame); err != nil {
 						b.Fatal(err)
 					}
 				}
+				report()
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/sample")
 			})
 		}

@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	livev1 "paceline/api/gen/paceline/live/v1"
 	"paceline/gateway/wire"
 	"paceline/gateway/ws"
+	"paceline/internal/testkit"
 )
 
 // The board of P3: 30 rows, of which 3 change with each tick.
@@ -52,14 +52,6 @@ func onWire(frame []byte) int64 {
 		return int64(len(frame)) + 4
 	}
 	return int64(len(frame)) + 10
-}
-
-func cpu() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func report(b *testing.B, viewers int, spent time.Duration, bytes int64) {
@@ -103,14 +95,14 @@ func ours(b *testing.B, viewers int) {
 	_ = watcher.c.CloseNow()
 	eventually(b, func() bool { return r.server.Connections() == viewers })
 	b.ResetTimer()
-	began, tick, want := cpu(), uint64(1), welcome
+	began, tick, want := testkit.Spent(), uint64(1), welcome
 	for b.Loop() {
 		tick++
 		want += int64(viewers) * onWire(deltaOf(tick))
 		r.hub.Update(boardUpdate(b, 1, tick, tick-1, p3(tick, false)))
 		c.wait(b, want)
 	}
-	report(b, viewers, cpu()-began, want-welcome)
+	report(b, viewers, testkit.Spent()-began, want-welcome)
 	b.StopTimer()
 }
 
@@ -181,7 +173,7 @@ func bare(b *testing.B, viewers int, frameOf func(uint64) []byte) {
 	c := newCrowd(b, strings.TrimPrefix(server.URL, "http://"), viewers)
 	eventually(b, func() bool { p.mu.Lock(); defer p.mu.Unlock(); return len(p.queues) == viewers })
 	b.ResetTimer()
-	began, want, tick := cpu(), int64(0), uint64(1)
+	began, want, tick := testkit.Spent(), int64(0), uint64(1)
 	for b.Loop() {
 		tick++
 		frame := frameOf(tick)
@@ -191,7 +183,7 @@ func bare(b *testing.B, viewers int, frameOf func(uint64) []byte) {
 		}
 		c.wait(b, want)
 	}
-	report(b, viewers, cpu()-began, want)
+	report(b, viewers, testkit.Spent()-began, want)
 	b.StopTimer()
 	c.leave(b)
 	server.Close()

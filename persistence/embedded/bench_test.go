@@ -11,6 +11,7 @@ import (
 	"paceline/domain/id"
 	"paceline/domain/sample"
 	"paceline/domain/unit"
+	"paceline/internal/testkit"
 	"paceline/persistence"
 )
 
@@ -22,12 +23,15 @@ func bench(b *testing.B, p int, write func(w, n int)) {
 	b.SetParallelism(p)
 	var next atomic.Int64
 	b.ReportAllocs()
+	b.ResetTimer()
+	report := testkit.CPU(b)
 	b.RunParallel(func(pb *testing.PB) {
 		w := int(next.Add(1))
 		for n := 1; pb.Next(); n++ {
 			write(w, n)
 		}
 	})
+	report()
 }
 
 func frame(first uint64) *sample.Batch {

@@ -8,6 +8,7 @@ import (
 	"paceline/api/telemetry"
 	"paceline/domain/sample"
 	"paceline/domain/step"
+	"paceline/internal/testkit"
 	"paceline/persistence"
 )
 
@@ -21,6 +22,7 @@ func BenchmarkFrameBare(b *testing.B) {
 			var tail device.Tail
 			var batch sample.Batch
 			b.ReportAllocs()
+			report := testkit.CPU(b)
 			for b.Loop() {
 				frame := q.msg(q.next).(*devicev1.Frame)
 				q.next += uint64(n)
@@ -29,6 +31,7 @@ func BenchmarkFrameBare(b *testing.B) {
 				}
 				device.Accept(facts, &tail, &batch)
 			}
+			report()
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/sample")
 		})
 	}

@@ -5,6 +5,7 @@ import (
 
 	"paceline/domain/sample"
 	"paceline/domain/step"
+	"paceline/internal/testkit"
 	"paceline/persistence"
 )
 
@@ -59,9 +60,11 @@ func BenchmarkFrame(b *testing.B) {
 		b.Run(map[int]string{1: "1 sample", 10: "10 samples", sample.MaxBatch: "512 samples"}[n], func(b *testing.B) {
 			q := newQuick(b, n)
 			b.ReportAllocs()
+			report := testkit.CPU(b)
 			for b.Loop() {
 				q.frame(n)
 			}
+			report()
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/sample")
 		})
 	}
