@@ -5,14 +5,12 @@ import (
 
 	"paceline/actors/competition"
 	"paceline/actors/device"
-	"paceline/actors/training"
 	"paceline/api/gen/paceline/cluster/v1"
 	"paceline/api/gen/paceline/competition/v1"
 	"paceline/api/gen/paceline/device/v1"
 	"paceline/api/gen/paceline/live/v1"
 	"paceline/api/gen/paceline/training/v1"
 	"paceline/api/telemetry"
-	"paceline/domain/fault"
 	"paceline/domain/sample"
 	"paceline/domain/step"
 	"paceline/domain/unit"
@@ -55,10 +53,12 @@ var lateTable = map[string]scene{
 	"a row lands between the second look and the skip/it was folded": {needs: []step.Rule{step.RuleRefoldOnFact, step.RuleSkipFinal},
 		plan: loses(20, 40), script: func(w *World, s *script) {
 			r := w.victim()
+			s.in("no look meanwhile", r.grain(), is[*clusterv1.Wake], lost).always()
 			s.out("row before the skip", r.streams[0].grain(), appends[device.Skipped], func(a *activation, _ any, forth func()) bool {
 				w.putRow(r, 20, 40)
 				w.send(r.grain(), &trainingv1.Block{Device: r.streams[0].device, StreamId: r.streams[0].id, FirstSeq: 1, LastSeq: 40})
 				w.in(500, forth)
+				w.in(4*unit.Second, func() { w.note(r) })
 				return true
 			})
 		}},
@@ -71,14 +71,15 @@ var lateTable = map[string]scene{
 		},
 		script: func(w *World, s *script) {
 			g := w.victim().streams[0].grain()
+			s.in("no look meanwhile", w.victim().grain(), is[*clusterv1.Wake], lost).always()
 			w.onMark = func(c *source) bool {
 				home, other := w.home(g)
 				w.place(g, other)
 				w.openElsewhere(c, other, func() {
 					w.place(g, home)
 					c.pump()
-					w.in(20*unit.Second, func() { // much is folded by now
-						w.tell(other, g, c.clockSet(), w.must("clock", nil))
+					w.in(28*unit.Second, func() { // much is folded by now
+						w.tell(other, g, c.clockSet(), w.must("clock", func(any) { w.in(3*unit.Second, func() { w.note(c.r) }) }))
 					})
 				})
 				return true
@@ -252,6 +253,3 @@ func (w *World) penalties(n int) {
 			Penalty: &competitionv1.PenaltyAdded{Entry: w.victim().entry, PenaltyMs: ms, Reason: "world"}}}, w.must("penalty", nil))
 	}
 }
-
-var _ = fault.Of
-var _ training.Event

@@ -45,21 +45,22 @@ var killTable = map[string]scene{
 		s.out("entered, not told", w.raceGrain(), appends[competition.EntryAdded], goesThenDies)
 		s.out("started, not told", w.raceGrain(), appends[competition.RaceStarted], goesThenDies)
 	}},
-	"after ack, before training got it": {needs: []step.Rule{step.RuleOpenWakes}, script: func(w *World, s *script) {
+	"after ack, before training got it": {script: func(w *World, s *script) {
 		r := w.victim()
 		last := lastBlock(r)
 		s.in("last block never seen", r.grain(), where(func(m *trainingv1.Block) bool { return m.LastSeq == last }), dies)
 		s.in("and its copies", r.grain(), where(func(m *trainingv1.Block) bool { return m.LastSeq == last }), lost).always()
 		w.deserted(r)
 	}},
-	"folded, not reported": {needs: []step.Rule{step.RuleOpenWakes}, script: func(w *World, s *script) {
+	"folded, not reported": {script: func(w *World, s *script) {
 		r := w.victim()
 		s.out("finish not reported", r.grain(), w.reportsFinish(), dies)
 		w.deserted(r)
 	}},
 	"folded, not reported/the report is lost": {needs: []step.Rule{step.RuleReportUntilEcho}, script: func(w *World, s *script) {
 		r := w.victim()
-		s.out("finish lost", r.grain(), w.reportsFinish(), lost)
+		reports, end := w.reportsFinish(), unit.InstantMs(r.streams[0].atMs[lastBlock(r)-1])
+		s.out("finish lost", r.grain(), func(m any) bool { return reports(m) && w.now().Node < end.Add(5*unit.Second) }, lost).always()
 		w.deserted(r)
 	}},
 	"report there, gate append in flight/not written": {script: func(w *World, s *script) {
@@ -87,7 +88,7 @@ var killTable = map[string]scene{
 		stray := w.stray()
 		s.out("registration", stray, appends[device.Registered], dies)
 	}},
-	"appended, effects or publication not done": {needs: []step.Rule{step.RuleWakeupFirst}, script: func(w *World, s *script) {
+	"appended, effects or publication not done": {script: func(w *World, s *script) {
 		s.out("registered, not published", w.stray(), is[persistence.PublishOp], dies)
 		s.out("gate taken, not published", w.raceGrain(), publishes[competition.GateTaken], dies)
 	}},
@@ -103,9 +104,14 @@ var killTable = map[string]scene{
 		})
 		w.at(w.plan.gun.Add(15*unit.Second), func() { w.placed = nil })
 	}},
-	"competition's node": {needs: []step.Rule{step.RuleNewEpochAsks}, script: func(w *World, s *script) {
-		w.at(w.plan.gun.Add(20*unit.Second), func() { w.crash(w.owner(w.raceGrain())) })
-		_ = w
+	"competition's node": {script: func(w *World, s *script) {
+		w.openGates()
+		w.watch("viewer 0", w.gates[0])
+		w.watch("viewer 1", w.gates[1])
+		w.at(w.plan.gun.Add(20*unit.Second), func() {
+			w.count("struck: race's node dead")
+			w.crash(w.owner(w.raceGrain()))
+		})
 	}},
 	"event stream loses its tail": {needs: []step.Rule{step.RuleCursorAfterSync}, script: func(w *World, s *script) {
 		stray := w.stray()
@@ -154,18 +160,15 @@ func (w *World) reportsFinish() func(any) bool {
 
 // deserted: the client goes away with its last ack and never finishes the workout. The race must know of the finish
 // long before the cut-off, where the settle would find it.
-func (w *World) deserted(r *rider) {
+func (w *World) deserted(r *rider) { w.desertedFor(r, 2*unit.Minute) }
+
+func (w *World) desertedFor(r *rider, within unit.DurationMs) {
 	w.restFor = 8 * unit.Hour // a workout that nobody finishes is over after six
 	w.onFinish = func(f *rider) bool {
 		if f != r {
 			return false
 		}
-		w.in(2*unit.Minute, func() {
-			e := w.entry(r)
-			if len(e.Gates) == 0 || int(e.Gates[len(e.Gates)-1].Gate) != len(w.plan.definition.Track.Gates)-1 {
-				w.failf("entry %d: two minutes after the last ack the race knows only of gates %v", r.entry, e.Gates)
-			}
-		})
+		w.mustKnow(r, within)
 		return true
 	}
 }

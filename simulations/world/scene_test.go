@@ -6,19 +6,21 @@ import (
 	"strings"
 	"testing"
 
+	"paceline/api/gen/paceline/competition/v1"
 	"paceline/domain/step"
 )
 
 // scene is a schedule with a name. It ends in the undisturbed result, or in the outcome that it documents.
 type scene struct {
-	plan   func(p *plan)                                 // the race, for both runs
-	calm   func(w *World)                                // the undisturbed run, where it needs more than a plan
-	script func(w *World, s *script)                     // the disturbed run
-	after  func(t testing.TB, w *World, official string) // more to check when all is over
-	other  bool                                          // the result is another one; after knows which
-	settle bool                                          // only the settle finds what the script did
-	seeds  int                                           // how many races; 0: three
-	needs  []step.Rule                                   // without any of these it fails
+	plan     func(p *plan)                                 // the race, for both runs
+	calm     func(w *World)                                // the undisturbed run, where it needs more than a plan
+	script   func(w *World, s *script)                     // the disturbed run
+	after    func(t testing.TB, w *World, official string) // more to check when all is over
+	other    bool                                          // the result is another one; after knows which
+	settle   bool                                          // only the settle finds what the script did
+	seeds    int                                           // how many races; 0: three
+	distance bool                                          // of races over a distance only
+	needs    []step.Rule                                   // without any of these it fails
 }
 
 // gentle is what every scene runs on: everything takes a little while.
@@ -38,8 +40,11 @@ func plain(p *plan) {
 	}
 }
 
-// suits reports whether everybody finishes.
-func suits(p *plan) bool {
+// suits reports whether everybody finishes, and over what.
+func (sc scene) suits(p *plan) bool {
+	if sc.distance && p.definition.Track.Format != competitionv1.Format_FORMAT_DISTANCE {
+		return false
+	}
 	for i := range p.riders {
 		if p.riders[i].quits {
 			return false
@@ -49,10 +54,10 @@ func suits(p *plan) bool {
 }
 
 // seedsOf are the first n seeds whose race suits.
-func seedsOf(n int) []uint64 {
+func (sc scene) seedsOf(n int) []uint64 {
 	var all []uint64
 	for seed := uint64(1); len(all) < n; seed++ {
-		if p := newPlan(seed); suits(&p) {
+		if p := newPlan(seed); sc.suits(&p) {
 			all = append(all, seed)
 		}
 	}
@@ -104,6 +109,9 @@ func (sc scene) play(t testing.TB, name string, seed uint64) {
 	if !sc.settle && got.Official {
 		w.checkStreamed()
 	}
+	if got.Official {
+		w.checkNoted()
+	}
 	if idle := s.idle(w); len(idle) > 0 {
 		w.failf("never struck: %s", strings.Join(idle, ", "))
 	}
@@ -123,7 +131,7 @@ func (sc scene) playAll(t testing.TB, name string) {
 	if n == 0 {
 		n = 3
 	}
-	for _, seed := range seedsOf(n) {
+	for _, seed := range sc.seedsOf(n) {
 		sc.play(t, name, seed)
 	}
 }

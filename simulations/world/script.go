@@ -19,6 +19,7 @@ type trap struct {
 	grain  id.Grain
 	on     func(what any) bool // an Out's content (operation, message), or a message that arrives
 	left   int                 // how many times it still strikes
+	may    bool                // or never
 	skip   int                 // how many matches pass before it strikes
 	strike func(a *activation, what any, forth func()) bool
 }
@@ -81,7 +82,7 @@ func content(o any) any {
 func (s *script) idle(w *World) []string {
 	var all []string
 	for _, t := range append(s.outs[:len(s.outs):len(s.outs)], s.ins...) {
-		if w.counts["struck: "+t.name] == 0 {
+		if w.counts["struck: "+t.name] == 0 && !t.may {
 			all = append(all, t.name)
 		}
 	}
@@ -109,6 +110,9 @@ const always = 1 << 30
 
 // always makes the trap strike again and again.
 func (t *trap) always() *trap { t.left = always; return t }
+
+// maybe says that the trap is there for what must not happen.
+func (t *trap) maybe() *trap { t.may = true; return t }
 
 // after lets n matches pass.
 func (t *trap) after(n int) *trap { t.skip = n; return t }

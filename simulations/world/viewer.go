@@ -86,6 +86,9 @@ func (g *gate) step(msg any) {
 
 // update brings fan-out to the node's hub: late, perhaps lost, perhaps twice.
 func (w *World) update(node string, u *clusterv1.TopicUpdate) {
+	if w.onTopic != nil {
+		w.onTopic(u)
+	}
 	if w.onUpdate != nil && w.onUpdate(node) {
 		w.count("update lost")
 		return

@@ -13,6 +13,12 @@ import (
 	"paceline/domain/unit"
 )
 
+// notedGate is a gate that the race knew of at some time.
+type notedGate struct {
+	entry uint32
+	gate  competition.GateTime
+}
+
 // watchEchoes checks each echo when it leaves: every gate, finish and status of the report that it echoes is in the
 // journal.
 func (w *World) watchEchoes() {

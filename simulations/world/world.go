@@ -50,7 +50,9 @@ type World struct {
 	onFinish  func(r *rider) bool             // before a client sends finish_workout
 	onMark    func(c *source) bool            // at its mark, before a client goes on
 	onUpdate  func(node string) bool          // before fan-out goes to a gateway
+	onTopic   func(u *clusterv1.TopicUpdate)  // fan-out on its way
 	keepBack  map[string]int                  // by stream: samples that its client keeps until the script lets them go
+	noted     []notedGate                     // that must still hold in the end
 	placed    map[id.Grain]*node              // where placement has these, whatever else; nil: nowhere
 	maxSteps  int                             // beyond it the run has failed; 0: no bound
 	restFor   unit.DurationMs                 // how long the world goes on after the race, at least
