@@ -159,8 +159,9 @@ var ruleTable = map[string]scene{
 				}
 				w.rows.Drop(persistence.TableSnapshot)
 				w.killAll(w.raceGrain())
+				w.place(r.grain(), nil) // its training cannot be reached for a while
 			})
-			w.in(25*unit.Second, c.pump)
+			w.in(25*unit.Second, func() { w.placed = nil; c.pump() })
 			return true
 		}
 	}},
