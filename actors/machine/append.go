@@ -193,9 +193,8 @@ func (m *Machine[S, C, E]) moveCursor(now step.Now, through uint64) {
 				m.moveCursor(now, next)
 			case d.Err != nil:
 				// The position may lag: the next publication moves it. With nothing to publish, try again.
-				m.cursorWrite = 0
 				m.rows.cursorDue = through
-				m.out(step.After{Key: tickRowRetry, At: now.Wall.Add(retryMost)})
+				m.retryRows(now, retryMost)
 			}
 			m.tidy(now)
 		})

@@ -201,6 +201,7 @@ func (m *Machine[S, C, E]) tick(now step.Now, key string) {
 	case tickRowRetry:
 		m.rows.retrying = false
 		m.pump(now)
+		m.tidy(now)
 	case tickOpenEpoch:
 		m.openEpoch(now)
 	case tickTimer:
@@ -267,11 +268,14 @@ func (m *Machine[S, C, E]) confirmRefusals() {
 	})
 }
 
+// queued is how many callers wait.
+func (m *Machine[S, C, E]) queued() int { return len(m.held) + len(m.waiting) + len(m.refusals) }
+
 func (m *Machine[S, C, E]) query(now step.Now, from step.Return, f func(*S, uint64) (any, error)) {
 	switch {
 	case m.phase == stopped:
 		m.reply(from, nil, ErrStopped)
-	case len(m.held)+len(m.waiting) >= maxQueued:
+	case m.queued() >= maxQueued:
 		m.reply(from, nil, ErrBusy)
 	case m.phase == loading:
 		m.waiting = append(m.waiting, func(now step.Now) { m.query(now, from, f) })
@@ -286,7 +290,7 @@ func (m *Machine[S, C, E]) submit(now step.Now, c C, from step.Return) {
 	case m.phase == stopped:
 		m.reply(from, nil, ErrStopped)
 		return
-	case len(m.held)+len(m.waiting) >= maxQueued, len(m.unpublished)+len(m.pending) >= maxUnpublished:
+	case m.queued() >= maxQueued, len(m.unpublished)+len(m.pending) >= maxUnpublished:
 		m.reply(from, nil, ErrBusy)
 		return
 	case m.phase == loading:

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -14,6 +15,9 @@ import (
 // timerAgain is how soon a timer that the rules did not clear is offered to them again.
 const timerAgain = 2 * unit.Second
 
+// rowRetry is the pause before a row's write that failed is tried again.
+const rowRetry = 4 * retryFirst
+
 // timerReason marks the rows of timers, so that they cannot be taken for the machine's own.
 const timerReason = "timer:"
 
@@ -23,6 +27,8 @@ type row struct {
 	acked   bool
 	at      unit.InstantMs // of a timer, node clock
 	pending bool           // a write or a deletion is under way
+	// doubtful: a write without outcome; it may be there.
+	doubtful bool
 }
 
 // rowBook knows this activation's rows, and which rows of others it has been shown.
@@ -30,7 +36,8 @@ type rowBook struct {
 	rows      map[string]*row               // by reason: what covers now
 	old       []*row                        // replaced or not needed any more
 	foreign   map[persistence.Wakeup]uint64 // last version of an append issued after the row was read; 0: none yet
-	retrying  bool
+	retrying  bool                          // after a pause
+	moving    bool                          // a new place for the open row is being written
 	resting   bool
 	cursorDue uint64
 }
@@ -78,14 +85,19 @@ func (m *Machine[S, C, E]) ensureRows(now step.Now) bool {
 
 func (m *Machine[S, C, E]) ensureRow(now step.Now, reason string, due, at unit.InstantMs, fits func(*row) bool) bool {
 	r := m.rows.rows[reason]
-	if r != nil && fits(r) {
-		return r.acked
-	}
-	if r != nil && r.pending {
+	switch {
+	case r != nil && r.acked && fits(r):
+		return true
+	case r != nil && r.pending && !r.acked:
 		return false // its write is under way; looked at again then
+	case m.rows.retrying:
+		return false // the store was away a moment ago
+	case r != nil && !r.acked && fits(r):
+		m.writeRow(r) // as it was, for it may be there
+		return false
 	}
 	fresh := &row{at: at, wakeup: persistence.Wakeup{Grain: m.cfg.Grain, Due: due, Reason: reason, Activation: m.cfg.Activation}}
-	if r != nil {
+	if r != nil && (r.acked || r.doubtful) {
 		m.rows.old = append(m.rows.old, r) // the new one first
 	}
 	m.rows.rows[reason] = fresh
@@ -98,15 +110,9 @@ func (m *Machine[S, C, E]) writeRow(r *row) {
 	m.do(persistence.PutWakeupOp{Wakeup: r.wakeup}, func(now step.Now, d persistence.Done) {
 		r.pending = false
 		if d.Err != nil {
-			// Repeated as it was, for it may be there; ensureRows replaces it when its due has come too near.
-			m.rows.old = append(m.rows.old, r)
-			if m.rows.rows[r.wakeup.Reason] == r {
-				delete(m.rows.rows, r.wakeup.Reason)
-			}
-			if !m.rows.retrying {
-				m.rows.retrying = true
-				m.out(step.After{Key: tickRowRetry, At: now.Wall.Add(retryFirst * 4)})
-			}
+			// ensureRows repeats it, and replaces it when its due has come too near.
+			r.doubtful = r.doubtful || !errors.Is(d.Err, persistence.ErrUnavailable)
+			m.retryRows(now, rowRetry)
 			return
 		}
 		r.acked = true
@@ -114,18 +120,36 @@ func (m *Machine[S, C, E]) writeRow(r *row) {
 	})
 }
 
-// Postpone moves the open row: with nothing unread for a while, a fired grain is fired less often.
+// retryRows looks at the rows and the cursor again after a pause, once however many writes have failed.
+func (m *Machine[S, C, E]) retryRows(now step.Now, pause unit.DurationMs) {
+	if !m.rows.retrying {
+		m.rows.retrying = true
+		m.out(step.After{Key: tickRowRetry, At: now.Wall.Add(pause)})
+	}
+}
+
+// Postpone moves the open row: with nothing unread for a while, a fired grain is fired less often. The row that is there
+// stays until the new one is durable: a grain without any would never be woken.
 func (m *Machine[S, C, E]) Postpone(now step.Now, due unit.InstantMs) []step.Out {
 	return m.run(now, func() {
 		r := m.rows.rows[reasonOpen]
-		if r == nil || !r.acked || m.phase != ready {
+		if r == nil || !r.acked || m.rows.moving || m.phase != ready || r.wakeup.Due == due {
 			return
 		}
 		fresh := &row{wakeup: r.wakeup}
 		fresh.wakeup.Due = due
-		m.rows.old = append(m.rows.old, r)
-		m.rows.rows[reasonOpen] = fresh
-		m.writeRow(fresh)
+		m.rows.moving = true
+		m.do(persistence.PutWakeupOp{Wakeup: fresh.wakeup}, func(now step.Now, d persistence.Done) {
+			m.rows.moving = false
+			if d.Err != nil || m.rows.rows[reasonOpen] != r {
+				m.rows.old = append(m.rows.old, fresh) // it may be there; what fired comes again
+			} else {
+				fresh.acked = true
+				m.rows.rows[reasonOpen] = fresh
+				m.rows.old = append(m.rows.old, r)
+			}
+			m.tidy(now)
+		})
 	})
 }
 
