@@ -30,6 +30,11 @@ type (
 		Number uint32
 		Reason string
 	}
+	// Leave withdraws the entry of a person, by that person or by a machine that the person rides.
+	Leave struct {
+		step.Meta
+		User string
+	}
 	// Lock closes the start list and pins the rules.
 	Lock struct{ step.Meta }
 	// Join binds a person's training to the person's entry.

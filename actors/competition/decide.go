@@ -14,7 +14,9 @@ func Decide(s *State, c Command) ([]Event, error) {
 	case AddEntry:
 		return decideAddEntry(s, c)
 	case Withdraw:
-		return decideWithdraw(s, c)
+		return withdraw(s, s.entryFor(c.Number, c.By), c.At, c.Reason)
+	case Leave:
+		return withdraw(s, s.byUser[c.User], c.At, "")
 	case Lock:
 		return decideLock(s, c)
 	case Join:
@@ -74,6 +76,10 @@ func Unchanged(s *State, c Command, version uint64) Answer {
 			a.Entry = e.Number
 		}
 	case Ready:
+		if e := s.byUser[c.User]; e != nil {
+			a.Entry = e.Number
+		}
+	case Leave:
 		if e := s.byUser[c.User]; e != nil {
 			a.Entry = e.Number
 		}

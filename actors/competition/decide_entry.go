@@ -62,8 +62,8 @@ func (s *State) entryFor(number uint32, by string) *Entry {
 	return s.byNumber[number]
 }
 
-func decideWithdraw(s *State, c Withdraw) ([]Event, error) {
-	e := s.entryFor(c.Number, c.By)
+// withdraw takes an entry out: DNS before its gun, DNF after it.
+func withdraw(s *State, e *Entry, at unit.InstantMs, reason string) ([]Event, error) {
 	switch {
 	case e == nil:
 		return nil, ErrNoEntry
@@ -73,14 +73,14 @@ func decideWithdraw(s *State, c Withdraw) ([]Event, error) {
 		return nil, nil
 	case e.Ran == leaderboard.Finished:
 		return nil, ErrFinished
-	case len(c.Reason) > maxReasonBytes:
+	case len(reason) > maxReasonBytes:
 		return nil, ErrReason
 	}
 	status := leaderboard.DNS
-	if s.GunAt != 0 && c.At >= s.GunOf(e) && e.Training != "" {
+	if s.GunAt != 0 && at >= s.GunOf(e) && e.Training != "" {
 		status = leaderboard.DNF
 	}
-	return []Event{StatusChanged{e.Number, status, "withdrawn"}, EntryWithdrawn{e.Number, c.Reason}}, nil
+	return []Event{StatusChanged{e.Number, status, "withdrawn"}, EntryWithdrawn{e.Number, reason}}, nil
 }
 
 func decideLock(s *State, _ Lock) ([]Event, error) {

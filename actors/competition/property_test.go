@@ -212,7 +212,7 @@ func act(r *race, d Definition, bytes []byte) {
 		n := uint32(next()%4) + 1
 		user := fmt.Sprintf("u%d", n)
 		who := []string{"operator:op", "athlete:" + user}[next()%2]
-		switch next() % 17 {
+		switch next() % 18 {
 		case 0:
 			_, _ = r.try(AddEntry{Meta: on(at), User: user})
 		case 1:
@@ -252,6 +252,8 @@ func act(r *race, d Definition, bytes []byte) {
 				}
 			}
 			r.proceed(at)
+		case 17:
+			_, _ = r.try(Leave{by(who, at), user})
 		}
 	}
 }

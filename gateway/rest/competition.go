@@ -143,6 +143,8 @@ func operation(c *competitionv1.Command) (op auth.Operation, person string, err 
 		return auth.AddEntry, v.AddEntry.GetUserId(), nil
 	case *competitionv1.Command_Withdraw:
 		return auth.WithdrawEntry, "", nil
+	case *competitionv1.Command_Leave:
+		return auth.LeaveCompetition, v.Leave.GetUserId(), nil
 	case *competitionv1.Command_Lock:
 		return auth.LockStartList, "", nil
 	case *competitionv1.Command_Join:

@@ -61,7 +61,7 @@ func (s *Session) translate(c *livev1.Command) (id.Grain, proto.Message, error) 
 	case *livev1.Command_Ready:
 		return s.ready(c, v.Ready)
 	case *livev1.Command_Leave:
-		return s.notAvailable(auth.LeaveCompetition, c)
+		return s.leave(c, v.Leave)
 	case *livev1.Command_React:
 		return s.notAvailable(auth.React, c)
 	}
@@ -134,6 +134,18 @@ func (s *Session) ready(c *livev1.Command, r *livev1.Ready) (id.Grain, proto.Mes
 	return id.Of(id.Competition, r.CompetitionId), &competitionv1.Command{
 		Call:    s.caller(c),
 		Command: &competitionv1.Command_Ready{Ready: &competitionv1.Ready{UserId: person}},
+	}, nil
+}
+
+// leave withdraws the person's own entry; which one that is, the competition knows.
+func (s *Session) leave(c *livev1.Command, l *livev1.Leave) (id.Grain, proto.Message, error) {
+	person := s.person(c.WorkoutId)
+	if err := s.may(auth.LeaveCompetition, person); err != nil {
+		return id.Grain{}, nil, err
+	}
+	return id.Of(id.Competition, l.CompetitionId), &competitionv1.Command{
+		Call:    s.caller(c),
+		Command: &competitionv1.Command_Leave{Leave: &competitionv1.Leave{UserId: person}},
 	}, nil
 }
 

@@ -71,6 +71,9 @@ func TestCommands(t *testing.T) {
 		return &livev1.Command{CommandId: "c1", WorkoutId: workout, Command: &livev1.Command_Lap{Lap: &livev1.Lap{DeviceTimeMs: 1}}}
 	}
 	join := &livev1.Command{CommandId: "c2", WorkoutId: "w1", Command: &livev1.Command_Join{Join: &livev1.Join{CompetitionId: "race"}}}
+	leave := func(workout string) *livev1.Command {
+		return &livev1.Command{CommandId: "c4", WorkoutId: workout, Command: &livev1.Command_Leave{Leave: &livev1.Leave{CompetitionId: "race"}}}
+	}
 	t.Run("to the training", func(t *testing.T) {
 		r := as(t, session.Config{}, "athlete:ann")
 		r.say(lap("w1"))
@@ -117,6 +120,24 @@ func TestCommands(t *testing.T) {
 			t.Error("the race is not followed")
 		}
 	})
+	t.Run("leave withdraws the own entry", func(t *testing.T) {
+		r := as(t, session.Config{}, "athlete:ann")
+		r.say(leave(""))
+		q := r.question()
+		m := q.Msg.(*competitionv1.Command)
+		if q.To.String() != "competition/race" || m.GetLeave().GetUserId() != "ann" || m.Call.By != "athlete:ann" || m.Call.CommandId != "c4" {
+			t.Errorf("asked %v: %v", q.To, m)
+		}
+		r.answer(q, &competitionv1.CommandDone{Version: 31, Entry: 12}, nil)
+		if c := r.last().GetCommandResult(); c.CommandId != "c4" || c.Entry != 12 || c.Version != 31 || c.Error != nil {
+			t.Errorf("result = %v", c)
+		}
+		r.say(leave(""))
+		r.answer(r.question(), nil, fault.New(fault.Conflict, "competition.over", "The race is over."))
+		if c := r.last().GetCommandResult(); c.GetError().GetCode() != "competition.over" {
+			t.Errorf("result = %v", c)
+		}
+	})
 	for name, tt := range map[string]struct {
 		as   string
 		cmd  *livev1.Command
@@ -127,7 +148,9 @@ func TestCommands(t *testing.T) {
 		"no workout":             {"athlete:ann", lap(""), "command.workout_needed"},
 		"a machine nobody rides": {"device:mill/mill", lap("w1"), "command.nobody_rides"},
 		"react":                  {"athlete:ann", &livev1.Command{CommandId: "c", Command: &livev1.Command_React{React: &livev1.React{CompetitionId: "race"}}}, "auth.denied"},
-		"leave":                  {"athlete:ann", &livev1.Command{CommandId: "c", Command: &livev1.Command_Leave{Leave: &livev1.Leave{CompetitionId: "race"}}}, "command.not_available"},
+		"nobody leaves":          {"", leave("w1"), "auth.token_needed"},
+		"an operator leaves":     {"operator:ops", leave("w1"), "auth.denied"},
+		"a machine leaves alone": {"device:mill/mill", leave("w1"), "command.nobody_rides"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := as(t, session.Config{}, tt.as)
@@ -149,6 +172,10 @@ func TestCommands(t *testing.T) {
 		r.say(lap("w1"))
 		if q := r.question(); q.To.Identity() != "bob/training/w1" {
 			t.Errorf("asked %v, want bob's training", q.To)
+		}
+		r.say(leave("w1"))
+		if q := r.question(); q.Msg.(*competitionv1.Command).GetLeave().GetUserId() != "bob" {
+			t.Errorf("asked %v, want bob's entry withdrawn", q.Msg)
 		}
 		r.say(&livev1.Command{CommandId: "c3", WorkoutId: "w2", Command: lap("").Command})
 		if c := r.last().GetCommandResult(); c.GetError().GetCode() != "command.nobody_rides" {

@@ -31,6 +31,8 @@ func (sh *Shell) commandOf(now step.Now, meta step.Meta, msg *competitionv1.Comm
 			Heat: c.AddEntry.GetHeat(), Wave: c.AddEntry.GetWave(), Offset: unit.DurationMs(c.AddEntry.GetStartOffsetMs())}
 	case *competitionv1.Command_Withdraw:
 		return competition.Withdraw{Meta: meta, Number: c.Withdraw.GetEntry(), Reason: c.Withdraw.GetReason()}
+	case *competitionv1.Command_Leave:
+		return competition.Leave{Meta: meta, User: c.Leave.GetUserId()}
 	case *competitionv1.Command_Lock:
 		return competition.Lock{Meta: meta}
 	case *competitionv1.Command_Join:

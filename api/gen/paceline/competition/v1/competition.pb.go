@@ -2363,6 +2363,7 @@ type Command struct {
 	//	*Command_Official
 	//	*Command_Correct
 	//	*Command_Cancel
+	//	*Command_Leave
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2529,6 +2530,15 @@ func (x *Command) GetCancel() *Cancelled {
 	return nil
 }
 
+func (x *Command) GetLeave() *Leave {
+	if x != nil {
+		if x, ok := x.Command.(*Command_Leave); ok {
+			return x.Leave
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -2585,6 +2595,10 @@ type Command_Cancel struct {
 	Cancel *Cancelled `protobuf:"bytes,14,opt,name=cancel,proto3,oneof"`
 }
 
+type Command_Leave struct {
+	Leave *Leave `protobuf:"bytes,15,opt,name=leave,proto3,oneof"`
+}
+
 func (*Command_Create) isCommand_Command() {}
 
 func (*Command_AddEntry) isCommand_Command() {}
@@ -2610,6 +2624,8 @@ func (*Command_Official) isCommand_Command() {}
 func (*Command_Correct) isCommand_Command() {}
 
 func (*Command_Cancel) isCommand_Command() {}
+
+func (*Command_Leave) isCommand_Command() {}
 
 type Lock struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2647,6 +2663,51 @@ func (*Lock) Descriptor() ([]byte, []int) {
 	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{31}
 }
 
+// Leave withdraws a person's own entry, by the person.
+type Leave struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Leave) Reset() {
+	*x = Leave{}
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Leave) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Leave) ProtoMessage() {}
+
+func (x *Leave) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Leave.ProtoReflect.Descriptor instead.
+func (*Leave) Descriptor() ([]byte, []int) {
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Leave) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
 type Join struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	UserId          string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
@@ -2658,7 +2719,7 @@ type Join struct {
 
 func (x *Join) Reset() {
 	*x = Join{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[32]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2670,7 +2731,7 @@ func (x *Join) String() string {
 func (*Join) ProtoMessage() {}
 
 func (x *Join) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[32]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2683,7 +2744,7 @@ func (x *Join) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Join.ProtoReflect.Descriptor instead.
 func (*Join) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{32}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Join) GetUserId() string {
@@ -2716,7 +2777,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[33]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2728,7 +2789,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[33]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2741,7 +2802,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{33}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Ready) GetUserId() string {
@@ -2760,7 +2821,7 @@ type StartRace struct {
 
 func (x *StartRace) Reset() {
 	*x = StartRace{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[34]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2772,7 +2833,7 @@ func (x *StartRace) String() string {
 func (*StartRace) ProtoMessage() {}
 
 func (x *StartRace) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[34]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2785,7 +2846,7 @@ func (x *StartRace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRace.ProtoReflect.Descriptor instead.
 func (*StartRace) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{34}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *StartRace) GetGunAtMs() int64 {
@@ -2803,7 +2864,7 @@ type PublishProvisional struct {
 
 func (x *PublishProvisional) Reset() {
 	*x = PublishProvisional{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[35]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2815,7 +2876,7 @@ func (x *PublishProvisional) String() string {
 func (*PublishProvisional) ProtoMessage() {}
 
 func (x *PublishProvisional) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[35]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2828,7 +2889,7 @@ func (x *PublishProvisional) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishProvisional.ProtoReflect.Descriptor instead.
 func (*PublishProvisional) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{35}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{36}
 }
 
 type MakeOfficial struct {
@@ -2839,7 +2900,7 @@ type MakeOfficial struct {
 
 func (x *MakeOfficial) Reset() {
 	*x = MakeOfficial{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[36]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2851,7 +2912,7 @@ func (x *MakeOfficial) String() string {
 func (*MakeOfficial) ProtoMessage() {}
 
 func (x *MakeOfficial) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[36]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2864,7 +2925,7 @@ func (x *MakeOfficial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MakeOfficial.ProtoReflect.Descriptor instead.
 func (*MakeOfficial) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{36}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{37}
 }
 
 // Correct publishes a new version from a fresh settle.
@@ -2877,7 +2938,7 @@ type Correct struct {
 
 func (x *Correct) Reset() {
 	*x = Correct{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[37]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2889,7 +2950,7 @@ func (x *Correct) String() string {
 func (*Correct) ProtoMessage() {}
 
 func (x *Correct) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[37]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2902,7 +2963,7 @@ func (x *Correct) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Correct.ProtoReflect.Descriptor instead.
 func (*Correct) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{37}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Correct) GetReason() string {
@@ -2924,7 +2985,7 @@ type CommandDone struct {
 
 func (x *CommandDone) Reset() {
 	*x = CommandDone{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[38]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2936,7 +2997,7 @@ func (x *CommandDone) String() string {
 func (*CommandDone) ProtoMessage() {}
 
 func (x *CommandDone) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[38]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2949,7 +3010,7 @@ func (x *CommandDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandDone.ProtoReflect.Descriptor instead.
 func (*CommandDone) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{38}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CommandDone) GetVersion() uint64 {
@@ -2999,7 +3060,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[39]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3011,7 +3072,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[39]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3024,7 +3085,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{39}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Report) GetCompetitionId() string {
@@ -3160,7 +3221,7 @@ type SettleAnswer struct {
 
 func (x *SettleAnswer) Reset() {
 	*x = SettleAnswer{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[40]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3172,7 +3233,7 @@ func (x *SettleAnswer) String() string {
 func (*SettleAnswer) ProtoMessage() {}
 
 func (x *SettleAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[40]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3185,7 +3246,7 @@ func (x *SettleAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleAnswer.ProtoReflect.Descriptor instead.
 func (*SettleAnswer) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{40}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SettleAnswer) GetCompetitionId() string {
@@ -3231,7 +3292,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[41]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3243,7 +3304,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[41]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3256,7 +3317,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{41}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{42}
 }
 
 type State struct {
@@ -3276,7 +3337,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[42]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3288,7 +3349,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[42]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3301,7 +3362,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{42}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *State) GetId() string {
@@ -3386,7 +3447,7 @@ type EntryState struct {
 
 func (x *EntryState) Reset() {
 	*x = EntryState{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[43]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3398,7 +3459,7 @@ func (x *EntryState) String() string {
 func (*EntryState) ProtoMessage() {}
 
 func (x *EntryState) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[43]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3411,7 +3472,7 @@ func (x *EntryState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryState.ProtoReflect.Descriptor instead.
 func (*EntryState) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{43}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *EntryState) GetEntry() uint32 {
@@ -3665,7 +3726,7 @@ const file_paceline_competition_v1_competition_proto_rawDesc = "" +
 	"\x06digest\x18\x05 \x01(\fR\x06digest\"#\n" +
 	"\tCancelled\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"\b\n" +
-	"\x06Fenced\"\xfc\x06\n" +
+	"\x06Fenced\"\xb4\a\n" +
 	"\aCommand\x12-\n" +
 	"\x04call\x18\x01 \x01(\v2\x19.paceline.cluster.v1.CallR\x04call\x12=\n" +
 	"\x06create\x18\x02 \x01(\v2#.paceline.competition.v1.DefinitionH\x00R\x06create\x12B\n" +
@@ -3681,9 +3742,12 @@ const file_paceline_competition_v1_competition_proto_rawDesc = "" +
 	"\vprovisional\x18\v \x01(\v2+.paceline.competition.v1.PublishProvisionalH\x00R\vprovisional\x12C\n" +
 	"\bofficial\x18\f \x01(\v2%.paceline.competition.v1.MakeOfficialH\x00R\bofficial\x12<\n" +
 	"\acorrect\x18\r \x01(\v2 .paceline.competition.v1.CorrectH\x00R\acorrect\x12<\n" +
-	"\x06cancel\x18\x0e \x01(\v2\".paceline.competition.v1.CancelledH\x00R\x06cancelB\t\n" +
+	"\x06cancel\x18\x0e \x01(\v2\".paceline.competition.v1.CancelledH\x00R\x06cancel\x126\n" +
+	"\x05leave\x18\x0f \x01(\v2\x1e.paceline.competition.v1.LeaveH\x00R\x05leaveB\t\n" +
 	"\acommand\"\x06\n" +
-	"\x04Lock\"g\n" +
+	"\x04Lock\" \n" +
+	"\x05Leave\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\"g\n" +
 	"\x04Join\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1a\n" +
 	"\btraining\x18\x02 \x01(\tR\btraining\x12*\n" +
@@ -3794,7 +3858,7 @@ func file_paceline_competition_v1_competition_proto_rawDescGZIP() []byte {
 }
 
 var file_paceline_competition_v1_competition_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_paceline_competition_v1_competition_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_paceline_competition_v1_competition_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_paceline_competition_v1_competition_proto_goTypes = []any{
 	(GateKind)(0),              // 0: paceline.competition.v1.GateKind
 	(Format)(0),                // 1: paceline.competition.v1.Format
@@ -3833,21 +3897,22 @@ var file_paceline_competition_v1_competition_proto_goTypes = []any{
 	(*Fenced)(nil),             // 34: paceline.competition.v1.Fenced
 	(*Command)(nil),            // 35: paceline.competition.v1.Command
 	(*Lock)(nil),               // 36: paceline.competition.v1.Lock
-	(*Join)(nil),               // 37: paceline.competition.v1.Join
-	(*Ready)(nil),              // 38: paceline.competition.v1.Ready
-	(*StartRace)(nil),          // 39: paceline.competition.v1.StartRace
-	(*PublishProvisional)(nil), // 40: paceline.competition.v1.PublishProvisional
-	(*MakeOfficial)(nil),       // 41: paceline.competition.v1.MakeOfficial
-	(*Correct)(nil),            // 42: paceline.competition.v1.Correct
-	(*CommandDone)(nil),        // 43: paceline.competition.v1.CommandDone
-	(*Report)(nil),             // 44: paceline.competition.v1.Report
-	(*SettleAnswer)(nil),       // 45: paceline.competition.v1.SettleAnswer
-	(*Get)(nil),                // 46: paceline.competition.v1.Get
-	(*State)(nil),              // 47: paceline.competition.v1.State
-	(*EntryState)(nil),         // 48: paceline.competition.v1.EntryState
-	(v1.EntryStatus)(0),        // 49: paceline.live.v1.EntryStatus
-	(*v11.Call)(nil),           // 50: paceline.cluster.v1.Call
-	(v1.RaceState)(0),          // 51: paceline.live.v1.RaceState
+	(*Leave)(nil),              // 37: paceline.competition.v1.Leave
+	(*Join)(nil),               // 38: paceline.competition.v1.Join
+	(*Ready)(nil),              // 39: paceline.competition.v1.Ready
+	(*StartRace)(nil),          // 40: paceline.competition.v1.StartRace
+	(*PublishProvisional)(nil), // 41: paceline.competition.v1.PublishProvisional
+	(*MakeOfficial)(nil),       // 42: paceline.competition.v1.MakeOfficial
+	(*Correct)(nil),            // 43: paceline.competition.v1.Correct
+	(*CommandDone)(nil),        // 44: paceline.competition.v1.CommandDone
+	(*Report)(nil),             // 45: paceline.competition.v1.Report
+	(*SettleAnswer)(nil),       // 46: paceline.competition.v1.SettleAnswer
+	(*Get)(nil),                // 47: paceline.competition.v1.Get
+	(*State)(nil),              // 48: paceline.competition.v1.State
+	(*EntryState)(nil),         // 49: paceline.competition.v1.EntryState
+	(v1.EntryStatus)(0),        // 50: paceline.live.v1.EntryStatus
+	(*v11.Call)(nil),           // 51: paceline.cluster.v1.Call
+	(v1.RaceState)(0),          // 52: paceline.live.v1.RaceState
 }
 var file_paceline_competition_v1_competition_proto_depIdxs = []int32{
 	0,  // 0: paceline.competition.v1.Gate.kind:type_name -> paceline.competition.v1.GateKind
@@ -3861,44 +3926,45 @@ var file_paceline_competition_v1_competition_proto_depIdxs = []int32{
 	3,  // 8: paceline.competition.v1.Definition.rank_by:type_name -> paceline.competition.v1.RankBy
 	8,  // 9: paceline.competition.v1.Created.definition:type_name -> paceline.competition.v1.Definition
 	20, // 10: paceline.competition.v1.ReportNoted.basis:type_name -> paceline.competition.v1.StreamBasis
-	49, // 11: paceline.competition.v1.StatusChanged.status:type_name -> paceline.live.v1.EntryStatus
+	50, // 11: paceline.competition.v1.StatusChanged.status:type_name -> paceline.live.v1.EntryStatus
 	31, // 12: paceline.competition.v1.SettleAnswered.input:type_name -> paceline.competition.v1.EntryInput
 	20, // 13: paceline.competition.v1.LateInput.basis:type_name -> paceline.competition.v1.StreamBasis
 	4,  // 14: paceline.competition.v1.ResultPublished.status:type_name -> paceline.competition.v1.ResultStatus
 	29, // 15: paceline.competition.v1.ResultPublished.rows:type_name -> paceline.competition.v1.ResultRow
 	31, // 16: paceline.competition.v1.ResultPublished.input:type_name -> paceline.competition.v1.EntryInput
-	49, // 17: paceline.competition.v1.ResultRow.status:type_name -> paceline.live.v1.EntryStatus
+	50, // 17: paceline.competition.v1.ResultRow.status:type_name -> paceline.live.v1.EntryStatus
 	30, // 18: paceline.competition.v1.ResultRow.gates:type_name -> paceline.competition.v1.GateTime
 	32, // 19: paceline.competition.v1.EntryInput.streams:type_name -> paceline.competition.v1.InputStream
 	30, // 20: paceline.competition.v1.EntryInput.gates:type_name -> paceline.competition.v1.GateTime
-	50, // 21: paceline.competition.v1.Command.call:type_name -> paceline.cluster.v1.Call
+	51, // 21: paceline.competition.v1.Command.call:type_name -> paceline.cluster.v1.Call
 	8,  // 22: paceline.competition.v1.Command.create:type_name -> paceline.competition.v1.Definition
 	11, // 23: paceline.competition.v1.Command.add_entry:type_name -> paceline.competition.v1.EntryAdded
 	12, // 24: paceline.competition.v1.Command.withdraw:type_name -> paceline.competition.v1.EntryWithdrawn
 	36, // 25: paceline.competition.v1.Command.lock:type_name -> paceline.competition.v1.Lock
-	37, // 26: paceline.competition.v1.Command.join:type_name -> paceline.competition.v1.Join
-	38, // 27: paceline.competition.v1.Command.ready:type_name -> paceline.competition.v1.Ready
-	39, // 28: paceline.competition.v1.Command.start:type_name -> paceline.competition.v1.StartRace
+	38, // 26: paceline.competition.v1.Command.join:type_name -> paceline.competition.v1.Join
+	39, // 27: paceline.competition.v1.Command.ready:type_name -> paceline.competition.v1.Ready
+	40, // 28: paceline.competition.v1.Command.start:type_name -> paceline.competition.v1.StartRace
 	24, // 29: paceline.competition.v1.Command.decide:type_name -> paceline.competition.v1.Decided
 	23, // 30: paceline.competition.v1.Command.penalty:type_name -> paceline.competition.v1.PenaltyAdded
-	40, // 31: paceline.competition.v1.Command.provisional:type_name -> paceline.competition.v1.PublishProvisional
-	41, // 32: paceline.competition.v1.Command.official:type_name -> paceline.competition.v1.MakeOfficial
-	42, // 33: paceline.competition.v1.Command.correct:type_name -> paceline.competition.v1.Correct
+	41, // 31: paceline.competition.v1.Command.provisional:type_name -> paceline.competition.v1.PublishProvisional
+	42, // 32: paceline.competition.v1.Command.official:type_name -> paceline.competition.v1.MakeOfficial
+	43, // 33: paceline.competition.v1.Command.correct:type_name -> paceline.competition.v1.Correct
 	33, // 34: paceline.competition.v1.Command.cancel:type_name -> paceline.competition.v1.Cancelled
-	20, // 35: paceline.competition.v1.Report.basis:type_name -> paceline.competition.v1.StreamBasis
-	30, // 36: paceline.competition.v1.Report.gates:type_name -> paceline.competition.v1.GateTime
-	44, // 37: paceline.competition.v1.SettleAnswer.report:type_name -> paceline.competition.v1.Report
-	32, // 38: paceline.competition.v1.SettleAnswer.streams:type_name -> paceline.competition.v1.InputStream
-	8,  // 39: paceline.competition.v1.State.definition:type_name -> paceline.competition.v1.Definition
-	51, // 40: paceline.competition.v1.State.state:type_name -> paceline.live.v1.RaceState
-	48, // 41: paceline.competition.v1.State.entries:type_name -> paceline.competition.v1.EntryState
-	28, // 42: paceline.competition.v1.State.result:type_name -> paceline.competition.v1.ResultPublished
-	49, // 43: paceline.competition.v1.EntryState.status:type_name -> paceline.live.v1.EntryStatus
-	44, // [44:44] is the sub-list for method output_type
-	44, // [44:44] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	37, // 35: paceline.competition.v1.Command.leave:type_name -> paceline.competition.v1.Leave
+	20, // 36: paceline.competition.v1.Report.basis:type_name -> paceline.competition.v1.StreamBasis
+	30, // 37: paceline.competition.v1.Report.gates:type_name -> paceline.competition.v1.GateTime
+	45, // 38: paceline.competition.v1.SettleAnswer.report:type_name -> paceline.competition.v1.Report
+	32, // 39: paceline.competition.v1.SettleAnswer.streams:type_name -> paceline.competition.v1.InputStream
+	8,  // 40: paceline.competition.v1.State.definition:type_name -> paceline.competition.v1.Definition
+	52, // 41: paceline.competition.v1.State.state:type_name -> paceline.live.v1.RaceState
+	49, // 42: paceline.competition.v1.State.entries:type_name -> paceline.competition.v1.EntryState
+	28, // 43: paceline.competition.v1.State.result:type_name -> paceline.competition.v1.ResultPublished
+	50, // 44: paceline.competition.v1.EntryState.status:type_name -> paceline.live.v1.EntryStatus
+	45, // [45:45] is the sub-list for method output_type
+	45, // [45:45] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_paceline_competition_v1_competition_proto_init() }
@@ -3920,6 +3986,7 @@ func file_paceline_competition_v1_competition_proto_init() {
 		(*Command_Official)(nil),
 		(*Command_Correct)(nil),
 		(*Command_Cancel)(nil),
+		(*Command_Leave)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3927,7 +3994,7 @@ func file_paceline_competition_v1_competition_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_competition_v1_competition_proto_rawDesc), len(file_paceline_competition_v1_competition_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   44,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
