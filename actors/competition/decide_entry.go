@@ -30,9 +30,13 @@ func decideAddEntry(s *State, c AddEntry) ([]Event, error) {
 	if c.Number == 0 {
 		number++
 	}
+	alone := strings.HasPrefix(c.By, "athlete:")
 	switch {
 	case s.Phase > PhaseOpen:
 		return nil, ErrNotOpen
+	case alone && (c.Number != 0 || c.Heat != 0 || c.Wave != 0 || c.Offset != 0):
+		// Whoever could choose the own start would choose the own time; the highest number would leave none to others.
+		return nil, ErrOfficials
 	case number > MaxEntryNumber:
 		return nil, ErrNumberRange.With("%d", number)
 	case len(s.entries) >= MaxEntries(len(s.Course.Visits())):

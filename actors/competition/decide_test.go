@@ -16,6 +16,12 @@ import (
 
 func TestDecide(t *testing.T) {
 	draft := func(t rapid.TB) *race { r := newRace(t); r.do(Create{on(gun - 1000), fiveK()}); return r }
+	individually := func(t rapid.TB) *race {
+		r, d := newRace(t), fiveK()
+		d.Start = IndividualStart
+		r.do(Create{on(gun - 1000), d})
+		return r
+	}
 	open := func(t rapid.TB) *race {
 		r := draft(t)
 		r.do(AddEntry{Meta: on(gun - 900), Number: 7, User: "u7"})
@@ -33,6 +39,12 @@ func TestDecide(t *testing.T) {
 		{"create", newRace, Create{on(gun), fiveK()}, "Created"},
 		{"create twice", draft, Create{on(gun), fiveK()}, "competition.exists"},
 		{"enter", draft, AddEntry{Meta: on(gun), User: "a", Category: "F"}, "EntryAdded"},
+		{"enter oneself", draft, AddEntry{Meta: by("athlete:a", gun), User: "a", Category: "F"}, "EntryAdded"},
+		{"enter oneself with a number", draft, AddEntry{Meta: by("athlete:a", gun), User: "a", Number: 3}, "competition.officials_only"},
+		{"enter oneself in a heat", draft, AddEntry{Meta: by("athlete:a", gun), User: "a", Heat: 2}, "competition.officials_only"},
+		{"enter oneself in a wave", draft, AddEntry{Meta: by("athlete:a", gun), User: "a", Wave: 2}, "competition.officials_only"},
+		{"give oneself a start", individually, AddEntry{Meta: by("athlete:a", gun), User: "a", Offset: 600_000}, "competition.officials_only"},
+		{"be given a start", individually, AddEntry{Meta: on(gun), User: "a", Offset: 600_000}, "EntryAdded"},
 		{"enter in no category of this race", draft, AddEntry{Meta: on(gun), User: "a", Category: "X"}, "competition.category"},
 		{"a mass start has no offsets", draft, AddEntry{Meta: on(gun), User: "a", Offset: 1}, "competition.start_offset"},
 		{"a number too high", draft, AddEntry{Meta: on(gun), User: "a", Number: 100_000}, "competition.number"},

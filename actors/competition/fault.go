@@ -15,6 +15,7 @@ var (
 	ErrCategory     = fault.New(fault.Invalid, "competition.category", "This competition has no such category.")
 	ErrHeat         = fault.New(fault.Invalid, "competition.heat", "Heats and waves are numbered to 1,000.")
 	ErrOffset       = fault.New(fault.Invalid, "competition.start_offset", "A start offset is 0 to 24 hours, and 0 in a mass start.")
+	ErrOfficials    = fault.New(fault.Denied, "competition.officials_only", "Numbers, heats, waves and start times are given by officials.")
 	ErrNoEntries    = fault.New(fault.Conflict, "competition.no_entries", "A start list needs an entry.")
 	ErrWithdrawn    = fault.New(fault.Conflict, "competition.withdrawn", "This entry has been withdrawn.")
 	ErrFinished     = fault.New(fault.Conflict, "competition.finished", "This entry has finished.")
