@@ -52,6 +52,28 @@ var ruleTable = map[string]scene{
 			return gone(f)
 		}
 	}},
+	"the training does not hear of the stream": {needs: []step.Rule{step.RuleAttachFirst}, script: func(w *World, s *script) {
+		s.in("attach lost", w.victim().grain(), is[*trainingv1.Attach], lost).left = 3
+	}},
+	"nothing is acknowledged before it is durable": {needs: []step.Rule{step.RuleAckAfterDurable}, plan: marks(10), script: func(w *World, s *script) {
+		d := w.victim().streams[0].grain()
+		w.onMark = func(c *source) bool {
+			w.in(25*unit.Second, func() {
+				s.out("never written", d, is[persistence.PutBlockOp], lost)
+				c.pump()
+				w.in(2*unit.Second, func() { w.killAll(d) })
+			})
+			return true
+		}
+	}},
+	"an outcome unknown, and nothing written": {needs: []step.Rule{step.RuleUnknownLooks, step.RuleRepeatSameWrite}, plan: marks(10), script: func(w *World, s *script) {
+		r := w.victim()
+		s.out("started?", w.raceGrain(), appends[competition.RaceStarted], unknown)
+		w.onMark = func(c *source) bool {
+			s.out("stored?", r.streams[0].grain(), is[persistence.PutBlockOp], unknown)
+			return false
+		}
+	}},
 	"a frame overtakes the one before it": {needs: []step.Rule{step.RuleGapRefused}, plan: marks(10), script: func(w *World, s *script) {
 		w.onMark = func(c *source) bool {
 			w.in(25*unit.Second, func() { w.inject(c, 20, 25, c.pump) })
