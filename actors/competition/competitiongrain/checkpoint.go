@@ -33,7 +33,8 @@ func (sh *Shell) checkpoint(now step.Now) []step.Out {
 		Snapshot: persistence.Snapshot{Version: sh.m.Committed(), Bytes: sh.encodeBoard()}}}}
 }
 
-// encodeBoard is the rules version and one length-delimited report for each line, as far as the board needs it.
+// encodeBoard is the rules version and one length-delimited report for each line, as far as the board needs it. Where a
+// person was is not in it: a race's cells are not sealed, and the training says it again.
 func (sh *Shell) encodeBoard() []byte {
 	b := protowire.AppendVarint(nil, uint64(sh.shown.RulesVersion))
 	for _, l := range sh.board.lines {
@@ -41,7 +42,7 @@ func (sh *Shell) encodeBoard() []byte {
 			continue
 		}
 		m, err := proto.Marshal(&competitionv1.Report{Entry: l.entry.Number, Training: l.entry.Training, ProgressMm: int64(l.progress),
-			ProgressAtMs: int64(l.progressAt), LatE7: l.lat, LonE7: l.lon, OffCourse: l.offCourse})
+			ProgressAtMs: int64(l.progressAt), OffCourse: l.offCourse})
 		if err != nil {
 			continue
 		}
@@ -87,6 +88,6 @@ func (sh *Shell) restore(m *competitionv1.Report) {
 		return
 	}
 	l.progress, l.progressAt = unit.DistanceMm(m.GetProgressMm()), unit.InstantMs(m.GetProgressAtMs())
-	l.lat, l.lon, l.offCourse = m.GetLatE7(), m.GetLonE7(), m.GetOffCourse()
+	l.offCourse = m.GetOffCourse()
 	sh.touch(l)
 }
