@@ -4,7 +4,7 @@ import "paceline/domain/fault"
 
 // What a workout refuses.
 var (
-	ErrNotStarted     = fault.Later("training.not_started", "Start the workout first.")
+	ErrNotStarted     = fault.NotYet("training.not_started", "Start the workout first.")
 	ErrStarted        = fault.New(fault.Conflict, "training.already_started", "This workout has been started with other particulars.")
 	ErrFinished       = fault.New(fault.Conflict, "training.finished", "This workout is over.")
 	ErrSport          = fault.New(fault.Invalid, "training.sport", "A workout needs a sport of at most 32 bytes.")

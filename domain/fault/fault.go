@@ -42,6 +42,12 @@ func Later(code, message string) *Fault {
 	return &Fault{Kind: Unavailable, Code: code, Message: message, Retry: true}
 }
 
+// NotYet makes a fault of kind Conflict that says: try again when the state has changed. Unlike Later it is an answer:
+// nobody on the way to the caller repeats the question.
+func NotYet(code, message string) *Fault {
+	return &Fault{Kind: Conflict, Code: code, Message: message, Retry: true}
+}
+
 // With is the same fault with particulars.
 func (f *Fault) With(format string, args ...any) *Fault {
 	g := *f
