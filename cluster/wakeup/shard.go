@@ -3,6 +3,7 @@ package wakeup
 import (
 	"slices"
 
+	"paceline/domain/step"
 	"paceline/domain/unit"
 	"paceline/persistence"
 )
@@ -39,6 +40,9 @@ func newShard(n int) *shard {
 func (h *shard) next(now unit.InstantMs) (*read, persistence.Op) {
 	r := &read{shard: h, at: now}
 	minute := persistence.MinuteOf(now)
+	if h.known && h.mark > minute {
+		h.known, h.mark = false, -1 // it was written by a clock that has been set back since
+	}
 	switch {
 	case !h.known && h.mark == 0:
 		r.kind = readMark
@@ -91,7 +95,7 @@ func (h *shard) due(now unit.InstantMs) []*row {
 		if now < r.Due {
 			continue
 		}
-		if at := r.firedAt.Add(fireEvery); !r.fired || now >= at && r.readAt >= at {
+		if at := r.firedAt.Add(fireEvery); !r.fired || now >= at && r.readAt >= at && !step.RuleFiresAgain.Off() {
 			due = append(due, r)
 		}
 	}
@@ -100,7 +104,7 @@ func (h *shard) due(now unit.InstantMs) []*row {
 
 // low is the first minute that is not settled.
 func (h *shard) low() int64 {
-	if len(h.open) > 0 {
+	if len(h.open) > 0 && !step.RuleLowWaterLags.Off() {
 		return min(h.open[0], h.frontier)
 	}
 	return h.frontier

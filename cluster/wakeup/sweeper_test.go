@@ -318,3 +318,22 @@ func TestABurstIsSpread(t *testing.T) {
 		t.Fatalf("%d rows fired, want %d", n, rows)
 	}
 }
+
+// TestAClockThatWasSetBack: the mark was written while the clock ran an hour ahead. What is written under the right clock
+// lies below it, and must be found after a restart all the same.
+func TestAClockThatWasSetBack(t *testing.T) {
+	r := newRig(t, 1)
+	if err := r.store.PutLowWater(context.Background(), 0, persistence.MinuteOf(r.now.Add(unit.Hour))); err != nil {
+		t.Fatal(err)
+	}
+	w := r.wakeup(1, r.now.Add(-5*unit.Minute))
+	r.put(w)
+	r.start()
+	r.run(10 * unit.Second)
+	if len(r.fired[w]) == 0 {
+		t.Fatal("a wake-up below a mark that lies ahead is never fired")
+	}
+	if mark, now := r.lowWater(0), persistence.MinuteOf(r.now); mark > now {
+		t.Errorf("the mark lies %d minutes ahead", mark-now)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"paceline/domain/step"
@@ -44,7 +45,38 @@ func (c clock) wallOf(at unit.InstantMs) unit.InstantMs {
 	return wall
 }
 
-func wallNow() unit.InstantMs { return unit.InstantMs(time.Now().UnixMilli()) }
+// rising is the machine's clock as long as that goes forward. Should it be set back, time goes on as it passes: whoever
+// waits for an instant must not wait for as long again as the clock was wrong. Forward it is followed, for a machine may
+// have slept.
+type rising struct {
+	read func() (wall unit.InstantMs, passed time.Duration) // passed rises evenly, whatever is done to the clock
+
+	mu    sync.Mutex
+	wall  unit.InstantMs // when passed was at
+	at    time.Duration
+	begun bool
+}
+
+func (r *rising) now() unit.InstantMs {
+	wall, passed := r.read()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if due := r.wall.Add(unit.DurationMs((passed - r.at).Milliseconds())); r.begun && wall < due {
+		return due
+	}
+	r.wall, r.at, r.begun = wall, passed, true
+	return wall
+}
+
+var machineClock = func() *rising {
+	start := time.Now()
+	return &rising{read: func() (unit.InstantMs, time.Duration) {
+		t := time.Now()
+		return unit.InstantMs(t.UnixMilli()), t.Sub(start)
+	}}
+}()
+
+func wallNow() unit.InstantMs { return machineClock.now() }
 
 // now is what both clocks say.
 func (c clock) now() step.Now {

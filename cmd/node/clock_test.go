@@ -2,6 +2,7 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -68,4 +69,26 @@ func TestWallOf(t *testing.T) {
 			rt.Fatalf("the clock showed %d two ms before", at)
 		}
 	})
+}
+
+func TestAClockThatIsSetBackGoesOn(t *testing.T) {
+	wall, passed := unit.InstantMs(10_000_000), time.Duration(0)
+	r := &rising{read: func() (unit.InstantMs, time.Duration) { return wall, passed }}
+	for i, s := range []struct {
+		step   unit.DurationMs // of the machine's clock
+		passes time.Duration
+		want   unit.InstantMs
+	}{
+		{0, 0, 10_000_000},
+		{1_000, time.Second, 10_001_000},
+		{-3_600_000, time.Second, 10_002_000}, // set back by an hour
+		{5_000, 5 * time.Second, 10_007_000},
+		{3_600_000, time.Second, 10_008_000}, // and right again
+		{60_000, time.Second, 10_066_000},    // the machine has slept: 1 s passed
+	} {
+		wall, passed = wall.Add(s.step), passed+s.passes
+		if got := r.now(); got != s.want {
+			t.Errorf("step %d: %d, want %d", i, got, s.want)
+		}
+	}
 }
