@@ -46,6 +46,18 @@ const (
 	RuleClockFromJournal                   // ClockSet counts from its seq, also for what is already folded
 	RulePublishHole                        // a projector that meets a hole reads the journal
 	RuleRefusalLooks                       // a refusal leaves after a look at the head
+	RuleBindUntilEcho                      // a binding is told until a report shows it
+	RuleSettleUntilAnswered                // a settle is repeated until it is answered
+	RuleSettleGivesUp                      // it goes on without those that do not answer, and says so
+	RuleSettleDelay                        // official no sooner than activations have stopped overlapping
+	RuleCutoffEnds                         // at cut-off and grace what is stored counts, closed streams or not
+	RuleFinishWaits                        // a workout is finished when every named sample is folded
+	RuleFactsKeyed                         // facts found by folding are keyed: refolding journals nothing twice
+	RuleRowMargin                          // a row that is due too soon covers no append
+	RuleRowMovedFirst                      // a row is moved by writing the new one first
+	RuleFiresAgain                         // a due row is fired again until it is gone
+	RuleLowWaterLags                       // the low-water mark never lies ahead
+	RuleSkipTrimmed                        // a skip is trimmed to what the series does not hold
 	Rules                                  // one more than the last
 )
 
