@@ -1,6 +1,7 @@
 package traininggrain
 
 import (
+	"paceline/actors/machine"
 	"paceline/actors/training"
 	"paceline/actors/training/trainingcodec"
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
@@ -64,7 +65,50 @@ func (s *Shell) onBlock(now step.Now, m *trainingv1.Block) {
 	}
 }
 
+// onCommand takes what a person asks for. An instant that it names is corrected by what the devices' journals say of
+// their clocks, so it waits until they are read: what follows from a command must not depend on when it came.
 func (s *Shell) onCommand(now step.Now, m *trainingv1.Command, from step.Return) {
+	if !s.clocksKnown() {
+		if len(s.timed) >= maxEarly {
+			s.reply(from, nil, machine.ErrBusy)
+			return
+		}
+		s.timed = append(s.timed, func(now step.Now) { s.command(now, m, from) })
+		return
+	}
+	s.command(now, m, from)
+}
+
+// clocksKnown: the journals of all attached streams' devices have been read since they were attached. Where nothing is
+// being read there is nothing to wait for.
+func (s *Shell) clocksKnown() bool {
+	st := s.machine.State()
+	for i := range st.Streams {
+		if f := s.streamFacts(st.Streams[i].Key); f == nil || !f.Opened {
+			return s.fold != nil && s.reading == nil && training.SameFold(s.fold.Params(), st.Params())
+		}
+	}
+	return true
+}
+
+// takeTimed goes on with the commands that had to wait for the devices' clocks.
+func (s *Shell) takeTimed(now step.Now) {
+	if len(s.timed) == 0 || !s.machine.Ready() || s.dead || !s.clocksKnown() {
+		return
+	}
+	timed := s.timed
+	s.timed = nil
+	for _, f := range timed {
+		f(now)
+	}
+	s.pump(now)
+}
+
+func (s *Shell) command(now step.Now, m *trainingv1.Command, from step.Return) {
+	if s.dead {
+		s.reply(from, nil, machine.ErrStopped)
+		return
+	}
 	meta := step.Meta{At: now.Node, By: m.GetCall().GetBy(), CommandID: m.GetCall().GetCommandId(), Trace: m.GetCall().GetTrace()}
 	var c training.Command
 	switch o := m.Command.(type) {

@@ -69,6 +69,7 @@ type Shell struct {
 
 	armed    unit.InstantMs
 	early    []func(step.Now)
+	timed    []func(step.Now) // commands that wait for the devices' clocks
 	io       map[uint64]func(step.Now, persistence.Done)
 	tags     uint64
 	asked    map[*question]bool
@@ -142,7 +143,7 @@ func (s *Shell) open(st *training.State) bool {
 }
 
 func (s *Shell) busy() bool {
-	return s.reading != nil || s.stored != nil || s.settle != nil && !s.settle.answered || len(s.asked) > 0 || s.unseen || s.news() || !s.allRecorded() ||
+	return s.reading != nil || len(s.timed) > 0 || s.stored != nil || s.settle != nil && !s.settle.answered || len(s.asked) > 0 || s.unseen || s.news() || !s.allRecorded() ||
 		s.fold != nil && s.machine.State().Phase == training.PhaseOver && s.unrecorded()
 }
 

@@ -30,13 +30,14 @@ func (s *Shell) Step(now step.Now, msg any, from step.Return) []step.Out {
 		f(now)
 	}
 	s.pump(now)
+	s.takeTimed(now)
 	if s.draining && !s.dead && s.machine.Ready() {
 		outs, _ := s.machine.Rest(now)
 		s.take(now, outs)
 	}
 	if s.dead = s.dead || s.machine.Stopped(); s.dead {
-		early := s.early
-		s.early = nil
+		early := append(s.early, s.timed...)
+		s.early, s.timed = nil, nil
 		for _, f := range early {
 			f(now)
 		}
