@@ -105,7 +105,7 @@ func (s *State) due(c Proceed) action {
 		return fireGun
 	case phase == PhaseRunning && c.At >= s.CutoffAt && s.tally.unbound > 0:
 		return dropUnbound
-	case phase == PhaseRunning && (s.tally.going == 0 || c.At >= s.CutoffAt.Add(s.Definition.Grace)):
+	case phase == PhaseRunning && (s.tally.going == 0 || c.At >= s.CutoffAt.Add(s.Definition.Grace) && !step.RuleCutoffEnds.Off()):
 		return beginSettle
 	case phase == PhaseProvisional && s.autoOfficial(c):
 		return beginFinal

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"paceline/domain/sample"
+	"paceline/domain/step"
 	"paceline/domain/unit"
 )
 
@@ -72,6 +73,9 @@ func decideSkip(s *State, c Skip) ([]Event, error) {
 // TrimSkip is what is left of a declared skip: nothing of the cover, of the recording, of what rows were seen to
 // hold or of what is skipped already. held is ascending.
 func TrimSkip(f *StreamFacts, want Span, through uint64, held []Span) []Span {
+	if step.RuleSkipTrimmed.Off() {
+		return []Span{want}
+	}
 	below := Span{0, max(through, f.Floor.Through)}
 	left := without([]Span{want}, []Span{below})
 	left = without(left, held)

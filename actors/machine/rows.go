@@ -69,7 +69,7 @@ func (m *Machine[S, C, E]) ensureRows(now step.Now) bool {
 		covered = m.ensureRow(now, reasonOpen, now.Wall.Add(rowAhead), 0, func(*row) bool { return true })
 	} else {
 		covered = m.ensureRow(now, reasonOutbox, now.Wall.Add(rowAhead), 0, func(r *row) bool {
-			return r.wakeup.Due >= now.Wall.Add(rowMargin)
+			return r.wakeup.Due >= now.Wall.Add(rowMargin) || step.RuleRowMargin.Off()
 		})
 	}
 	if m.spec.Timers == nil {
@@ -139,6 +139,9 @@ func (m *Machine[S, C, E]) Postpone(now step.Now, due unit.InstantMs) []step.Out
 		fresh := &row{wakeup: r.wakeup}
 		fresh.wakeup.Due = due
 		m.rows.moving = true
+		if step.RuleRowMovedFirst.Off() {
+			m.deleteRow(r.wakeup, nil)
+		}
 		m.do(persistence.PutWakeupOp{Wakeup: fresh.wakeup}, func(now step.Now, d persistence.Done) {
 			m.rows.moving = false
 			if d.Err != nil || m.rows.rows[reasonOpen] != r {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"paceline/domain/basis"
+	"paceline/domain/step"
 )
 
 // Decide says what follows from a command, or refuses it. It never changes s.
@@ -203,8 +204,8 @@ func decideObserve(s *State, c Observe) ([]Event, error) {
 			was = s.Gates[i]
 		}
 		switch {
-		case was == now:
-		case !was.Taken:
+		case was == now && (!now.Taken || !step.RuleFactsKeyed.Off()):
+		case !was.Taken || was == now:
 			events = append(events, Passed{uint32(i), now.At, c.Binding})
 		default:
 			events = append(events, Revised{Gate: uint32(i), From: was.At, To: now.At, None: !now.Taken, Why: c.Why, Binding: c.Binding})

@@ -74,6 +74,29 @@ var ruleTable = map[string]scene{
 			return false
 		}
 	}},
+	"a row is moved, and the new one is never written": {needs: []step.Rule{step.RuleRowMovedFirst}, plan: marks(20), script: func(w *World, s *script) {
+		r := w.victim()
+		w.onMark = func(c *source) bool { // quiet for so long that the row moves away
+			moved := func(o persistence.PutWakeupOp) bool {
+				return o.Wakeup.Reason == "open" && o.Wakeup.Due > w.wall.Add(50*unit.Second)
+			}
+			s.out("new row never written", r.grain(), where(moved), lost)
+			w.in(195*unit.Second, func() {
+				w.killAll(r.grain())
+				w.place(r.grain(), nil)
+			})
+			w.in(200*unit.Second, c.pump)
+			return true
+		}
+		w.desertedFor(r, 6*unit.Minute)
+		gone := w.onFinish
+		w.onFinish = func(f *rider) bool {
+			if f == r {
+				w.in(5*unit.Second, func() { w.placed = nil })
+			}
+			return gone(f)
+		}
+	}},
 	"a frame overtakes the one before it": {needs: []step.Rule{step.RuleGapRefused}, plan: marks(10), script: func(w *World, s *script) {
 		w.onMark = func(c *source) bool {
 			w.in(25*unit.Second, func() { w.inject(c, 20, 25, c.pump) })

@@ -14,7 +14,7 @@ import (
 // TestEachRuleIsNeeded switches each rule of the protocol off and shows that a scene of the world, or a seed, then
 // fails. Rules that the world cannot show are in docs/status.md, with where they are shown.
 func TestEachRuleIsNeeded(t *testing.T) {
-	for _, table := range []map[string]scene{killTable, lateTable, ruleTable} {
+	for _, table := range scenes {
 		for _, name := range slices.Sorted(maps.Keys(table)) {
 			sc := table[name]
 			sc.seeds = 1
@@ -29,6 +29,9 @@ func TestEachRuleIsNeeded(t *testing.T) {
 		t.Run(ruleNames[r]+"/seed", func(t *testing.T) { needsBySeed(t, r) })
 	}
 }
+
+// scenes are all tables.
+var scenes = []map[string]scene{killTable, lateTable, ruleTable, moreRules}
 
 // searched is how many seeds are tried for one that fails without a rule.
 const searched = 200
@@ -113,6 +116,11 @@ var ruleNames = map[step.Rule]string{
 	step.RuleSettleAgain: "SettleAgain", step.RuleLateInput: "LateInput", step.RuleNewEpochAsks: "NewEpochAsks",
 	step.RuleGunAnnounced: "GunAnnounced", step.RuleFloor: "Floor", step.RuleRecordedUntilEcho: "RecordedUntilEcho",
 	step.RuleEpochDrops: "EpochDrops", step.RuleHubSilent: "HubSilent", step.RuleStreamChoice: "StreamChoice",
+	step.RuleRefusalLooks:  "RefusalLooks",
+	step.RuleBindUntilEcho: "BindUntilEcho", step.RuleSettleUntilAnswered: "SettleUntilAnswered", step.RuleSettleGivesUp: "SettleGivesUp",
+	step.RuleSettleDelay: "SettleDelay", step.RuleCutoffEnds: "CutoffEnds", step.RuleFinishWaits: "FinishWaits",
+	step.RuleFactsKeyed: "FactsKeyed", step.RuleRowMargin: "RowMargin", step.RuleRowMovedFirst: "RowMovedFirst",
+	step.RuleFiresAgain: "FiresAgain", step.RuleLowWaterLags: "LowWaterLags", step.RuleSkipTrimmed: "SkipTrimmed",
 	step.RuleSpeedCredit: "SpeedCredit", step.RuleClockFromJournal: "ClockFromJournal", step.RulePublishHole: "PublishHole",
 }
 
@@ -122,7 +130,7 @@ func TestScene(t *testing.T) {
 	if name == "" {
 		return // a tool, and no test
 	}
-	for _, table := range []map[string]scene{killTable, lateTable, ruleTable} {
+	for _, table := range scenes {
 		if sc, ok := table[name]; ok {
 			sc.undisturbed(t, name, sc.seedsOf(1)[0])
 			for r, n := range ruleNames {

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"paceline/api/board"
 	"paceline/api/gen/paceline/cluster/v1"
 	"paceline/api/gen/paceline/live/v1"
 	"paceline/domain/step"
@@ -111,6 +112,7 @@ type viewer struct {
 	recovering     bool
 	head           *livev1.Board
 	rows           map[uint32]*livev1.BoardRow
+	sub            uint32 // the gateway's number for the board; 0: not named on this connection
 	frames         int
 	onFrame        func()
 }
@@ -128,6 +130,7 @@ func (w *World) board() wire.Topic { return wire.Topic{Kind: wire.Board, ID: w.p
 func (v *viewer) watch(g *gate) {
 	v.leave()
 	g.conns++
+	v.sub = 0
 	v.gate, v.conn, v.slot = g, g.conns, hub.NewSlot(v.epoch, v.version, v)
 	g.seen = append(g.seen, v)
 	g.step(hub.Subscribe{Conn: v.conn, Topic: v.w.board(), Viewer: auth.Principal{}, Slot: v.slot})
@@ -170,24 +173,27 @@ func (v *viewer) take(s *hub.Slot) {
 
 func (v *viewer) show(m *livev1.ServerMessage) {
 	v.frames++
+	shown := board.View{Head: v.head, Rows: v.rows}
 	if s := m.GetSnapshot(); s != nil {
 		v.move(s.Epoch, s.Version)
-		v.recovering, v.head = s.Recovering, s.GetBoard()
-		clear(v.rows)
+		v.recovering, v.sub = s.Recovering, s.Sub
+		shown.Take(s.GetBoard())
 	}
 	if d := m.GetDelta(); d != nil {
 		if d.Epoch != v.epoch || d.Base != v.version {
 			v.w.failf("%s has {%d, %d} and is sent the change since {%d, %d}", v.name, v.epoch, v.version, d.Epoch, d.Base)
 		}
 		v.move(d.Epoch, d.Version)
-		v.recovering, v.head = d.Recovering, d.GetBoard()
+		if d.Topic != "" {
+			v.sub = d.Sub
+		}
+		if d.Sub != v.sub || d.Sub == 0 {
+			v.w.failf("%s knows its board as number %d and is sent a change of number %d", v.name, v.sub, d.Sub)
+		}
+		v.recovering = d.Recovering
+		shown.Change(d.GetBoard())
 	}
-	for _, r := range v.head.GetRows() {
-		v.rows[r.Entry] = r
-	}
-	for _, e := range v.head.GetRemoved() {
-		delete(v.rows, e)
-	}
+	v.head, v.rows = shown.Head, shown.Rows
 	if v.onFrame != nil {
 		v.onFrame()
 	}

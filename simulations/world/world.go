@@ -52,6 +52,7 @@ type World struct {
 	onUpdate  func(node string) bool          // before fan-out goes to a gateway
 	onTopic   func(u *clusterv1.TopicUpdate)  // fan-out on its way
 	keepBack  map[string]int                  // by stream: samples that its client keeps until the script lets them go
+	noOracle  bool                            // the script makes another result
 	noted     []notedGate                     // that must still hold in the end
 	placed    map[id.Grain]*node              // where placement has these, whatever else; nil: nowhere
 	maxSteps  int                             // beyond it the run has failed; 0: no bound

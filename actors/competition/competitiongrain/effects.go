@@ -151,7 +151,7 @@ func (sh *Shell) bind(now step.Now) []step.Out {
 			continue
 		}
 		sh.bindAt = now.Wall.Add(sh.cfg.BindEvery)
-		if l.often(&l.binds) {
+		if l.often(&l.binds) && (l.binds == 1 || !step.RuleBindUntilEcho.Off()) {
 			outs = append(outs, sh.bindOne(l))
 		}
 	}
@@ -244,7 +244,7 @@ func (sh *Shell) settle(now step.Now) []step.Out {
 	if !s.Settle.Open {
 		return nil
 	}
-	if now.Wall >= sh.settleLimitAt && sh.settleLimitAt != 0 {
+	if now.Wall >= sh.settleLimitAt && sh.settleLimitAt != 0 && !step.RuleSettleGivesUp.Off() {
 		sh.settleAt, sh.settleLimitAt = now.Wall.Add(sh.cfg.SettleEvery), now.Wall.Add(sh.cfg.SettleEvery) // unless it is too busy
 		var outs []step.Out
 		for before := uint64(0); before != sh.m.Version(); { // each takes some of them
@@ -257,6 +257,9 @@ func (sh *Shell) settle(now step.Now) []step.Out {
 		return nil
 	}
 	sh.settleAt = now.Wall.Add(sh.cfg.SettleEvery)
+	if step.RuleSettleUntilAnswered.Off() {
+		sh.settleAt = 0
+	}
 	var outs []step.Out
 	for _, l := range sh.board.lines {
 		if s.Awaited(l.entry) {

@@ -240,7 +240,7 @@ func (sh *Shell) meta(now step.Now) step.Meta {
 
 // finalAllowed: streams have been closed, or the grace over, for longer than activations overlap.
 func (sh *Shell) finalAllowed(now step.Now) bool {
-	return sh.provisionalSince != 0 && now.Wall >= sh.provisionalSince.Add(sh.cfg.SettleDelay)
+	return sh.provisionalSince != 0 && (now.Wall >= sh.provisionalSince.Add(sh.cfg.SettleDelay) || step.RuleSettleDelay.Off())
 }
 
 // arm asks for the next pulse.

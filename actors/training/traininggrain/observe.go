@@ -51,7 +51,7 @@ func (s *Shell) conclude(now step.Now) {
 	}
 	c := training.Conclude{Meta: s.meta(now), Basis: s.result.Basis, Totals: s.result.Totals}
 	switch {
-	case finishing && s.fold.Reached(st.Finish.Streams):
+	case finishing && (s.fold.Reached(st.Finish.Streams) || step.RuleFinishWaits.Off()):
 	case finishing && now.Node >= ends:
 		if !s.lastLook {
 			s.lastLook, s.lookAsked = true, true
