@@ -37,7 +37,7 @@ func (m *Machine[S, C, E]) startLoad(now step.Now) {
 
 func (m *Machine[S, C, E]) resetState() {
 	m.state, m.version, m.committed, m.snapshot = m.spec.New(), 0, 0, 0
-	m.seen, m.seenOrder, m.unpublished = map[string]*answered{}, nil, nil
+	m.seen, m.seenOrder, m.forgot, m.unpublished = map[string]*answered{}, nil, 0, nil
 }
 
 func (m *Machine[S, C, E]) loadAgain(now step.Now, err error) {
@@ -99,17 +99,18 @@ func (m *Machine[S, C, E]) loaded(now step.Now) {
 	m.tidy(now)
 }
 
-const snapshotFormat = 1
+const snapshotFormat = 2
 
 var errSnapshot = errors.New("machine: snapshot of an unknown form")
 
-// encodeSnapshot is: format, how many answers, each (id, version, at, kind, format, payload), state.
+// encodeSnapshot is: format, forgot, how many answers, each (id, version, at, kind, format, payload), state.
 func (m *Machine[S, C, E]) encodeSnapshot() ([]byte, error) {
 	state, err := m.spec.EncodeState(m.state)
 	if err != nil {
 		return nil, err
 	}
-	b := binary.AppendUvarint([]byte{snapshotFormat}, uint64(len(m.seenOrder)))
+	b := binary.AppendVarint([]byte{snapshotFormat}, int64(m.forgot))
+	b = binary.AppendUvarint(b, uint64(len(m.seenOrder)))
 	for _, a := range m.seenOrder {
 		b = appendBytes(b, []byte(a.id))
 		b = binary.AppendUvarint(b, a.record.Version)
@@ -167,6 +168,7 @@ func (m *Machine[S, C, E]) decodeSnapshot(s persistence.Snapshot) error {
 		return errSnapshot
 	}
 	r := &reader{b: s.Bytes[1:]}
+	m.forgot = unit.InstantMs(r.varint())
 	n := r.uvarint()
 	for i := uint64(0); i < n && !r.bad; i++ {
 		a := &answered{id: string(r.bytes())}

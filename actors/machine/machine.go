@@ -59,10 +59,11 @@ type Machine[S any, C Command, E any] struct {
 	version   uint64 // of state: may hold uncommitted events
 	committed uint64
 	seen      map[string]*answered
-	seenOrder []*answered // by journal time
-	snapshot  uint64      // version of the newest snapshot
-	epoch     uint64      // version of this activation's Opened; 0: none yet
-	opening   bool        // Opened is decided
+	seenOrder []*answered    // by journal time
+	forgot    unit.InstantMs // newest minting of an id that is not in seen any more
+	snapshot  uint64         // version of the newest snapshot
+	epoch     uint64         // version of this activation's Opened; 0: none yet
+	opening   bool           // Opened is decided
 
 	// On the way to the journal.
 	waiting []func(step.Now) // submitted while loading
@@ -343,7 +344,7 @@ func (m *Machine[S, C, E]) checkAge(meta step.Meta) error {
 	switch {
 	case !ok:
 		return id.ErrMalformed.With("command_id must be a UUIDv7")
-	case minted < meta.At.Add(-commandOldest):
+	case minted < meta.At.Add(-commandOldest), minted <= m.forgot:
 		return ErrExpired
 	case minted > meta.At.Add(commandAhead):
 		return ErrFromFuture
@@ -405,7 +406,11 @@ func (m *Machine[S, C, E]) apply(e E, r persistence.Record) {
 	}
 	n := 0
 	for n < len(m.seenOrder) && m.seenOrder[n].record.Meta.At < r.Meta.At.Add(-commandKept) {
-		delete(m.seen, m.seenOrder[n].id)
+		old := m.seenOrder[n].id
+		if minted, ok := id.MintedAt(old); ok {
+			m.forgot = max(m.forgot, minted) // journal time may have jumped: the id need not be old
+		}
+		delete(m.seen, old)
 		n++
 	}
 	m.seenOrder = m.seenOrder[n:]
