@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"paceline/actors/machine"
 	"paceline/cluster"
 	"paceline/domain/unit"
+	"paceline/internal/obs"
 	"paceline/persistence/embedded"
 )
 
@@ -75,10 +78,21 @@ func (s settings) validate() error {
 	if _, err := s.clock(); err != nil {
 		return err
 	}
+	if _, port, err := net.SplitHostPort(s.Listen); err != nil || !isPort(port) {
+		return fmt.Errorf("--listen %q: want host:port, as 127.0.0.1:8080", s.Listen)
+	}
+	if _, err := obs.NewLog(io.Discard, s.LogFormat, s.LogLevel); err != nil {
+		return err
+	}
 	if within(s.DataDir, s.keysDir()) {
 		return fmt.Errorf("the keys (%s) must not lie in the data folder (%s): a copy of the data would carry them", s.keysDir(), s.DataDir)
 	}
 	return nil
+}
+
+func isPort(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
 }
 
 func within(folder, path string) bool {

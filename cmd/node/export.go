@@ -63,7 +63,10 @@ func (e exportCmd) fromFolder(ctx context.Context, w io.Writer) error {
 }
 
 func (e exportCmd) fromNode(ctx context.Context, w io.Writer) error {
-	keys, err := e.openTokenKeys()
+	keys, err := auth.LoadKeys(e.tokenKeysFile()) // fresh ones would be no node's
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no %s: --data-dir (or --keys-dir) must be the node's", e.tokenKeysFile())
+	}
 	if err != nil {
 		return err
 	}

@@ -136,7 +136,8 @@ func TestWrongStarts(t *testing.T) {
 	data := filepath.Join(dir, "data")
 	unknown := filepath.Join(dir, "unknown.json")
 	broken := filepath.Join(dir, "broken.json")
-	for path, text := range map[string]string{unknown: `{"listem": "x"}`, broken: `listen: x`} {
+	noPort, loud := filepath.Join(dir, "no-port.json"), filepath.Join(dir, "loud.json")
+	for path, text := range map[string]string{unknown: `{"listem": "x"}`, broken: `listen: x`, noPort: `{"listen": 5}`, loud: `{"log-level": "shout"}`} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +147,12 @@ func TestWrongStarts(t *testing.T) {
 		want string
 	}{
 		"port taken":             {[]string{"run", "--listen", l.Addr().String(), "--data-dir", data}, "another process uses this port"},
-		"no address":             {[]string{"run", "--listen", "127.0.0.1:http-or-so", "--data-dir", data}, "cannot listen on 127.0.0.1:http-or-so"},
+		"no address":             {[]string{"run", "--listen", "127.0.0.1:http-or-so", "--data-dir", data}, `--listen "127.0.0.1:http-or-so": want host:port`},
+		"no port":                {[]string{"run", "--listen", "abc", "--data-dir", data}, `--listen "abc": want host:port`},
+		"a port too high":        {[]string{"run", "--listen", "127.0.0.1:99999", "--data-dir", data}, "want host:port"},
+		"a file without a port":  {[]string{"config", "check", noPort}, `--listen "5": want host:port`},
+		"a file too loud":        {[]string{"config", "check", loud}, "want debug, info, warn or error"},
+		"export with no keys":    {[]string{"export", "x", "--data-dir", filepath.Join(dir, "misspelt")}, "--data-dir"},
 		"unknown flag":           {[]string{"run", "--nonsense"}, "unknown flag --nonsense"},
 		"unknown command":        {[]string{"dance"}, "unexpected argument dance"},
 		"unknown store":          {[]string{"run", "--store", "tape"}, "--store must be one of"},
@@ -157,8 +163,8 @@ func TestWrongStarts(t *testing.T) {
 		"no configuration":       {[]string{"run", "--config", filepath.Join(dir, "none.json")}, "no such file"},
 		"unknown setting":        {[]string{"run", "--config", unknown}, "unknown setting listem"},
 		"configuration, no JSON": {[]string{"config", "check", broken}, "not a JSON object"},
-		"bad subject":            {[]string{"token", "emperor:ann", "--data-dir", data}, "does not say who"},
-		"token for ever":         {[]string{"token", "athlete:ann", "--life", "99999h", "--data-dir", data}, "at most"},
+		"bad subject":            {[]string{"token", "emperor:ann", "--data-dir", data}, "want athlete:<id>, device:<affinity>/<id> or operator:<id>"},
+		"token for ever":         {[]string{"token", "athlete:ann", "--life", "99999h", "--data-dir", data}, "--life"},
 		"off loopback":           {[]string{"run", "--listen", "0.0.0.0:0", "--data-dir", data}, "development key"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,6 +179,11 @@ func TestWrongStarts(t *testing.T) {
 				t.Fatalf("stderr has %d lines, want one sentence:\n%s", n+1, err)
 			}
 		})
+	}
+	for _, made := range []string{"misspelt.keys", "misspelt"} {
+		if _, err := os.Stat(filepath.Join(dir, made)); err == nil {
+			t.Errorf("%s was made by a command that only reads", made)
+		}
 	}
 }
 

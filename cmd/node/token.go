@@ -22,11 +22,14 @@ func (t tokenCmd) Run(p process) error {
 	if err := t.validate(); err != nil {
 		return err
 	}
-	keys, err := t.openTokenKeys()
-	if err != nil {
-		return err
-	}
 	who, err := auth.ParsePrincipal(t.Subject)
+	if err != nil {
+		return fmt.Errorf("subject %q: want athlete:<id>, device:<affinity>/<id> or operator:<id>", t.Subject)
+	}
+	if t.Life <= 0 || t.Life > auth.MaxTokenLife {
+		return fmt.Errorf("--life %v: want more than 0 and at most %v", t.Life, auth.MaxTokenLife)
+	}
+	keys, err := t.openTokenKeys()
 	if err != nil {
 		return err
 	}

@@ -213,7 +213,7 @@ func (s *Session) onHello(now step.Now, h *livev1.Hello) []step.Out {
 // onMalformed: a frame that could not be read is a strike; one that says something impossible only an error.
 func (s *Session) onMalformed(m Malformed) []step.Out {
 	if !wire.Strike(m.Err) {
-		if s.phase == waiting {
+		if _, hello := m.Msg.GetMessage().(*livev1.ClientMessage_Hello); s.phase == waiting && !hello {
 			return s.end(wire.CloseOrder, ErrHelloFirst)
 		}
 		return []step.Out{s.refusal(m)}

@@ -217,6 +217,15 @@ func TestHello(t *testing.T) {
 			r.wantClosed(tt.want)
 		})
 	}
+	t.Run("with a field that is too long", func(t *testing.T) {
+		r := start(t, session.Config{})
+		r.step(session.Malformed{Msg: &livev1.ClientMessage{Message: &livev1.ClientMessage_Hello{Hello: &livev1.Hello{}}}, Err: wire.ErrTooLong})
+		r.wantError("wire.too_long")
+		r.say(&livev1.Hello{})
+		if r.code != 0 || r.last().GetWelcome() == nil {
+			t.Errorf("closed with %d, last %v: a better hello is welcome", r.code, r.last())
+		}
+	})
 	r := as(t, session.Config{}, "athlete:ann")
 	w := r.last().GetWelcome()
 	if w.Principal != "athlete:ann" || w.ServerTimeMs != int64(begin) || w.ClientTimeMs != 5 || w.Limits.UnackedWindowFrames != 32 {

@@ -41,7 +41,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Seed == 0 {
 		o.Seed = 1
 	}
-	if o.Speed != 0 && (o.Speed < 0.1 || o.Speed > 1000) {
+	if o.Speed != 0 && !(o.Speed >= 0.1 && o.Speed <= 1000) { // so that "not a number" is refused too
 		return o, fmt.Errorf("demo: speed %v: want 0.1 to 1000", o.Speed)
 	}
 	if o.Port < 0 || o.Port > 65535 {

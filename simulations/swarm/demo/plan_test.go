@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -138,7 +139,9 @@ func TestPlanRefuses(t *testing.T) {
 	if _, err := planOf(Options{Data: t.TempDir()}, time.Time{}); err == nil {
 		t.Error("a folder that nobody knows")
 	}
-	if _, err := (Options{Speed: 5000}).withDefaults(); err == nil {
-		t.Error("a clock that fast")
+	for _, speed := range []float64{5000, -1, math.NaN(), math.Inf(1)} {
+		if _, err := (Options{Speed: speed}).withDefaults(); err == nil {
+			t.Errorf("a clock of %v", speed)
+		}
 	}
 }
