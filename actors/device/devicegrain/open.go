@@ -151,11 +151,12 @@ func (s *Shell) grant(l *lane) {
 	l.opens = waiting
 }
 
-// tell gives the training a hint: what is durable, and the samples to save it the read. It may be lost.
+// tell gives the training a hint: what is durable, and the samples to save it the read. It may be lost. The state may hold
+// a close that is not committed: of that nothing is said.
 func (s *Shell) tell(stream string, b *sample.Batch) {
 	facts := s.stream(stream)
-	hint := &trainingv1.Block{Device: s.cfg.Grain.ID, StreamId: stream, FactsVersion: s.facts,
-		Closed: facts.Closed, ClosedAtSeq: facts.ClosedAt}
+	closedAt, closed := s.closes[stream]
+	hint := &trainingv1.Block{Device: s.cfg.Grain.ID, StreamId: stream, FactsVersion: s.facts, Closed: closed, ClosedAtSeq: closedAt}
 	if b != nil {
 		hint.FirstSeq, hint.LastSeq, hint.Samples = b.FirstSeq, b.LastSeq(), persistence.AppendBlock(nil, b)
 	} else if l := s.lanes[stream]; l != nil && l.through > 0 {

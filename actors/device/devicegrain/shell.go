@@ -92,9 +92,10 @@ type Shell struct {
 	cfg     Config
 	machine *grainMachine
 	lanes   map[string]*lane
-	facts   uint64 // committed facts_version
-	waiting int    // bytes of frames in all lanes
-	arrived uint64 // counts frames, so that a look knows which came before it
+	facts   uint64            // committed facts_version
+	closes  map[string]uint64 // committed ends of streams
+	waiting int               // bytes of frames in all lanes
+	arrived uint64            // counts frames, so that a look knows which came before it
 
 	early    []func(now step.Now) // came while the journal was being read
 	io       map[uint64]outcome   // by tag
@@ -111,7 +112,7 @@ var _ machine.Stepper = (*Shell)(nil)
 
 // New makes an activation. Its first message is machine.StartMsg.
 func New(cfg Config) *Shell {
-	s := &Shell{cfg: cfg.withDefaults(), lanes: map[string]*lane{}, io: map[uint64]outcome{},
+	s := &Shell{cfg: cfg.withDefaults(), lanes: map[string]*lane{}, closes: map[string]uint64{}, io: map[uint64]outcome{},
 		repeats: map[string]func(step.Now){}}
 	s.machine = machine.New(spec(), machine.Hooks[device.Event]{
 		Ready:     s.ready,
@@ -123,6 +124,11 @@ func New(cfg Config) *Shell {
 
 func (s *Shell) ready(step.Now) []step.Out {
 	s.facts = s.machine.State().FactsVersion
+	for name, f := range s.machine.State().Streams {
+		if f.Closed {
+			s.closes[name] = f.ClosedAt
+		}
+	}
 	return nil
 }
 
@@ -130,6 +136,9 @@ func (s *Shell) ready(step.Now) []step.Out {
 func (s *Shell) committed(now step.Now, e device.Event, version uint64, effects []machine.Effect) []step.Out {
 	if device.IsFact(e) {
 		s.facts = version
+	}
+	if c, ok := e.(device.StreamClosed); ok {
+		s.closes[c.Stream] = c.LastSeq
 	}
 	for _, f := range effects {
 		switch f := f.(type) {
