@@ -13,18 +13,30 @@ export interface BoardState {
 
 export const empty = (): BoardState => ({ state: "", gunAtMs: 0, atMs: 0, lengthMm: 0, gates: 0, entries: 0, rows: new Map() });
 
-// apply makes a new state; a snapshot begins with no rows.
+// whole is a row of a delta with what the delta leaves to the row that is held: category, heat, the last gate's time.
+function whole(was: BoardRow | undefined, row: BoardRow, atMs: number): BoardRow {
+  const { position_age_ms: age, ...r } = row;
+  if (age !== undefined) r.position_at_ms = atMs - age;
+  if (!was) return r;
+  r.category ||= was.category;
+  r.heat ||= was.heat;
+  if (r.gates_passed) r.gate_at_ms = num(r.gate_at_ms) ? r.gate_at_ms : was.gate_at_ms;
+  return r;
+}
+
+// apply makes a new state; a snapshot begins with no rows. What a delta leaves out of the header stays as it is.
 export function apply(before: BoardState, b: Board, snapshot: boolean): BoardState {
-  const rows = snapshot ? new Map<number, BoardRow>() : new Map(before.rows);
-  for (const r of b.rows ?? []) rows.set(r.entry ?? 0, r);
+  const kept = snapshot ? empty() : before;
+  const rows = new Map(kept.rows);
+  for (const r of b.rows ?? []) rows.set(r.entry ?? 0, whole(rows.get(r.entry ?? 0), r, num(b.at_ms)));
   for (const e of b.removed ?? []) rows.delete(e);
   return {
-    state: b.state ?? before.state,
-    gunAtMs: num(b.gun_at_ms) || before.gunAtMs,
-    atMs: Math.max(num(b.at_ms), snapshot ? 0 : before.atMs),
-    lengthMm: num(b.course_length_mm) || before.lengthMm,
-    gates: b.gates ?? before.gates,
-    entries: b.entries ?? before.entries,
+    state: b.state ?? kept.state,
+    gunAtMs: num(b.gun_at_ms) || kept.gunAtMs,
+    atMs: Math.max(num(b.at_ms), kept.atMs),
+    lengthMm: num(b.course_length_mm) || kept.lengthMm,
+    gates: b.gates ?? kept.gates,
+    entries: b.entries ?? kept.entries,
     rows,
   };
 }

@@ -22,6 +22,8 @@ export interface BoardRow {
   lon_e7?: number;
   heat?: number;
   category?: string;
+  position_at_ms?: Int64;
+  position_age_ms?: number; // of a delta, in place of position_at_ms
 }
 
 export interface Board {
@@ -41,6 +43,7 @@ export interface RosterRow {
   club?: string;
   flag?: string;
   category?: string;
+  heat?: number;
 }
 
 export interface FeedItem {
@@ -54,8 +57,30 @@ export interface FeedItem {
   text?: string;
 }
 
+export interface PositionRow {
+  entry?: number;
+  progress_mm?: Int64;
+  lat_e7?: number;
+  lon_e7?: number;
+  at_ms?: Int64;
+}
+
+export interface Workout {
+  workout_id?: string;
+  at_ms?: Int64;
+  elapsed_ms?: Int64;
+  distance_mm?: Int64;
+  progress_mm?: Int64;
+  heart_rate_bpm?: number;
+  power_w?: number;
+  cadence_rpm?: number;
+  speed_mm_s?: number;
+  state?: string;
+}
+
+// Frame is a snapshot or a delta. A delta may leave topic and cut to `sub`, which the snapshot before it has named.
 export interface Frame {
-  topic: string;
+  topic?: string;
   cut?: string;
   epoch?: Int64;
   version?: Int64;
@@ -63,23 +88,34 @@ export interface Frame {
   recovering?: boolean;
   board?: Board;
   roster?: { rows?: RosterRow[] };
+  positions?: { at_ms?: Int64; rows?: PositionRow[] };
   feed?: { items?: FeedItem[] };
+  workout?: Workout;
+  sub?: number;
 }
 
 export interface ServerError {
   code: string;
   message?: string;
   retry?: boolean;
+  detail?: string;
   topic?: string;
 }
 
+// ServerMessage has exactly one of these. What a viewer has no use for is named, so that it is known, and not spelt out.
 export interface ServerMessage {
-  welcome?: { session?: string; server_time_ms?: Int64 };
+  welcome?: { session?: string; server_time_ms?: Int64; client_time_ms?: Int64; principal?: string };
   snapshot?: Frame;
   delta?: Frame;
   error?: ServerError;
   goodbye?: { reason?: string; address?: string; reconnect_after_ms?: number };
   pong?: { t0_ms?: Int64; t1_ms?: Int64; t2_ms?: Int64 };
+  event?: { kind?: string; text?: string; at_ms?: Int64 };
+  stream_opened?: object;
+  command_result?: object;
+  ack?: object;
+  throttle?: object;
+  control?: object;
 }
 
 export const num = (v: Int64 | undefined): number => (v === undefined ? 0 : Number(v));

@@ -58,3 +58,12 @@ export function lapShare(progressMm: number, lengthMm: number, laps: number): nu
   const whole = Math.min(progressMm / lengthMm, 1) * Math.max(laps, 1);
   return whole >= Math.max(laps, 1) ? 1 : whole % 1;
 }
+
+// inward is the direction across the line at a share of it that looks to the middle of the drawing: where a name has room.
+export function inward(d: Drawing, share: number): Flat {
+  const a = pointAt(d, share - 0.004), b = pointAt(d, share + 0.004), p = pointAt(d, share);
+  const along = Math.hypot(b.x - a.x, b.y - a.y) || 1;
+  const n = { x: -(b.y - a.y) / along, y: (b.x - a.x) / along };
+  const towards = n.x * (d.width / 2 - p.x) + n.y * (d.height / 2 - p.y);
+  return towards >= 0 ? n : { x: -n.x, y: -n.y };
+}

@@ -2,10 +2,11 @@ import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { competitions, type Summary } from "./api";
 import { Race } from "./race";
+import { phase, phaseName } from "./words";
 import "./style.css";
 
 // The page has two places: /race/{id}, and the list of races everywhere else.
-const raceId = (): string => /^\/race\/([^/]+)$/.exec(location.pathname)?.[1] ?? "";
+const raceId = (): string => decodeURIComponent(/^\/race\/([^/]+)\/?$/.exec(location.pathname)?.[1] ?? "");
 
 function Brand() {
   return (
@@ -16,7 +17,13 @@ function Brand() {
   );
 }
 
-export const stateName = (s: string): string => s.replace("RACE_STATE_", "").toLowerCase().replace("_", " ") || "…";
+const when = (r: Summary): string => {
+  const at = Number(r.scheduledAtMs ?? 0);
+  return at > 0 ? new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }) : "";
+};
+
+// pills are the colours of states that stand out.
+const pills: Record<string, string> = { running: "live", official: "official", provisional: "provisional" };
 
 function Races() {
   const [races, setRaces] = useState<Summary[]>();
@@ -27,17 +34,18 @@ function Races() {
     const timer = setInterval(load, 5_000);
     return () => clearInterval(timer);
   }, []);
+  const first = (r: Summary) => (phase(r.state ?? "") === "running" ? 0 : 1);
   return (
     <section class="card">
-      <h2>Races on this node</h2>
-      {error && <p role="alert">The list of races cannot be read: {error}</p>}
+      <h1>Races on this node</h1>
+      {error && <p role="alert" class="notice">The list of races cannot be read: {error}</p>}
       {races?.length === 0 && <p class="faint">No public race has been opened here yet.</p>}
       <ul class="races">
-        {races?.map((r) => (
+        {races?.toSorted((a, b) => first(a) - first(b) || Number(b.scheduledAtMs ?? 0) - Number(a.scheduledAtMs ?? 0)).map((r) => (
           <li key={r.competitionId}>
-            <a href={`/race/${r.competitionId}`}>
-              <span><span class="name">{r.name}</span><br /><span class="club">{r.sport} · {r.entries ?? 0} entries</span></span>
-              <span class="pill">{stateName(r.state ?? "")}</span>
+            <a href={`/race/${encodeURIComponent(r.competitionId ?? "")}`}>
+              <span><span class="name">{r.name}</span><span class="club">{[r.sport, `${r.entries ?? 0} ${r.entries === 1 ? "entry" : "entries"}`, when(r)].filter(Boolean).join(" · ")}</span></span>
+              <span class={`pill ${pills[phase(r.state ?? "")] ?? ""}`}>{phaseName(r.state ?? "") || "…"}</span>
             </a>
           </li>
         ))}
@@ -48,9 +56,9 @@ function Races() {
 
 const id = raceId();
 render(
-  <main>
+  <>
     <header class="top"><Brand /></header>
-    {id ? <Race id={id} /> : <Races />}
-  </main>,
+    <main>{id ? <Race id={id} /> : <Races />}</main>
+  </>,
   document.getElementById("app")!,
 );

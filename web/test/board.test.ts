@@ -14,6 +14,16 @@ test("a delta changes, adds and removes rows; a snapshot begins anew", () => {
   assert.deepEqual([...apply(s, { rows: [{ entry: 9 }] }, true).rows.keys()], [9]);
 });
 
+test("what a delta leaves out stays; what a snapshot leaves out is gone", () => {
+  const full = { state: "RACE_STATE_RUNNING", gun_at_ms: "7", course_length_mm: "9", entries: 3, gates: 2 };
+  const row = { entry: 1, category: "open", heat: 2, gates_passed: 1, gate_at_ms: "8", position_at_ms: "90" };
+  const s = apply(apply(empty(), { ...full, at_ms: "100", rows: [row] }, true), { at_ms: "200", rows: [{ entry: 1, gates_passed: 1, place: 1, position_age_ms: 30 }] }, false);
+  assert.deepEqual([s.state, s.gunAtMs, s.lengthMm, s.entries, s.gates, s.atMs], ["RACE_STATE_RUNNING", 7, 9, 3, 2, 200]);
+  assert.deepEqual(s.rows.get(1), { entry: 1, category: "open", heat: 2, gates_passed: 1, gate_at_ms: "8", place: 1, position_at_ms: 170 });
+  assert.equal(apply(s, { at_ms: "250", rows: [{ entry: 1 }] }, false).rows.get(1)!.gate_at_ms, undefined); // no gate counts any more
+  assert.equal(apply(s, { at_ms: "300" }, true).gunAtMs, 0);
+});
+
 test("places first, then racing by progress, then DNF, DNS, DSQ", () => {
   const s = apply(empty(), { rows: [
     { entry: 5, status: "ENTRY_STATUS_DSQ" }, { entry: 4, status: "ENTRY_STATUS_DNF" },
