@@ -2,6 +2,7 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -122,11 +123,19 @@ func (c *Carrier) do(d persistence.Do) {
 	rt, post := c.Runtime, c.Post
 	ok := rt.Lanes.Go(func(ctx context.Context) {
 		result, err := d.Op.Run(ctx, rt.Store, rt.Events)
+		if incurable(err) {
+			rt.Log.Error("an operation failed", "grain", c.Grain.String(), "op", fmt.Sprintf("%T", d.Op), "err", err)
+		}
 		post(persistence.Done{Tag: d.Tag, Result: result, Err: err})
 	})
 	if !ok {
 		post(persistence.Done{Tag: d.Tag, Err: fmt.Errorf("store lanes are full: %w", persistence.ErrUnavailable)})
 	}
+}
+
+// incurable errors are those that a repeat does not mend; nobody but a person can.
+func incurable(err error) bool {
+	return err != nil && !errors.Is(err, persistence.ErrUnavailable) && !errors.Is(err, persistence.ErrUnknown) && !errors.Is(err, persistence.ErrErased)
 }
 
 func (c *Carrier) after(now step.Now, a step.After) {
