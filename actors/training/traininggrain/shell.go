@@ -204,14 +204,34 @@ func (s *Shell) finishIdle(now step.Now) {
 	if st.Phase != training.PhaseLive || s.fold == nil || s.reading != nil {
 		return
 	}
-	last := max(s.result.At, min(st.Started.DeviceTime, now.Node))
-	if last == 0 {
-		last = s.begun
-	}
+	last := max(s.result.At, s.lastUse(now))
 	if now.Node.Sub(last) < s.n.IdleAfter || st.InOpenRace(now.Node, last) {
 		return
 	}
 	s.submit(now, training.Finish{Meta: s.meta(now), By: training.BySystem, Reason: "idle", EventTime: now.Node}, nil)
+}
+
+// lastUse is when somebody last did something with the workout, samples aside. A device's clock may be hours off; a
+// workout's id is minted with ours.
+func (s *Shell) lastUse(now step.Now) unit.InstantMs {
+	st := s.machine.State()
+	last := unit.InstantMs(0)
+	used := func(at unit.InstantMs) { last = max(last, min(at, now.Node)) }
+	used(st.Started.DeviceTime)
+	if minted, ok := id.MintedAt(s.cfg.Grain.Local()); ok {
+		used(minted)
+	}
+	if n := len(st.Laps); n > 0 {
+		used(st.Laps[n-1].At)
+	}
+	if n := len(st.Breaks); n > 0 {
+		used(st.Breaks[n-1].From)
+		used(st.Breaks[n-1].To)
+	}
+	if last == 0 {
+		return s.begun
+	}
+	return last
 }
 
 func (s *Shell) meta(now step.Now) step.Meta {
