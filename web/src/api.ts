@@ -9,6 +9,7 @@ export interface ResultRow {
   entry?: number;
   place?: number;
   status?: string;
+  underReview?: boolean;
   startUs?: Int64;
   finishUs?: Int64;
   gunUs?: Int64;

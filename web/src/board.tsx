@@ -57,13 +57,13 @@ function Row({ r, first, live, race, begun, over, now }: RowProps) {
         {club && <div class="club" title={club}>{club}</div>}
         {begun && !over && !finished && !out && <div class="bar" role="presentation"><i style={{ width: `${share}%` }} /></div>}
       </td>
-      {begun && <Times r={r} first={first} finished={finished} out={out} live={live} race={race} />}
+      {begun && <Times r={r} first={first} finished={finished} out={out} over={over} live={live} race={race} />}
       {begun && !over && <td class="r wide faint">{finished || out ? "" : metres(Math.max(0, length - num(r.progress_mm)))}</td>}
     </tr>
   );
 }
 
-function Times({ r, first, finished, out, live, race }: { r: BoardRow; first: boolean; finished: boolean; out: boolean; live: Live; race?: Competition }) {
+function Times({ r, first, finished, out, over, live, race }: { r: BoardRow; first: boolean; finished: boolean; out: boolean; over: boolean; live: Live; race?: Competition }) {
   if (out) return <><td /><td /></>;
   const net = race?.definition?.rankBy === "RANK_BY_NET";
   const [main, other] = net ? [num(r.net_ms), num(r.gun_ms)] : [num(r.gun_ms), num(r.net_ms)];
@@ -75,7 +75,7 @@ function Times({ r, first, finished, out, live, race }: { r: BoardRow; first: bo
     time = <>{clock(num(r.gate_at_ms) - live.board.gunAtMs)}{gate && <div class="club">{gate}</div>}</>;
   }
   const behind = num(r.gap_mm);
-  const gap = first ? <span class="faint">leader</span> : <>{gapTime(num(r.gap_ms))}{behind > 0 && !finished && <div class="club">{metres(behind)}</div>}</>;
+  const gap = first ? <span class="faint">{over ? "" : "leader"}</span> : <>{gapTime(num(r.gap_ms))}{behind > 0 && !finished && <div class="club">{metres(behind)}</div>}</>;
   return <><td class="r">{time}</td><td class="r">{gap}</td></>;
 }
 

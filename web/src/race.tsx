@@ -7,24 +7,26 @@ import { Board } from "./board";
 import { useCompetition, useLive, useNodeNow, type Live } from "./follow";
 import { clock, metres } from "./format";
 import { GateTimes } from "./gates";
+import { published } from "./published";
 import { CourseMap } from "./map";
-import { hasBegun, isOver, news, phase, phaseName } from "./words";
+import { hasBegun, isOut, isOver, news, phase, phaseName } from "./words";
 
 const NEWS_SHOWN = 60;
-const published = new Set(["provisional", "official", "corrected"]);
+const results = new Set(["provisional", "official", "corrected"]);
 
 // Race is one race, from its start list to its official result.
 export function Race({ id }: { id: string }) {
   const live = useLive(id);
   const boardState = live.board.state;
-  const newest = useMemo(() => live.feed.findLast((f) => published.has(f.kind ?? ""))?.version ?? "", [live.feed]);
+  const newest = useMemo(() => live.feed.findLast((f) => results.has(f.kind ?? ""))?.version ?? "", [live.feed]);
   const { race, missing } = useCompetition(id, `${boardState} ${newest}`);
   const now = useNodeNow(live.connection === "live");
   const state = boardState || race?.state || "";
   const track = race?.definition?.track;
   const title = race?.definition?.name ?? "";
   useEffect(() => { if (title) document.title = `${title} – Paceline`; }, [title]);
-  const rows = useMemo(() => ranked(live.board), [live.board]);
+  const rows = useMemo(() => (isOver(state) ? published(ranked(live.board), race?.result?.rows, race?.definition?.rankBy === "RANK_BY_NET") : ranked(live.board)),
+    [live.board, race, state]);
   if (missing && !race) {
     return <section class="card" role="alert"><h1>This race cannot be shown</h1><p>{missing}</p><p><a href="/">All races</a></p></section>;
   }
@@ -37,7 +39,7 @@ export function Race({ id }: { id: string }) {
       <div class="grid">
         <div class="stick">
           <section class="card course"><h2>{track?.format === "FORMAT_DISTANCE" ? "Way to the finish" : "On the course"}</h2>
-            {track && <CourseMap track={track} rows={rows} roster={live.roster} board={live.board} />}
+            {track && <CourseMap track={track} rows={isOver(state) ? rows.filter((r) => !isOut(r.status)) : rows} roster={live.roster} board={live.board} />}
           </section>
         </div>
         <div class="column">

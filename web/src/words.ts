@@ -46,6 +46,7 @@ export function news(feed: FeedItem[], track: Track | undefined, name: (entry: n
   const all = visits(track);
   const last = all.length - 1;
   const finish = new Map(feed.filter((f) => f.kind === "gate" && (f.gate ?? 0) === last).map((f) => [f.entry, f]));
+  const late = new Map(feed.filter((f) => f.kind === "late_input").map((f) => [f.entry, f])); // the newest of each
   const withdrawn = new Set(feed.filter((f) => f.kind === "withdrawn").map((f) => f.entry));
   const said = (f: FeedItem): string => {
     const who = f.entry ? name(f.entry) : "";
@@ -61,7 +62,7 @@ export function news(feed: FeedItem[], track: Track | undefined, name: (entry: n
       case "review": return `${who} is under review${because}`;
       case "penalty": return `${who} has a penalty${because}`;
       case "decided": return `${who} ${decisions[f.text ?? ""] ?? `: ${f.text}`}`;
-      case "late_input": return `${who}: data came after the result was read`;
+      case "late_input": return late.get(f.entry) !== f ? "" : `${who}: data came after the result was read`;
       case "provisional": return "The result is provisional";
       case "official": return "The result is official";
       case "corrected": return `The result is corrected${because}`;

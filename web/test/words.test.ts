@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { append } from "../live/feed";
 import type { FeedItem } from "../live/types";
+import { published } from "../src/published";
 import { news, visits } from "../src/words";
 
 const gates = [{ id: "start", kind: "GATE_KIND_START" }, { id: "bridge", kind: "GATE_KIND_SPLIT" }, { id: "finish", kind: "GATE_KIND_FINISH" }];
@@ -33,4 +34,15 @@ test("what happened is told once, by the instant at which it happened, newest fi
     [9600, "Ann is under review: a jump in the position"], [5000, "Ann finishes"], [3000, "Ann passes bridge"], [1100, "Ann starts"],
     [1000, "The race has started"], [500, "Ben has withdrawn"],
   ]);
+});
+
+test("the published result decides places, times and gaps; without one the board stays", () => {
+  const rows = [{ entry: 1, place: 1, category: "open", gun_ms: "9" }, { entry: 2, place: 2, unconfirmed: true }, { entry: 3, status: "ENTRY_STATUS_DNS" }];
+  assert.deepEqual(published(rows, undefined, false), rows);
+  const said = published(rows, [
+    { entry: 2, place: 1, gunUs: "60000900", netUs: "59999600" }, { entry: 1, underReview: true, gunUs: "61500900", netUs: "61000000" }, { entry: 3, status: "ENTRY_STATUS_DNS" },
+  ], false);
+  assert.deepEqual(said.map((r) => [r.entry, r.place, r.gun_ms, r.net_ms, r.gap_ms, !!r.unconfirmed, !!r.under_review]),
+    [[2, 1, 60000, 60000, 0, false, false], [1, 0, 61500, 61000, 1500, false, true], [3, 0, 0, 0, 0, false, false]]);
+  assert.equal(said[1]!.category, "open");
 });
