@@ -1,6 +1,8 @@
 package session
 
 import (
+	"maps"
+
 	"google.golang.org/protobuf/proto"
 
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
@@ -16,12 +18,15 @@ import (
 // stream is one stream that this connection has opened, or is opening.
 type stream struct {
 	spec     *livev1.OpenStream
+	before   *livev1.OpenStream // what was open when it was opened again; in force if that is refused
 	device   id.Grain
 	person   string // whose workout it is; known when open
 	training string // "<person>/<workout>"
 	open     bool
 	openedAt unit.InstantMs // node clock, of the open_stream that is in force
 	through  uint64         // acknowledged
+	last     uint64         // what close_stream said
+	closed   bool           // close_stream was acknowledged
 
 	competition string
 	entry       uint32
@@ -50,6 +55,9 @@ func (s *Session) onOpen(now step.Now, o *livev1.OpenStream) []step.Out {
 		return []step.Out{streamError(ErrClock.With("%d ms off", off), o.StreamId)}
 	}
 	st := s.streams[o.StreamId]
+	if st == nil && len(s.streams) >= s.cfg.MaxStreams {
+		maps.DeleteFunc(s.streams, func(_ string, st *stream) bool { return st.closed && st.through >= st.last })
+	}
 	switch {
 	case st == nil && len(s.streams) >= s.cfg.MaxStreams:
 		return []step.Out{streamError(ErrStreams.With("at most %d", s.cfg.MaxStreams), o.StreamId)}
@@ -58,6 +66,9 @@ func (s *Session) onOpen(now step.Now, o *livev1.OpenStream) []step.Out {
 		s.streams[o.StreamId] = st
 	case st.spec.DeviceId != o.DeviceId:
 		return []step.Out{streamError(ErrReplaced.With("open on another device"), o.StreamId)}
+	}
+	if st.open {
+		st.before = st.spec
 	}
 	st.spec, st.device, st.open = o, id.Grain{Kind: id.Device, ID: o.DeviceId}, false
 	st.openedAt = now.Node
@@ -81,13 +92,18 @@ func (s *Session) onOpened(st *stream, m proto.Message, err error) []step.Out {
 	if err == nil && !ok {
 		err = errAnswer(m)
 	}
-	if err != nil {
+	switch {
+	case err != nil && st.before != nil: // an error ends nothing but the message it answers
+		st.spec, st.before, st.open = st.before, nil, true
+		st.clock = clock{kind: st.spec.Clock}
+		return []step.Out{streamError(err, name)}
+	case err != nil:
 		if s.streams[name] == st {
 			delete(s.streams, name)
 		}
 		return []step.Out{streamError(err, name)}
 	}
-	st.open, st.training = true, done.Training
+	st.open, st.before, st.training = true, nil, done.Training
 	st.person = id.Grain{Kind: id.Training, ID: done.Training}.Affinity()
 	st.through = max(st.through, done.ThroughSeq)
 	st.flow.restart()
@@ -136,6 +152,7 @@ func (s *Session) onClose(now step.Now, c *livev1.CloseStream) []step.Out {
 			if err != nil {
 				return []step.Out{streamError(err, c.StreamId)}
 			}
+			st.closed, st.last = true, c.LastSeq
 			return []step.Out{s.ack(st, m)}
 		},
 	})}

@@ -331,3 +331,38 @@ func TestSkipAndClose(t *testing.T) {
 		t.Errorf("last = %v, want an ack", r.last())
 	}
 }
+
+// TestARefusedReopeningEndsNothing: an error ends nothing but the message that it answers.
+func TestARefusedReopeningEndsNothing(t *testing.T) {
+	r := as(t, session.Config{}, "athlete:ann")
+	r.open("s1")
+	other := opening("s1")
+	other.WorkoutId = "w2"
+	r.say(other)
+	r.answer(r.question(), nil, fault.New(fault.Conflict, "stream.differs", "x"))
+	r.wantError("stream.differs")
+	r.say(samples("s1", 1, 1))
+	r.answer(r.question(), done("s1", 1), nil)
+	if r.last().GetAck().GetThroughSeq() != 1 {
+		t.Errorf("last = %v, want an ack: the stream is open as before", r.last())
+	}
+}
+
+// TestStreamsThatAreOverLeaveRoom: a phone that stays connected records more than sixteen times.
+func TestStreamsThatAreOverLeaveRoom(t *testing.T) {
+	r := as(t, session.Config{MaxStreams: 2}, "athlete:ann")
+	r.open("s1")
+	r.open("s2")
+	r.say(&livev1.CloseStream{StreamId: "s1", LastSeq: 5})
+	r.answer(r.question(), done("s1", 3), nil)
+	r.say(opening("s3")) // two samples of s1 are still to come
+	r.wantError("stream.too_many")
+	r.say(samples("s1", 4, 2))
+	r.answer(r.question(), done("s1", 5), nil)
+	r.open("s3")
+	r.say(samples("s2", 1, 1))
+	r.answer(r.question(), done("s2", 1), nil)
+	if r.last().GetAck().GetStreamId() != "s2" {
+		t.Errorf("last = %v, want an ack of the stream that is open", r.last())
+	}
+}
