@@ -207,11 +207,26 @@ func TestUnknownMessagesAreRefused(t *testing.T) {
 	if r := l.ask(&competitionv1.Command{}); !errors.Is(r.Err, ErrMessage) {
 		t.Errorf("an empty command: %v", r.Err)
 	}
+	if r := l.ask(&clusterv1.Interest{Topic: "competition/other/board", Node: "n"}); !errors.Is(r.Err, ErrTopic) {
+		t.Errorf("a topic of another race: %v", r.Err)
+	}
+}
+
+// TestWhatNobodyCreatedTakesNoMemory: anybody may ask for any id, without a token, thousands of times a second.
+func TestWhatNobodyCreatedTakesNoMemory(t *testing.T) {
+	s := newScene(t)
+	l := s.live()
 	if r := l.ask(&competitionv1.Get{}); !errors.Is(r.Err, competition.ErrNotFound) {
 		t.Errorf("a race that nobody created: %v", r.Err)
 	}
-	if r := l.ask(&clusterv1.Interest{Topic: "competition/other/board", Node: "n"}); !errors.Is(r.Err, ErrTopic) {
-		t.Errorf("a topic of another race: %v", r.Err)
+	if l.stopped == "" {
+		t.Error("the activation stays")
+	}
+	l = s.live()
+	s.prepare(l, definition(), 1)
+	l.rest()
+	if l.state(); l.stopped != "" {
+		t.Errorf("a race that exists has stopped: %s", l.stopped)
 	}
 }
 

@@ -1,6 +1,9 @@
 package competitiongrain
 
 import (
+	"errors"
+	"slices"
+
 	"paceline/actors/competition"
 	"paceline/actors/competition/competitioncodec"
 	"paceline/actors/machine"
@@ -105,7 +108,16 @@ func (sh *Shell) spec() machine.Spec[competition.State, competition.Command, com
 func (sh *Shell) Step(now step.Now, msg any, from step.Return) []step.Out {
 	outs := sh.handle(now, msg, from)
 	outs = append(outs, sh.drive(now)...)
-	return sh.hold(outs)
+	outs = sh.hold(outs)
+	if sh.m.Ready() && sh.m.Version() == 0 && slices.ContainsFunc(outs, notFound) {
+		outs = append(outs, sh.rest(now)...) // anybody may ask for any id: what nobody created takes no memory
+	}
+	return outs
+}
+
+func notFound(o step.Out) bool {
+	r, ok := o.(step.Reply)
+	return ok && errors.Is(r.Err, competition.ErrNotFound)
 }
 
 func (sh *Shell) handle(now step.Now, msg any, from step.Return) []step.Out {
