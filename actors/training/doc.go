@@ -23,7 +23,8 @@
 //   - Distance race: gate X is passed when the counter reaches mark + X, where mark is the counter at the gun
 //     (interpolated, floor; the first sample's if none lies before the gun):
 //     floor(t0 + (mark+X-c0)·(t1-t0)/(c1-c0)) in µs.
-//   - GPS course: geo.Course.Pass over the straight steps of the timeline; crossings before the gun do not count.
+//   - GPS course: geo.Course.Pass over the straight steps of the timeline; crossings before the gun do not count. Gates
+//     that lie on one line, as a sprint at the finish, are passed in one instant.
 //     An impossible step is flagged, and still crosses what it crosses: a gate is never lost to one bad position.
 //
 // Invariants: State.Gates are those of the newest observed Result; facts are keyed by gate, so folding again

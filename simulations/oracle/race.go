@@ -221,8 +221,8 @@ func crossings(c *Course, e *Entry, line []at) (map[int]unit.InstantUs, bool) {
 			gate, when, found := 0, int64(0), false
 			for n := next; n < len(c.Visits); n++ {
 				t, ok := cross(&c.Visits[n], a, b)
-				after := t > lastUs || next == 0 && t == lastUs
-				if ok && after && (!found || t < when) {
+				// Gates on one line, as a sprint at the finish, are passed in one instant.
+				if ok && t >= lastUs && (!found || t < when) {
 					gate, when, found = n, t, true
 				}
 				if c.Visits[n].Mandatory {
