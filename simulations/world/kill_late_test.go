@@ -11,6 +11,7 @@ import (
 	"paceline/api/gen/paceline/live/v1"
 	"paceline/api/gen/paceline/training/v1"
 	"paceline/api/telemetry"
+	"paceline/domain/id"
 	"paceline/domain/sample"
 	"paceline/domain/step"
 	"paceline/domain/unit"
@@ -145,6 +146,32 @@ var lateTable = map[string]scene{
 	}},
 	"the floor is told again": {needs: []step.Rule{step.RuleRecordedUntilEcho}, script: func(w *World, s *script) {
 		s.out("lost", w.victim().grain(), is[*devicev1.Recorded], lost).left = 2
+	}},
+	"a second activation of a race that is over": {script: func(w *World, s *script) {
+		w.openGates()
+		w.watch("viewer 0", w.gates[0])
+		w.watch("viewer 1", w.gates[1])
+		n := 0
+		s.out("official", w.raceGrain(), publishes[competition.ResultPublished], func(*activation, any, func()) bool {
+			if n++; n == 2 {
+				_, other := w.home(w.raceGrain())
+				w.in(2*unit.Second, func() { w.place(w.raceGrain(), other) })
+				w.in(9*unit.Second, func() { w.placed = nil })
+			}
+			return false
+		}).always()
+	}},
+	"a second activation of a race that has not begun": {script: func(w *World, s *script) {
+		w.openGates()
+		w.watch("viewer 0", w.gates[0])
+		w.watch("viewer 1", w.gates[1])
+		s.out("entered", w.raceGrain(), publishes[competition.EntryAdded], func(*activation, any, func()) bool {
+			home, other := w.home(w.raceGrain())
+			w.onAsk = func(to id.Grain, _ any) bool { return to == w.raceGrain() } // the organizer cannot reach it meanwhile
+			w.in(2*unit.Second, func() { w.place(w.raceGrain(), other) })
+			w.in(12*unit.Second, func() { w.place(w.raceGrain(), home); w.onAsk = nil })
+			return false
+		})
 	}},
 	"a viewer changes to a hub that is behind": {needs: []step.Rule{step.RuleHubSilent}, script: func(w *World, s *script) {
 		w.openGates()

@@ -27,6 +27,9 @@ type Faults struct {
 	Down         unit.DurationMs // a node is away up to this long
 	Passivate    float64         // each second, for each activation
 	TwoOwners    float64         // each second: placement disagrees for a while
+	Gateways     bool            // clients speak the live protocol, through sessions and hubs
+	Cut          float64         // each second, of a connection
+	CrashGate    float64         // each second, of a gateway
 	ClientResend float64         // the client sends again, re-cut, what is already under way
 }
 

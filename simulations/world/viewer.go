@@ -26,6 +26,7 @@ type gate struct {
 	timers map[string]uint64
 	conns  hub.Conn
 	seen   []*viewer
+	lines  []*line
 }
 
 // openGates starts two gateways.
@@ -46,12 +47,20 @@ func (g *gate) start() {
 // kill ends the process: what it had goes with it, its viewers come again elsewhere, with what they have.
 func (g *gate) kill() {
 	g.start()
-	seen := g.seen
-	g.seen = nil
+	seen, lines := g.seen, g.lines
+	g.seen, g.lines = nil, nil
+	for _, l := range lines {
+		l.drop()
+	}
 	for _, v := range seen {
 		v.gate = nil
 		g.w.in(unit.Second, func() { v.watch(g.w.other(g)) })
 	}
+}
+
+// forgetLines lets go of connections that are over.
+func (g *gate) forgetLines() {
+	g.lines = slices.DeleteFunc(g.lines, func(l *line) bool { return l.cut })
 }
 
 func (w *World) other(g *gate) *gate {
@@ -233,7 +242,7 @@ func (w *World) checkViewers() {
 	}
 	for _, v := range w.viewers {
 		if got := v.shows(); got != want {
-			w.failf("%s shows\n%sa newcomer\n%s", v.name, got, want)
+			w.failf("%s shows {%d, %d}\n%sa newcomer {%d, %d}\n%s", v.name, v.epoch, v.version, got, newcomer.epoch, newcomer.version, want)
 		}
 		v.leave()
 	}

@@ -27,6 +27,7 @@ type World struct {
 
 	gates   []*gate
 	viewers []*viewer
+	lines   int // connections so far
 
 	sources  []*source
 	raceOpen bool
@@ -86,6 +87,7 @@ func Rough(seed uint64) Faults {
 		LateWrite: 0.02 * level(6), LateBy: 20 * unit.Second, Unavailable: 0.01 * level(7),
 		CrashOut: 0.0015 * level(8), CrashNode: 0.003 * level(9), Down: 20 * unit.Second,
 		Passivate: 0.01 * level(10), TwoOwners: 0.01 * level(11), ClientResend: 0.1 * level(12),
+		Gateways: seed%3 == 0, Cut: 0.004 * level(13), CrashGate: 0.002 * level(14),
 	}
 }
 
@@ -107,6 +109,12 @@ func (w *World) Run() Outcome {
 	w.organize()
 	for _, n := range w.nodes {
 		w.startSweep(n)
+	}
+	if w.faults.Gateways {
+		w.openGates()
+		for i, g := range w.gates {
+			w.watch(fmt.Sprintf("viewer %d", i), g)
+		}
 	}
 	w.in(unit.Second, w.misfortune)
 	deadline := w.wall.Add(Limit)
@@ -130,6 +138,7 @@ func (w *World) Run() Outcome {
 // misfortune strikes once a second of wall time.
 func (w *World) misfortune() {
 	f := w.faults
+	w.cuts()
 	for _, n := range w.nodes {
 		if n.up && w.chance(f.CrashNode) {
 			w.count("node killed")
@@ -181,8 +190,11 @@ func (w *World) failf(format string, args ...any) {
 // toNode carries fan-out to a node's hub; viewers are none of the result's business.
 func (w *World) toNode(node string, msg any) {
 	w.count("to node")
-	if u, ok := msg.(*clusterv1.TopicUpdate); ok {
-		w.update(node, u)
+	switch m := msg.(type) {
+	case *clusterv1.TopicUpdate:
+		w.update(node, m)
+	case *clusterv1.SessionNotice:
+		w.notice(node, m.Session, m)
 	}
 }
 

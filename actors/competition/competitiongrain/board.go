@@ -170,7 +170,7 @@ func (sh *Shell) tickBoard(now step.Now) []step.Out {
 	rows := sh.changes(now)
 	base := b.version
 	moved := len(rows) > 0 || state != b.state || b.freshRecovering
-	if moved && sh.opened {
+	if moved && sh.opened && !sh.journalled() {
 		b.version++
 	}
 	b.state, b.freshRecovering = state, false
@@ -180,7 +180,7 @@ func (sh *Shell) tickBoard(now step.Now) []step.Out {
 // updates are the messages of one tick: one delta for all who have the one before, one snapshot for the others.
 func (sh *Shell) updates(now step.Now, rows []*livev1.BoardRow, base uint64, moved bool) []step.Out {
 	b := &sh.board
-	epoch, _ := sh.m.Epoch()
+	epoch, _ := sh.epoch()
 	var delta, snapshot *clusterv1.TopicUpdate
 	var outs []step.Out
 	for _, in := range b.interests {
@@ -190,12 +190,12 @@ func (sh *Shell) updates(now step.Now, rows []*livev1.BoardRow, base uint64, mov
 			if u = &snapshot; *u == nil {
 				*u = sh.update(now, epoch, 0, sh.allRows())
 			}
-		case !moved || !sh.opened:
+		case !moved || !sh.opened || sh.journalled():
 			continue
 		case delta == nil:
 			delta = sh.update(now, epoch, base, rows)
 		}
-		in.fresh, in.sent = false, b.version
+		in.fresh, in.sent = false, sh.boardVersion()
 		outs = append(outs, step.ToNode{Node: in.node, Msg: *u})
 	}
 	return outs
@@ -211,7 +211,49 @@ func (sh *Shell) update(now step.Now, epoch, base uint64, rows []*livev1.BoardRo
 	if err != nil {
 		content = nil // cannot be: numbers and checked texts
 	}
-	return &clusterv1.TopicUpdate{Topic: sh.topic(topicBoard), Epoch: epoch, Version: sh.board.version, Base: base, Content: content, Recovering: sh.asking > 0}
+	return &clusterv1.TopicUpdate{Topic: sh.topic(topicBoard), Epoch: epoch, Version: sh.boardVersion(), Base: base, Content: content, Recovering: sh.asking > 0}
+}
+
+// journalled reports whether the board is a function of the journal alone: before the start list is locked, and when
+// the result is official. Any activation then shows the same one, under the journal's version as epoch.
+func (sh *Shell) journalled() bool { return sh.shown != nil && !sh.shown.NeedsEpoch() }
+
+// epoch is under what this activation speaks. An activation that opened its epoch long ago begins another one with the
+// event that makes the board more than the journal: what others have said since is older.
+func (sh *Shell) epoch() (uint64, bool) {
+	if sh.m.Ready() && sh.journalled() {
+		return sh.shown.Version, true
+	}
+	e, ok := sh.m.Epoch()
+	return max(e, sh.liveSince), ok
+}
+
+func (sh *Shell) boardVersion() uint64 {
+	if sh.journalled() {
+		return 0
+	}
+	return sh.board.version
+}
+
+// turn follows a committed event into or out of the time in which the board is more than the journal.
+func (sh *Shell) turn(wasLive bool, version uint64) {
+	switch live := !sh.journalled(); {
+	case live && !wasLive:
+		sh.liveSince = version
+	case !live:
+		if wasLive {
+			for _, l := range sh.board.lines {
+				l.still()
+				sh.touch(l)
+			}
+		}
+		sh.board.freshen()
+	}
+}
+
+// still forgets what is not journalled of where the line is.
+func (l *line) still() {
+	l.progress, l.progressAt, l.lat, l.lon, l.offCourse, l.curve = 0, 0, 0, 0, false, leaderboard.Curve{}
 }
 
 // allRows are the rows as last computed, in the order of places.

@@ -72,6 +72,7 @@ func (sh *Shell) committed(now step.Now, ev competition.Event, version uint64, e
 	if b, ok := ev.(competition.EntryBound); ok {
 		outs = append(outs, sh.released(b)...)
 	}
+	wasLive := !sh.journalled()
 	sh.shown.Apply(ev)
 	if e := sh.shown.Entry(competition.EntryOf(ev)); e != nil {
 		if sh.board.line(e.Number) == nil {
@@ -89,6 +90,7 @@ func (sh *Shell) committed(now step.Now, ev competition.Event, version uint64, e
 		sh.touchAll()
 		outs = append(outs, sh.unbindAll()...)
 	}
+	sh.turn(wasLive, version)
 	sh.schedule(now, ev)
 	for _, f := range effects {
 		if f, ok := f.(announced); ok {
@@ -211,7 +213,7 @@ func (sh *Shell) ask(now step.Now) []step.Out {
 		return nil
 	}
 	sh.askAt = 0
-	epoch, _ := sh.m.Epoch()
+	epoch, _ := sh.epoch()
 	var outs []step.Out
 	for _, l := range sh.board.lines {
 		if !l.asked {

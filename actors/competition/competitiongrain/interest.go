@@ -63,9 +63,9 @@ func (sh *Shell) interested(now step.Now, msg *clusterv1.Interest, from step.Ret
 	}
 	epoch, open := uint64(0), sh.open()
 	if open {
-		epoch, _ = sh.m.Epoch()
+		epoch, _ = sh.epoch()
 	}
-	if open && msg.GetEpoch() != epoch || msg.GetVersion() < in.then || msg.GetVersion() == 0 && sh.opened {
+	if open && msg.GetEpoch() != epoch || msg.GetVersion() < in.then || msg.GetVersion() == 0 && sh.opened && !sh.journalled() {
 		in.fresh = true
 	}
 	in.then = in.sent

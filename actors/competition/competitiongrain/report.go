@@ -45,7 +45,7 @@ func (sh *Shell) report(now step.Now, msg *competitionv1.Report) []step.Out {
 		if !sh.open() {
 			return nil
 		}
-		epoch, _ := sh.m.Epoch()
+		epoch, _ := sh.epoch()
 		return []step.Out{sh.request(l, epoch)}
 	}
 	sh.heard(now, l, r.Basis, msg)
@@ -165,6 +165,9 @@ func (sh *Shell) heard(now step.Now, l *line, b basis.Basis, msg *competitionv1.
 		if sh.asking == 0 {
 			sh.board.freshRecovering = true // the mark goes away with the next update
 		}
+	}
+	if sh.journalled() {
+		return
 	}
 	l.progress, l.progressAt = unit.DistanceMm(msg.GetProgressMm()), unit.InstantMs(msg.GetProgressAtMs())
 	l.lat, l.lon, l.offCourse = msg.GetLatE7(), msg.GetLonE7(), msg.GetOffCourse()

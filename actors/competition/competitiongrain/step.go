@@ -42,6 +42,7 @@ type Shell struct {
 	m         *raceMachine
 	shown     *competition.State // committed events only; nil before recovery
 	opened    bool               // our Opened is committed
+	liveSince uint64             // version of the event since which the board is more than the journal
 	decidedAt unit.InstantMs     // of the command whose events are being applied
 	replies   []step.Reply       // wait for the epoch
 	echoes    []*line            // whose echo waits for the journal
@@ -173,7 +174,7 @@ func (sh *Shell) open() bool {
 	if !sh.m.Ready() || sh.shown == nil {
 		return false
 	}
-	_, ok := sh.m.Epoch()
+	_, ok := sh.epoch()
 	return ok
 }
 
