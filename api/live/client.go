@@ -95,6 +95,7 @@ type Client struct {
 	welcomed chan struct{}
 	streams  []*Stream
 	topics   []*Topic
+	strange  map[uint32]bool // numbers of this connection that stand for no topic, or no longer
 	commands map[string]*pending
 	offset   unit.DurationMs // node clock minus ours
 	rtt      unit.DurationMs // of the measurement behind offset
@@ -114,7 +115,7 @@ type pending struct {
 // New makes a client; Run connects it.
 func New(cfg Config) *Client {
 	cfg = cfg.withDefaults()
-	return &Client{cfg: cfg, url: cfg.URL, commands: map[string]*pending{}, welcomed: make(chan struct{})}
+	return &Client{cfg: cfg, url: cfg.URL, commands: map[string]*pending{}, strange: map[uint32]bool{}, welcomed: make(chan struct{})}
 }
 
 // Run keeps the client connected until ctx ends or the node says that coming back is useless.

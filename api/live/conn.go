@@ -220,7 +220,9 @@ func (c *Client) welcome(cn *conn, w *livev1.Welcome) {
 	for _, s := range c.streams {
 		s.open()
 	}
+	clear(c.strange)
 	for _, t := range c.topics {
+		t.sub = 0 // the numbers of the connection before mean nothing here
 		t.subscribe()
 	}
 	for _, p := range c.commands {

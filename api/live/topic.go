@@ -7,7 +7,8 @@ import (
 )
 
 // Update is what a topic's handler gets: exactly one of Snapshot and Delta is set. A delta follows the update
-// before it; deltas that do not are dropped and a snapshot asked for.
+// before it; deltas that do not are dropped and a snapshot asked for. Topic and cut are always filled in. What a
+// board's delta leaves out, board.View puts back.
 type Update struct {
 	Snapshot *livev1.Snapshot
 	Delta    *livev1.Delta
@@ -23,8 +24,9 @@ type Topic struct {
 
 	// Guarded by Client.mu.
 	epoch, version uint64
-	waiting        bool // for a snapshot
-	Backwards      int  // updates that would have gone back in {epoch, version}
+	waiting        bool   // for a snapshot
+	sub            uint32 // the node's number for it on this connection; 0: not named yet
+	Backwards      int    // updates that would have gone back in {epoch, version}
 }
 
 // Subscribe follows a topic in a cut ("", "top:N", "category:NAME", "around:ENTRY"). onError may be nil.
@@ -42,6 +44,9 @@ func (t *Topic) Close() {
 	t.c.mu.Lock()
 	defer t.c.mu.Unlock()
 	t.c.forget(nil, t)
+	if t.sub != 0 {
+		t.c.strange[t.sub] = true // its last deltas may be on their way
+	}
 	t.c.sendLocked(&livev1.ClientMessage{Message: &livev1.ClientMessage_Unsubscribe{Unsubscribe: &livev1.Unsubscribe{
 		Topic: t.Name, Cut: t.Cut}}})
 }
@@ -81,12 +86,53 @@ func (c *Client) snapshot(s *livev1.Snapshot) {
 		t.Backwards++
 		return
 	}
+	t.named(s.Sub)
 	t.epoch, t.version, t.waiting = s.Epoch, s.Version, false
 	t.handle(Update{Snapshot: s})
 }
 
+// named takes the node's number for the topic.
+func (t *Topic) named(sub uint32) {
+	if sub != 0 {
+		t.sub = sub
+		delete(t.c.strange, sub)
+	}
+}
+
+// ofDelta finds the topic that a delta is about, by its name or by the number that stands for it.
+func (c *Client) ofDelta(d *livev1.Delta) *Topic {
+	if d.Topic != "" {
+		t := c.topic(d.Topic, d.Cut)
+		if t != nil {
+			t.named(d.Sub)
+		}
+		return t
+	}
+	i := slices.IndexFunc(c.topics, func(t *Topic) bool { return t.sub == d.Sub && d.Sub != 0 })
+	if i < 0 {
+		c.stranger(d.Sub)
+		return nil
+	}
+	d.Topic, d.Cut = c.topics[i].Name, c.topics[i].Cut
+	return c.topics[i]
+}
+
+// stranger: a delta's number stands for nothing that is known here. That is as it should be after an unsubscribe;
+// else a name was missed, and what has none is asked for again, once for each number.
+func (c *Client) stranger(sub uint32) {
+	if c.strange[sub] {
+		return
+	}
+	c.strange[sub] = true
+	for _, t := range c.topics {
+		if t.sub == 0 {
+			t.subscribe()
+		}
+	}
+}
+
 func (c *Client) delta(d *livev1.Delta) {
-	t := c.topic(d.Topic, d.Cut)
+	t := c.ofDelta(d)
 	if t == nil {
 		return
 	}

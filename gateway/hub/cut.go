@@ -16,7 +16,9 @@ type cutKey struct {
 
 // cut is one selection of rows and who watches it.
 type cut struct {
+	sub   uint32
 	rows  []*livev1.BoardRow // as of frame; never changed, replaced
+	head  *livev1.Board      // as of frame; never changed, replaced
 	frame *Frame             // the last one; nil before the first
 	slots []*Slot
 }
@@ -93,14 +95,14 @@ func equal(a, b []*livev1.BoardRow) bool {
 }
 
 // diff says how to get from old rows to new ones.
-func diff(old, rows []*livev1.BoardRow) (changed []*livev1.BoardRow, removed []uint32) {
+func diff(old, rows []*livev1.BoardRow) (changes []changed, removed []uint32) {
 	before := make(map[uint32]*livev1.BoardRow, len(old))
 	for _, r := range old {
 		before[r.Entry] = r
 	}
 	for _, r := range rows {
-		if before[r.Entry] != r {
-			changed = append(changed, r)
+		if was := before[r.Entry]; was != r {
+			changes = append(changes, changed{was, r})
 		}
 		delete(before, r.Entry)
 	}
@@ -109,7 +111,7 @@ func diff(old, rows []*livev1.BoardRow) (changed []*livev1.BoardRow, removed []u
 			removed = append(removed, r.Entry)
 		}
 	}
-	return changed, removed
+	return changes, removed
 }
 
 // renew makes the cut's frame for the replica as it is now; nil if it shows what the last one did. force makes one
@@ -120,10 +122,10 @@ func (c *cut) renew(t wire.Topic, key cutKey, r *replica, force bool) *Frame {
 		return nil
 	}
 	rows := r.choose(key.cut)
-	f := &Frame{Topic: t, Cut: key.cut, Epoch: r.epoch, Version: r.version, Recovering: r.recovering}
+	f := &Frame{Topic: t, Cut: key.cut, Epoch: r.epoch, Version: r.version, Recovering: r.recovering, Sub: c.sub}
 	b := board{head: r.head, rows: rows}
 	if !newEpoch {
-		f.Base = c.frame.Version
+		f.Base, b.base = c.frame.Version, c.head
 		b.changed, b.removed = diff(c.rows, rows)
 	}
 	if key.kind == wire.Positions {
@@ -132,8 +134,11 @@ func (c *cut) renew(t wire.Topic, key cutKey, r *replica, force bool) *Frame {
 		}
 		f.content = &positions{b}
 	} else {
+		if !newEpoch && !b.says() {
+			f.Base = 0
+		}
 		f.content = &b
 	}
-	c.rows, c.frame = rows, f
+	c.rows, c.head, c.frame = rows, r.head, f
 	return f
 }

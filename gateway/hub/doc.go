@@ -10,6 +10,9 @@
 // missed a frame gets the snapshot of the newest one, again the same bytes for all. Feed entries are not
 // conflated: what a slot has missed comes from the frame's log or from the view's history.
 //
+// A topic and cut have a number, which deltas carry in place of the names; a slot's first frame names it. A delta of
+// a board leaves out what clients keep (api/board); what it could not say is a snapshot.
+//
 // Invariants: within a slot {epoch, version} only rises; a delta is sent only on the version it is based on; an
 // update of a lower epoch changes nothing. One goroutine runs Step; Standing may be called from any.
 package hub

@@ -33,7 +33,7 @@ func (l *feedLog) since(f *Frame, seen uint64, e wire.Encoding) []byte {
 	for i > 0 && l.items[i-1].Version > seen {
 		i--
 	}
-	s := &livev1.Snapshot{Topic: f.Topic.String(), Epoch: f.Epoch, Version: f.Version,
+	s := &livev1.Snapshot{Topic: f.Topic.String(), Epoch: f.Epoch, Version: f.Version, Sub: f.Sub,
 		Content: &livev1.Snapshot_Feed{Feed: &livev1.Feed{Items: l.items[i:]}}}
 	return wire.Encode(e, &livev1.ServerMessage{Message: &livev1.ServerMessage_Snapshot{Snapshot: s}})
 }
@@ -41,6 +41,7 @@ func (l *feedLog) since(f *Frame, seen uint64, e wire.Encoding) []byte {
 // feedTopic is a competition's feed as far as this node knows it.
 type feedTopic struct {
 	competition string
+	sub         uint32
 	version     uint64 // of the last item
 	log         *feedLog
 	frame       *Frame
@@ -53,7 +54,7 @@ type feedTopic struct {
 func (h *Hub) feedOf(competition string) *feedTopic {
 	f := h.feeds[competition]
 	if f == nil {
-		f = &feedTopic{competition: competition, log: &feedLog{}}
+		f = &feedTopic{competition: competition, sub: h.number(), log: &feedLog{}}
 		h.feeds[competition] = f
 	}
 	return f
@@ -118,7 +119,7 @@ func (f *feedTopic) append(t wire.Topic, items []*livev1.FeedItem) []step.Out {
 	}
 	base := f.version
 	f.version, f.log = items[len(items)-1].Version, log
-	f.frame = &Frame{Topic: t, Epoch: feedEpoch, Version: f.version, Base: base, content: &feed{items}, log: log}
+	f.frame = &Frame{Topic: t, Epoch: feedEpoch, Version: f.version, Base: base, Sub: f.sub, content: &feed{items}, log: log}
 	return []step.Out{Publish{f.frame, f.slots}}
 }
 
@@ -130,7 +131,7 @@ func (f *feedTopic) history(t wire.Topic, r FeedRead) []step.Out {
 	}
 	last := r.Items[len(r.Items)-1].Version
 	return []step.Out{Publish{
-		Frame: &Frame{Topic: t, Epoch: feedEpoch, Version: last, Base: r.Ask.After,
+		Frame: &Frame{Topic: t, Epoch: feedEpoch, Version: last, Base: r.Ask.After, Sub: f.sub,
 			content: &feed{r.Items}, log: &feedLog{from: r.Ask.After, items: r.Items, private: true}},
 		To: []*Slot{r.Ask.Slot},
 	}}

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	liveboard "paceline/api/board"
 	livev1 "paceline/api/gen/paceline/live/v1"
 	"paceline/gateway/wire"
 )
@@ -13,10 +14,11 @@ type Frame struct {
 	Epoch, Version uint64
 	Base           uint64 // the version of the frame before it; 0: there is no delta
 	Recovering     bool
+	Sub            uint32 // the hub's number for the topic and cut
 
 	content content
 	log     *feedLog // of a feed
-	made    [2][wire.Encodings]lazy
+	made    [3][wire.Encodings]lazy
 }
 
 // content is what a kind of topic puts into snapshots and deltas.
@@ -31,26 +33,36 @@ type lazy struct {
 }
 
 const (
-	asSnapshot = 0
-	asDelta    = 1
+	asSnapshot = iota
+	asDelta
+	asNamedDelta
 )
 
 // Snapshot is the whole cut in an encoding: the same bytes for everybody.
 func (f *Frame) Snapshot(e wire.Encoding) []byte {
 	l := &f.made[asSnapshot][e]
 	l.once.Do(func() {
-		s := &livev1.Snapshot{Topic: f.Topic.String(), Cut: f.Cut.String(), Epoch: f.Epoch, Version: f.Version, Recovering: f.Recovering}
+		s := &livev1.Snapshot{Topic: f.Topic.String(), Cut: f.Cut.String(), Epoch: f.Epoch, Version: f.Version, Recovering: f.Recovering, Sub: f.Sub}
 		f.content.snapshot(s)
 		l.bytes = wire.Encode(e, &livev1.ServerMessage{Message: &livev1.ServerMessage_Snapshot{Snapshot: s}})
 	})
 	return l.bytes
 }
 
-// Delta is the change since Base in an encoding: the same bytes for everybody.
-func (f *Frame) Delta(e wire.Encoding) []byte {
-	l := &f.made[asDelta][e]
+// Delta is the change since Base in an encoding: the same bytes for everybody. It says what it is about by Sub
+// alone; NamedDelta is for those who do not know the number yet.
+func (f *Frame) Delta(e wire.Encoding) []byte { return f.change(asDelta, e) }
+
+// NamedDelta is Delta with topic and cut beside Sub.
+func (f *Frame) NamedDelta(e wire.Encoding) []byte { return f.change(asNamedDelta, e) }
+
+func (f *Frame) change(as int, e wire.Encoding) []byte {
+	l := &f.made[as][e]
 	l.once.Do(func() {
-		d := &livev1.Delta{Topic: f.Topic.String(), Cut: f.Cut.String(), Epoch: f.Epoch, Version: f.Version, Base: f.Base, Recovering: f.Recovering}
+		d := &livev1.Delta{Sub: f.Sub, Epoch: f.Epoch, Version: f.Version, Base: f.Base, Recovering: f.Recovering}
+		if as == asNamedDelta {
+			d.Topic, d.Cut = f.Topic.String(), f.Cut.String()
+		}
 		f.content.delta(d)
 		l.bytes = wire.Encode(e, &livev1.ServerMessage{Message: &livev1.ServerMessage_Delta{Delta: d}})
 	})
@@ -66,23 +78,41 @@ func (f *Frame) after(epoch, version uint64) bool {
 type board struct {
 	head    *livev1.Board // without rows
 	rows    []*livev1.BoardRow
-	changed []*livev1.BoardRow
+	base    *livev1.Board // head of the frame before; nil: there is no delta
+	changed []changed
 	removed []uint32
 }
 
-func (b *board) with(rows []*livev1.BoardRow, removed []uint32) *livev1.Board {
-	return &livev1.Board{
-		State: b.head.State, GunAtMs: b.head.GunAtMs, AtMs: b.head.AtMs, CourseLengthMm: b.head.CourseLengthMm,
-		Entries: b.head.Entries, Gates: b.head.Gates, Rows: rows, Removed: removed,
+// changed is a row that is not what it was in the frame before; was is nil if it was not there.
+type changed struct{ was, row *livev1.BoardRow }
+
+// says reports whether a delta can say what has changed.
+func (b *board) says() bool {
+	if b.base == nil || !liveboard.Says(b.base, b.head) {
+		return false
 	}
+	for _, c := range b.changed {
+		if !liveboard.SaysRow(c.was, c.row) {
+			return false
+		}
+	}
+	return true
 }
 
 func (b *board) snapshot(s *livev1.Snapshot) {
-	s.Content = &livev1.Snapshot_Board{Board: b.with(b.rows, nil)}
+	s.Content = &livev1.Snapshot_Board{Board: &livev1.Board{
+		State: b.head.State, GunAtMs: b.head.GunAtMs, AtMs: b.head.AtMs, CourseLengthMm: b.head.CourseLengthMm,
+		Entries: b.head.Entries, Gates: b.head.Gates, Rows: b.rows,
+	}}
 }
 
 func (b *board) delta(d *livev1.Delta) {
-	d.Content = &livev1.Delta_Board{Board: b.with(b.changed, b.removed)}
+	m := liveboard.Delta(b.base, b.head)
+	m.Removed, m.Rows = b.removed, make([]*livev1.BoardRow, 0, len(b.changed))
+	for _, c := range b.changed {
+		m.Rows = append(m.Rows, liveboard.DeltaRow(c.was, c.row, m.AtMs))
+	}
+	d.Content = &livev1.Delta_Board{Board: m}
 }
 
 // positions is the content of a cut of the positions topic: the same rows, as far as a map needs them.
@@ -102,7 +132,11 @@ func (p *positions) snapshot(s *livev1.Snapshot) {
 }
 
 func (p *positions) delta(d *livev1.Delta) {
-	d.Content = &livev1.Delta_Positions{Positions: positionsOf(p.head.AtMs, p.changed)}
+	rows := make([]*livev1.BoardRow, 0, len(p.changed))
+	for _, c := range p.changed {
+		rows = append(rows, c.row)
+	}
+	d.Content = &livev1.Delta_Positions{Positions: positionsOf(p.head.AtMs, rows)}
 }
 
 // roster is the content of one audience's roster; it has no deltas.

@@ -33,8 +33,9 @@ const keyRenew, keyFeeds, keyPositions = "renew", "feeds", "positions"
 
 // Hub is the state of this node's fan-out.
 type Hub struct {
-	cfg  Config
-	subs int
+	cfg     Config
+	subs    int
+	lastSub uint32 // the number given last to a topic and cut
 
 	// mu guards races and the replicas in them: Standing reads them from other goroutines.
 	mu    rwMutex
@@ -66,6 +67,7 @@ type race struct {
 // at random, so a second training with the same one is somebody's trick and is refused.
 type workoutTopic struct {
 	training string // "<person>/<id>"
+	sub      uint32
 	frame    *Frame
 	slots    []*Slot
 }
@@ -240,7 +242,7 @@ func (h *Hub) onWorkout(t wire.Topic, u *clusterv1.TopicUpdate) []step.Out {
 	if w.frame != nil && !(u.Epoch > w.frame.Epoch || u.Epoch == w.frame.Epoch && u.Version > w.frame.Version) {
 		return nil
 	}
-	w.frame = &Frame{Topic: t, Epoch: u.Epoch, Version: u.Version, Recovering: u.Recovering, content: &workout{content}}
+	w.frame = &Frame{Topic: t, Epoch: u.Epoch, Version: u.Version, Recovering: u.Recovering, Sub: w.sub, content: &workout{content}}
 	return []step.Out{Publish{w.frame, w.slots}}
 }
 
@@ -263,6 +265,13 @@ func (h *Hub) onTick(now step.Now, key string) []step.Out {
 		return outs
 	}
 	return nil
+}
+
+// number is a new number for a topic and cut. Every node counts for itself: a number means something only on the
+// connection on which a frame has named it. It is given as long as somebody here watches.
+func (h *Hub) number() uint32 {
+	h.lastSub++
+	return h.lastSub
 }
 
 func grainOf(competition string) id.Grain { return id.Of(id.Competition, competition) }

@@ -31,12 +31,12 @@ func TestCuts(t *testing.T) {
 		entries = append(entries, e+1)
 	}
 	r.step(update(t, 1, 10, 0, ranked(entries...)))
-	if all.take(); len(all.rows) != 20 || all.snapshots != 1 {
-		t.Errorf("all: %d rows, %d snapshots", len(all.rows), all.snapshots)
+	if all.take(); len(all.board.Rows) != 20 || all.snapshots != 1 {
+		t.Errorf("all: %d rows, %d snapshots", len(all.board.Rows), all.snapshots)
 	}
 	top.wants(map[uint32]uint32{1: 1, 2: 2})
 	women.take()
-	if len(women.rows) != 10 || women.rows[2] != nil {
+	if len(women.board.Rows) != 10 || women.board.Rows[2] != nil {
 		t.Errorf("category: %v", women.places())
 	}
 	around.wants(map[uint32]uint32{15: 15, 16: 16, 17: 17, 18: 18, 19: 19, 20: 20})
@@ -55,12 +55,12 @@ func TestCuts(t *testing.T) {
 		t.Errorf("all: %d frames", n)
 	}
 	// 20 wins: its surroundings are others now.
-	rows := []*livev1.BoardRow{{Entry: 20, Place: 1}}
+	rows := []*livev1.BoardRow{{Entry: 20, Place: 1, Category: category(20)}}
 	for i, e := range []uint32{1, 3, 2, 4, 5} {
-		rows = append(rows, &livev1.BoardRow{Entry: e, Place: uint32(i + 2)})
+		rows = append(rows, &livev1.BoardRow{Entry: e, Place: uint32(i + 2), Category: category(e)})
 	}
 	for e := uint32(6); e < 20; e++ {
-		rows = append(rows, &livev1.BoardRow{Entry: e, Place: e + 1})
+		rows = append(rows, &livev1.BoardRow{Entry: e, Place: e + 1, Category: category(e)})
 	}
 	r.step(update(t, 1, 12, 11, &livev1.Board{State: livev1.RaceState_RACE_STATE_RUNNING, CourseLengthMm: 10_000, Entries: 20, Rows: rows}))
 	around.wants(map[uint32]uint32{20: 1, 1: 2, 3: 3, 2: 4, 4: 5, 5: 6})
@@ -70,7 +70,7 @@ func TestCuts(t *testing.T) {
 	// An entry leaves the board.
 	r.step(update(t, 1, 13, 12, &livev1.Board{State: livev1.RaceState_RACE_STATE_RUNNING, CourseLengthMm: 10_000, Entries: 20, Removed: []uint32{20}}))
 	top.take()
-	if _, there := top.rows[20]; there {
+	if _, there := top.board.Rows[20]; there {
 		t.Error("a withdrawn entry stays in the cut")
 	}
 	around.wants(map[uint32]uint32{})
@@ -103,7 +103,7 @@ func TestSlowViewerGetsTheNewestState(t *testing.T) {
 	slow.take()
 	for v := uint64(2); v <= 50; v++ {
 		r.step(update(t, 1, v, v-1, &livev1.Board{State: livev1.RaceState_RACE_STATE_RUNNING, CourseLengthMm: 10_000, Entries: 3,
-			Rows: []*livev1.BoardRow{{Entry: uint32(v%3) + 1, Place: uint32(v%3) + 1, ProgressMm: int64(v)}}}))
+			Rows: []*livev1.BoardRow{{Entry: uint32(v%3) + 1, Place: uint32(v%3) + 1, ProgressMm: int64(v), Category: category(uint32(v%3) + 1)}}}))
 		fast.take()
 	}
 	if fast.deltas != 49 {
@@ -112,12 +112,12 @@ func TestSlowViewerGetsTheNewestState(t *testing.T) {
 	if n := slow.take(); n != 1 || slow.snapshots != 2 || slow.deltas != 0 {
 		t.Errorf("slow: %d frames, %d snapshots, want one snapshot of the newest", n, slow.snapshots)
 	}
-	for e, row := range fast.rows {
-		if !proto.Equal(row, slow.rows[e]) {
-			t.Errorf("entry %d: slow has %v, fast %v", e, slow.rows[e], row)
+	for e, row := range fast.board.Rows {
+		if !proto.Equal(row, slow.board.Rows[e]) {
+			t.Errorf("entry %d: slow has %v, fast %v", e, slow.board.Rows[e], row)
 		}
 	}
-	r.step(update(t, 1, 51, 50, &livev1.Board{State: livev1.RaceState_RACE_STATE_RUNNING, CourseLengthMm: 10_000, Entries: 3, Rows: []*livev1.BoardRow{{Entry: 1, Place: 1}}}))
+	r.step(update(t, 1, 51, 50, &livev1.Board{State: livev1.RaceState_RACE_STATE_RUNNING, CourseLengthMm: 10_000, Entries: 3, Rows: []*livev1.BoardRow{{Entry: 1, Place: 1, Category: category(1)}}}))
 	if slow.take(); slow.deltas != 1 {
 		t.Error("a viewer that has caught up gets no deltas again")
 	}
@@ -168,7 +168,7 @@ func TestHubThatIsBehindIsSilent(t *testing.T) {
 	}
 	// A viewer that is exactly here needs nothing, and goes on with deltas.
 	here := newViewer(t, 3, 101)
-	here.rows = map[uint32]*livev1.BoardRow{1: {Entry: 1, Place: 2}, 2: {Entry: 2, Place: 1}}
+	here.board.Rows = map[uint32]*livev1.BoardRow{1: {Entry: 1, Place: 2}, 2: {Entry: 2, Place: 1}}
 	r.subscribeSlot(3, boardTopic, "", nobody, here)
 	if n := here.take(); n != 0 {
 		t.Errorf("%d frames for a viewer that has everything", n)

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"paceline/api/board"
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	livev1 "paceline/api/gen/paceline/live/v1"
 	"paceline/domain/step"
@@ -80,8 +81,8 @@ type viewer struct {
 	t              tester
 	slot           *hub.Slot
 	epoch, version uint64
-	rows           map[uint32]*livev1.BoardRow
-	head           *livev1.Board
+	board          board.View
+	sub            uint32 // 0: not named
 	positions      map[uint32]*livev1.PositionRow
 	roster         []*livev1.RosterRow
 	items          []uint64
@@ -96,7 +97,7 @@ type viewer struct {
 func (v *viewer) Ready(*hub.Slot)                {}
 func (v *viewer) Refused(_ *hub.Slot, err error) { v.refused = err }
 func newViewer(t tester, e, ver uint64) *viewer {
-	v := &viewer{t: t, epoch: e, version: ver, rows: map[uint32]*livev1.BoardRow{}}
+	v := &viewer{t: t, epoch: e, version: ver}
 	v.slot = hub.NewSlot(e, ver, v)
 	return v
 }
@@ -119,6 +120,17 @@ func (r *rig) subscribeSlot(conn hub.Conn, topic, cut string, as auth.Principal,
 		r.t.Fatal(err)
 	}
 	r.step(hub.Subscribe{Conn: conn, Topic: tp, Cut: c, Viewer: as, Training: "ann/w1", Slot: v.slot})
+}
+
+// takeDelta takes one frame, which must be a delta, and returns it as it was sent.
+func (v *viewer) takeDelta() *livev1.Delta {
+	v.t.Helper()
+	m, err := wire.DecodeServer(wire.Proto, v.slot.Take(wire.Proto).Bytes)
+	if err != nil || m.GetDelta() == nil {
+		v.t.Fatalf("%v, %v, want a delta", m, err)
+	}
+	v.delta(m.GetDelta())
+	return m.GetDelta()
 }
 
 // take takes everything the slot has, as a write loop with room does.
@@ -156,12 +168,13 @@ func (v *viewer) snapshot(s *livev1.Snapshot) {
 	v.t.Helper()
 	v.rises(s.Epoch, s.Version)
 	v.snapshots++
+	v.sub = s.Sub
+	if v.sub == 0 {
+		v.t.Fatal("a snapshot gives topic and cut no number")
+	}
 	v.recovering = s.Recovering
 	if b := s.GetBoard(); b != nil {
-		v.rows, v.head = map[uint32]*livev1.BoardRow{}, b
-		for _, row := range b.Rows {
-			v.rows[row.Entry] = row
-		}
+		v.board.Take(b)
 	}
 	if p := s.GetPositions(); p != nil {
 		v.positions = map[uint32]*livev1.PositionRow{}
@@ -185,20 +198,23 @@ func (v *viewer) delta(d *livev1.Delta) {
 	if d.Epoch != v.epoch || d.Base != v.version {
 		v.t.Fatalf("a delta on {%d %d} came to a viewer at {%d %d}", d.Epoch, d.Base, v.epoch, v.version)
 	}
+	switch {
+	case v.sub == 0 && (d.Topic == "" || d.Sub == 0):
+		v.t.Fatalf("the first delta does not say what number %d stands for", d.Sub)
+	case v.sub != 0 && (d.Sub != v.sub || d.Topic+d.Cut != ""):
+		v.t.Fatalf("a delta of number %d and topic %q came to a viewer of number %d", d.Sub, d.Topic, v.sub)
+	}
+	v.sub = d.Sub
 	v.rises(d.Epoch, d.Version)
 	v.deltas++
 	v.recovering = d.Recovering
 	if b := d.GetBoard(); b != nil {
-		v.head = b
-		for _, row := range b.Rows {
-			v.rows[row.Entry] = row
-		}
 		for _, e := range b.Removed {
-			if v.rows[e] == nil {
+			if v.board.Rows[e] == nil {
 				v.t.Fatalf("entry %d is removed from a cut that does not have it", e)
 			}
-			delete(v.rows, e)
 		}
+		v.board.Change(b)
 	}
 	for _, row := range d.GetPositions().GetRows() {
 		v.positions[row.Entry] = row
@@ -210,7 +226,7 @@ func (v *viewer) delta(d *livev1.Delta) {
 
 func (v *viewer) places() map[uint32]uint32 {
 	m := map[uint32]uint32{}
-	for e, row := range v.rows {
+	for e, row := range v.board.Rows {
 		m[e] = row.Place
 	}
 	return m

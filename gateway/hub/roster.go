@@ -17,6 +17,7 @@ const rosterEpoch = 1
 // snapshot, one for each audience.
 type rosterTopic struct {
 	competition string
+	sub         uint32
 	people      People
 	known       bool
 	reading     bool
@@ -35,7 +36,7 @@ type audience struct {
 func (h *Hub) rosterOf(competition string) *rosterTopic {
 	r := h.rosters[competition]
 	if r == nil {
-		r = &rosterTopic{competition: competition, viewers: map[*Slot]auth.Principal{}, frames: map[audience]*Frame{}}
+		r = &rosterTopic{competition: competition, sub: h.number(), viewers: map[*Slot]auth.Principal{}, frames: map[audience]*Frame{}}
 		h.rosters[competition] = r
 	}
 	return r
@@ -94,7 +95,7 @@ func (r *rosterTopic) frame(viewer auth.Principal) *Frame {
 		rows = append(rows, redact(&r.people.Rows[i], a))
 	}
 	f := &Frame{
-		Topic: wire.Topic{Kind: wire.Roster, ID: r.competition}, Epoch: rosterEpoch, Version: r.people.Version,
+		Topic: wire.Topic{Kind: wire.Roster, ID: r.competition}, Epoch: rosterEpoch, Version: r.people.Version, Sub: r.sub,
 		content: &roster{rows},
 	}
 	r.frames[a] = f

@@ -24,6 +24,7 @@ type Slot struct {
 	history        *Frame // of a feed: items that only this viewer has missed
 	waiting        bool   // of a feed: for history
 	queued         bool   // ready was called and nothing was taken since
+	named          bool   // the viewer knows the number of topic and cut
 	ended          bool
 }
 
@@ -79,7 +80,7 @@ func (s *Slot) Take(e wire.Encoding) Taken {
 		}
 	}
 	if h != nil {
-		s.epoch, s.version = h.Epoch, h.Version
+		s.epoch, s.version, s.named = h.Epoch, h.Version, true
 		s.queued = f != nil
 		s.mu.Unlock()
 		return Taken{Bytes: h.Snapshot(e), More: f != nil}
@@ -93,12 +94,27 @@ func (s *Slot) Take(e wire.Encoding) Taken {
 	}
 	s.newest = nil
 	onBase := f.Base != 0 && f.Epoch == s.epoch && f.Base == s.version
-	s.epoch, s.version = f.Epoch, f.Version
+	named := s.gets(f)
 	s.mu.Unlock()
 	if onBase {
-		return Taken{Bytes: f.Delta(e)}
+		return Taken{Bytes: f.deltaFor(named, e)}
 	}
 	return Taken{Bytes: f.Snapshot(e)}
+}
+
+// gets notes that the viewer gets f, and says whether it knew the number of topic and cut. s.mu is held.
+func (s *Slot) gets(f *Frame) (named bool) {
+	named = s.named
+	s.epoch, s.version, s.named = f.Epoch, f.Version, true
+	return named
+}
+
+// deltaFor is the delta for a viewer that knows the number of topic and cut, or does not.
+func (f *Frame) deltaFor(named bool, e wire.Encoding) []byte {
+	if named {
+		return f.Delta(e)
+	}
+	return f.NamedDelta(e)
 }
 
 // takeFeed sends what the viewer has not seen: the shared delta if that is all, else items from the frame's log,
@@ -119,9 +135,9 @@ func (s *Slot) takeFeed(f *Frame, e wire.Encoding) Taken {
 	}
 	s.newest = nil
 	onBase := f.Base != 0 && seen == f.Base
-	s.epoch, s.version = f.Epoch, f.Version
+	named := s.gets(f)
 	if onBase {
-		return Taken{Bytes: f.Delta(e)}
+		return Taken{Bytes: f.deltaFor(named, e)}
 	}
 	return Taken{Bytes: f.log.since(f, seen, e)}
 }

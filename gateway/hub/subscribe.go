@@ -70,7 +70,7 @@ func (h *Hub) onSubscribe(now step.Now, s Subscribe) []step.Out {
 			if !r.mayCut(s.Cut) {
 				return append(outs, Refuse{s.Slot, wire.ErrCut})
 			}
-			c = &cut{}
+			c = &cut{sub: h.number()}
 			r.cuts[k] = c
 			if r.board.known {
 				c.renew(s.Topic, k, r.board, true)
@@ -97,7 +97,7 @@ func (h *Hub) onSubscribe(now step.Now, s Subscribe) []step.Out {
 	case wire.Workout:
 		w := h.workouts[s.Topic.ID]
 		if w == nil {
-			w = &workoutTopic{training: s.Training}
+			w = &workoutTopic{training: s.Training, sub: h.number()}
 			h.workouts[s.Topic.ID] = w
 			outs = append(outs, w.interest(h.cfg.Node, false))
 		}

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	liveboard "paceline/api/board"
 	livev1 "paceline/api/gen/paceline/live/v1"
 	"paceline/gateway/wire"
 )
@@ -77,6 +78,8 @@ func clientFrames() map[string]*clientFrame {
 func serverFrames() map[string]*serverFrame {
 	row := &livev1.BoardRow{Entry: 2, Place: 1, GatesPassed: 3, GateAtMs: 1718464211123, ProgressMm: 8123456,
 		Status: livev1.EntryStatus_ENTRY_STATUS_RACING, LatE7: 535658000, LonE7: 97000000, Heat: 1, Category: "open", PositionAtMs: 1718464300000}
+	onward := proto.Clone(row).(*livev1.BoardRow)
+	onward.ProgressMm, onward.LatE7, onward.PositionAtMs = 8128756, 535658470, 1718464300400
 	behind := &livev1.BoardRow{Entry: 1, Place: 2, GatesPassed: 3, GateAtMs: 1718464243456, GapMs: 32333, GapMm: 141000, ProgressMm: 7982456,
 		Status: livev1.EntryStatus_ENTRY_STATUS_RACING, Unconfirmed: true, OfflineSinceMs: 1718464290000, LatE7: 535657000, LonE7: 97010000, Heat: 1, Category: "open", PositionAtMs: 1718464289000}
 	board := func(rows ...*livev1.BoardRow) *livev1.Board {
@@ -94,19 +97,20 @@ func serverFrames() map[string]*serverFrame {
 		"05-ack": {Message: &livev1.ServerMessage_Ack{Ack: &livev1.Ack{StreamId: streamID, ThroughSeq: 4,
 			Refused:  []*livev1.RefusedSample{{Seq: 3, Reason: "out_of_range"}},
 			Standing: &livev1.Standing{CompetitionId: raceID, Entry: 2, Place: 2, GapAheadMs: 12400, GapBehindMs: 3100, ToGoMm: 3876544, Epoch: 12, Version: 481}}}},
-		"06-snapshot_board": {Message: &livev1.ServerMessage_Snapshot{Snapshot: &livev1.Snapshot{Topic: topic("board"), Cut: "top:10", Epoch: 12, Version: 481,
+		"06-snapshot_board": {Message: &livev1.ServerMessage_Snapshot{Snapshot: &livev1.Snapshot{Topic: topic("board"), Cut: "top:10", Epoch: 12, Version: 481, Sub: 7,
 			Content: &livev1.Snapshot_Board{Board: board(row, behind)}}}},
-		"07-delta_board": {Message: &livev1.ServerMessage_Delta{Delta: &livev1.Delta{Topic: topic("board"), Cut: "top:10", Epoch: 12, Version: 482, Base: 481,
-			Content: &livev1.Delta_Board{Board: func() *livev1.Board { b := board(row); b.Removed = []uint32{3}; return b }()}}}},
-		"08-snapshot_roster": {Message: &livev1.ServerMessage_Snapshot{Snapshot: &livev1.Snapshot{Topic: topic("roster"), Epoch: 1, Version: 9,
+		"07-delta_board": {Message: &livev1.ServerMessage_Delta{Delta: &livev1.Delta{Sub: 7, Epoch: 12, Version: 482, Base: 481,
+			Content: &livev1.Delta_Board{Board: &livev1.Board{AtMs: 1718464300500, Removed: []uint32{3},
+				Rows: []*livev1.BoardRow{liveboard.DeltaRow(row, onward, 1718464300500)}}}}}},
+		"08-snapshot_roster": {Message: &livev1.ServerMessage_Snapshot{Snapshot: &livev1.Snapshot{Topic: topic("roster"), Epoch: 1, Version: 9, Sub: 8,
 			Content: &livev1.Snapshot_Roster{Roster: &livev1.Roster{Rows: []*livev1.RosterRow{
 				{Entry: 1, Name: "Ann Ahoi", Club: "SV Elbe", Flag: "DE", Category: "open", Heat: 1}, {Entry: 2, Name: "Athlete 2", Category: "open", Heat: 1}}}}}}},
-		"09-snapshot_positions": {Message: &livev1.ServerMessage_Snapshot{Snapshot: &livev1.Snapshot{Topic: topic("positions"), Epoch: 12, Version: 481,
+		"09-snapshot_positions": {Message: &livev1.ServerMessage_Snapshot{Snapshot: &livev1.Snapshot{Topic: topic("positions"), Epoch: 12, Version: 481, Sub: 9,
 			Content: &livev1.Snapshot_Positions{Positions: &livev1.Positions{AtMs: 1718464300250, Rows: []*livev1.PositionRow{
 				{Entry: 2, ProgressMm: 8123456, LatE7: 535658000, LonE7: 97000000, AtMs: 1718464300000}}}}}}},
-		"10-delta_feed": {Message: &livev1.ServerMessage_Delta{Delta: &livev1.Delta{Topic: topic("feed"), Epoch: 1, Version: 41, Base: 38,
+		"10-delta_feed": {Message: &livev1.ServerMessage_Delta{Delta: &livev1.Delta{Topic: topic("feed"), Epoch: 1, Version: 41, Base: 38, Sub: 10,
 			Content: &livev1.Delta_Feed{Feed: &livev1.Feed{Items: []*livev1.FeedItem{{Version: 41, AtMs: 1718464211500, Kind: "gate", Entry: 2, Gate: 3, GateAtMs: 1718464211123}}}}}}},
-		"11-snapshot_workout": {Message: &livev1.ServerMessage_Snapshot{Snapshot: &livev1.Snapshot{Topic: "workout/" + workoutID, Epoch: 4, Version: 1099511631318,
+		"11-snapshot_workout": {Message: &livev1.ServerMessage_Snapshot{Snapshot: &livev1.Snapshot{Topic: "workout/" + workoutID, Epoch: 4, Version: 1099511631318, Sub: 11,
 			Content: &livev1.Snapshot_Workout{Workout: &livev1.Workout{WorkoutId: workoutID, AtMs: 1718464300000, ElapsedMs: 1540000, DistanceMm: 8200000, ProgressMm: 8123456, HeartRateBpm: 141, SpeedMmS: 5300, State: "live"}}}}},
 		"12-throttle":   {Message: &livev1.ServerMessage_Throttle{Throttle: &livev1.Throttle{MaxSamplesPerS: 500, UntilMs: 1718464301250}}},
 		"13-error_gap":  {Message: &livev1.ServerMessage_Error{Error: &livev1.Error{Code: "stream.gap", Message: "Samples before these are missing.", Retry: true, StreamId: streamID, ExpectedSeq: 121}}},

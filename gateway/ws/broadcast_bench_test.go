@@ -1,6 +1,7 @@
 package ws_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -12,7 +13,10 @@ import (
 
 	"github.com/coder/websocket"
 
+	"paceline/api/board"
 	livev1 "paceline/api/gen/paceline/live/v1"
+	"paceline/domain/step"
+	"paceline/gateway/hub"
 	"paceline/gateway/wire"
 	"paceline/gateway/ws"
 	"paceline/internal/testkit"
@@ -31,11 +35,81 @@ func p3(tick uint64, all bool) *livev1.Board {
 	return b
 }
 
-// deltaOf is the frame that a viewer who has seen the tick before gets.
+// deltaOf is the frame that a viewer who has seen the tick before gets: of the board, which is the first cut of the
+// node, and with what has changed only.
 func deltaOf(tick uint64) []byte {
+	was, is := map[uint32]*livev1.BoardRow{}, p3(tick, false)
+	for _, row := range p3(1, true).Rows {
+		was[row.Entry] = row
+	}
+	b := board.Delta(is, is)
+	for _, row := range is.Rows {
+		b.Rows = append(b.Rows, board.DeltaRow(was[row.Entry], row, is.AtMs))
+	}
 	return wire.Encode(wire.Proto, &livev1.ServerMessage{Message: &livev1.ServerMessage_Delta{Delta: &livev1.Delta{
-		Topic: "competition/race/board", Epoch: 1, Version: tick, Base: tick - 1, Content: &livev1.Delta_Board{Board: p3(tick, false)}}}})
+		Sub: 1, Epoch: 1, Version: tick, Base: tick - 1, Content: &livev1.Delta_Board{Board: b}}}})
 }
+
+// deltaBytes is the bound of P3: a frame with its header, of 30 rows of which 3 have changed.
+const deltaBytes = 110
+
+// TestBoardDeltaIsSmall holds that bound, for the board of P3 and for one late in a long evening of a busy node:
+// versions in the millions, epochs and numbers in the thousands, positions that are seconds old.
+func TestBoardDeltaIsSmall(t *testing.T) {
+	for name, tt := range map[string]struct {
+		epoch, version uint64
+		others         uint32 // cuts that were watched before
+		ageMs          int64  // of positions
+	}{
+		"the bench": {1, 1, 0, 0},
+		"late":      {9_000, 2_000_000, 10_000, 4_321},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, slot := hub.New(hub.Config{Node: "n"}), hub.NewSlot(0, 0, quiet{})
+			tell := func(msg any) {
+				for _, o := range h.Step(step.Now{Wall: 1, Node: 1}, msg) {
+					if p, ok := o.(hub.Publish); ok && len(p.To) == 1 {
+						p.To[0].Offer(p.Frame)
+					}
+				}
+			}
+			topic := wire.Topic{Kind: wire.Board, ID: "race"}
+			for n := range tt.others {
+				cut := wire.Cut{Kind: wire.Around, N: n + 1}
+				tell(hub.Subscribe{Conn: 2, Topic: topic, Cut: cut, Slot: hub.NewSlot(0, 0, quiet{})})
+				tell(hub.Unsubscribe{Conn: 2, Topic: topic, Cut: cut})
+			}
+			tell(hub.Subscribe{Conn: 1, Topic: topic, Slot: slot})
+			boardOf := func(tick uint64, all bool) *livev1.Board {
+				b := p3(tick, all)
+				for _, row := range b.Rows {
+					row.PositionAtMs -= tt.ageMs
+				}
+				return b
+			}
+			tell(boardUpdate(t, tt.epoch, tt.version, 0, boardOf(1, true)))
+			slot.Take(wire.Proto)
+			most := int64(0)
+			for tick := uint64(2); tick <= 60; tick++ {
+				version := tt.version + tick - 1
+				tell(boardUpdate(t, tt.epoch, version, version-1, boardOf(tick, false)))
+				frame := slot.Take(wire.Proto).Bytes
+				if tt.others == 0 && !bytes.Equal(frame, deltaOf(tick)) {
+					t.Fatalf("tick %d: % x, want % x", tick, frame, deltaOf(tick))
+				}
+				most = max(most, onWire(frame))
+			}
+			if t.Logf("%d bytes", most); most > deltaBytes {
+				t.Errorf("a delta of %d bytes, want at most %d", most, deltaBytes)
+			}
+		})
+	}
+}
+
+type quiet struct{}
+
+func (quiet) Ready(*hub.Slot)          {}
+func (quiet) Refused(*hub.Slot, error) {}
 
 // wholeOf is the frame that anybody gets from a server without deltas.
 func wholeOf(tick uint64) []byte {

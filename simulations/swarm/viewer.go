@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"paceline/api/board"
 	livev1 "paceline/api/gen/paceline/live/v1"
 	"paceline/api/live"
 )
@@ -22,8 +23,7 @@ type Viewer struct {
 	JSON  bool
 
 	mu             sync.Mutex
-	board          *livev1.Board // newest
-	rows           map[uint32]*livev1.BoardRow
+	view           board.View
 	epoch, version uint64
 	recovering     bool
 	frames         int
@@ -37,7 +37,7 @@ type Viewer struct {
 type Board struct {
 	Epoch, Version uint64
 	Recovering     bool
-	Head           *livev1.Board // its Rows are those of the last change only
+	Head           *livev1.Board // without rows
 	Rows           []*livev1.BoardRow
 }
 
@@ -62,8 +62,8 @@ func (v *Viewer) take(u live.Update) {
 	v.frames++
 	if s := u.Snapshot; s != nil {
 		v.moved(s.Epoch, s.Version)
-		v.recovering, v.board = s.Recovering, s.GetBoard()
-		v.rows = map[uint32]*livev1.BoardRow{}
+		v.recovering = s.Recovering
+		v.view.Take(s.GetBoard())
 	}
 	if d := u.Delta; d != nil {
 		if d.Base != v.version || d.Epoch != v.epoch {
@@ -72,20 +72,11 @@ func (v *Viewer) take(u live.Update) {
 		v.moved(d.Epoch, d.Version)
 		v.recovering = d.Recovering
 		if b := d.GetBoard(); b != nil {
-			v.board = b
+			v.view.Change(b)
 		}
 	}
-	if v.rows == nil {
-		v.rows = map[uint32]*livev1.BoardRow{}
-	}
-	for _, r := range v.board.GetRows() {
-		v.rows[r.Entry] = r
-	}
-	for _, e := range v.board.GetRemoved() {
-		delete(v.rows, e)
-	}
 	if v.onFrame != nil {
-		v.onFrame(time.Now(), v.board)
+		v.onFrame(time.Now(), v.view.Head)
 	}
 }
 
@@ -100,8 +91,8 @@ func (v *Viewer) moved(epoch, version uint64) {
 func (v *Viewer) Now() Board {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	b := Board{Epoch: v.epoch, Version: v.version, Recovering: v.recovering, Head: v.board}
-	for _, r := range v.rows {
+	b := Board{Epoch: v.epoch, Version: v.version, Recovering: v.recovering, Head: v.view.Head}
+	for _, r := range v.view.Rows {
 		b.Rows = append(b.Rows, r)
 	}
 	slices.SortFunc(b.Rows, func(a, c *livev1.BoardRow) int {

@@ -12,8 +12,8 @@ import (
 	"paceline/api/gen/paceline/live/v1"
 	"paceline/domain/step"
 	"paceline/domain/unit"
-	"paceline/gateway/auth"
 	"paceline/gateway/hub"
+	"paceline/gateway/session"
 	"paceline/gateway/wire"
 )
 
@@ -25,7 +25,6 @@ type gate struct {
 	life   uint64 // rises with each restart
 	timers map[string]uint64
 	conns  hub.Conn
-	seen   []*viewer
 	lines  []*line
 }
 
@@ -44,17 +43,13 @@ func (g *gate) start() {
 	g.hub = hub.New(hub.Config{Node: g.name})
 }
 
-// kill ends the process: what it had goes with it, its viewers come again elsewhere, with what they have.
+// kill ends the process: what it had goes with it, its clients come again elsewhere, with what they have.
 func (g *gate) kill() {
 	g.start()
-	seen, lines := g.seen, g.lines
-	g.seen, g.lines = nil, nil
+	lines := g.lines
+	g.lines = nil
 	for _, l := range lines {
 		l.drop()
-	}
-	for _, v := range seen {
-		v.gate = nil
-		g.w.in(unit.Second, func() { v.watch(g.w.other(g)) })
 	}
 }
 
@@ -115,7 +110,7 @@ type viewer struct {
 	w              *World
 	name           string
 	gate           *gate
-	conn           hub.Conn
+	line           *line
 	slot           *hub.Slot
 	epoch, version uint64
 	recovering     bool
@@ -135,24 +130,52 @@ func (w *World) watch(name string, g *gate) *viewer {
 
 func (w *World) board() wire.Topic { return wire.Topic{Kind: wire.Board, ID: w.plan.competition} }
 
-// watch begins to watch on a gateway, from what the viewer has.
+// watch connects to a gateway and begins to watch, from what the viewer has.
 func (v *viewer) watch(g *gate) {
 	v.leave()
-	g.conns++
-	v.sub = 0
-	v.gate, v.conn, v.slot = g, g.conns, hub.NewSlot(v.epoch, v.version, v)
-	g.seen = append(g.seen, v)
-	g.step(hub.Subscribe{Conn: v.conn, Topic: v.w.board(), Viewer: auth.Principal{}, Slot: v.slot})
+	v.gate = g
+	var l *line
+	l = v.w.dial(g, "", func(m *livev1.ServerMessage) {
+		if m.GetWelcome() != nil {
+			l.send(&livev1.ClientMessage{Message: &livev1.ClientMessage_Subscribe{Subscribe: &livev1.Subscribe{
+				Topic: v.w.board().String(), Epoch: v.epoch, Version: v.version}}})
+		}
+		if e := m.GetError(); e != nil {
+			v.w.failf("%s is told: %v", v.name, e)
+		}
+	}, func() {
+		if v.line == l {
+			v.w.in(unit.Second, func() {
+				if v.line == l {
+					v.watch(v.w.other(g))
+				}
+			})
+		}
+	})
+	l.watch = func(o session.Subscribe) {
+		v.slot = hub.NewSlot(o.Epoch, o.Version, v)
+		g.step(hub.Subscribe{Conn: l.conn, Topic: o.Topic, Cut: o.Cut, Viewer: o.Viewer, Slot: v.slot})
+	}
+	v.line = l
+	v.ping(l)
+}
+
+// ping keeps the connection: a client says something now and then.
+func (v *viewer) ping(l *line) {
+	v.w.in(20*unit.Second, func() {
+		if v.line == l && !l.cut {
+			l.send(&livev1.ClientMessage{Message: &livev1.ClientMessage_Ping{Ping: &livev1.Ping{T0Ms: int64(v.w.now().Node)}}})
+			v.ping(l)
+		}
+	})
 }
 
 // leave closes the connection.
 func (v *viewer) leave() {
-	if v.gate == nil {
-		return
+	if l := v.line; l != nil {
+		v.line, v.gate = nil, nil
+		l.drop()
 	}
-	v.gate.step(hub.Gone{Conn: v.conn})
-	v.gate.seen = slices.DeleteFunc(v.gate.seen, func(o *viewer) bool { return o == v })
-	v.gate = nil
 }
 
 // Ready implements hub.Watcher: the connection's write loop comes to it soon.
@@ -162,7 +185,7 @@ func (v *viewer) Ready(s *hub.Slot) { v.w.in(20, func() { v.take(s) }) }
 func (v *viewer) Refused(_ *hub.Slot, err error) { v.w.failf("%s is refused: %v", v.name, err) }
 
 func (v *viewer) take(s *hub.Slot) {
-	if v.slot != s || v.gate == nil {
+	if v.slot != s || v.line == nil || v.line.cut {
 		return // of a connection that is closed
 	}
 	for more := true; more; {

@@ -2761,6 +2761,7 @@ type Snapshot struct {
 	//	*Snapshot_Feed
 	//	*Snapshot_Workout
 	Content       isSnapshot_Content `protobuf_oneof:"content"`
+	Sub           uint32             `protobuf:"varint,12,opt,name=sub,proto3" json:"sub,omitempty"` // the node's number for this topic and cut: the deltas that follow carry it in their place
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2882,6 +2883,13 @@ func (x *Snapshot) GetWorkout() *Workout {
 	return nil
 }
 
+func (x *Snapshot) GetSub() uint32 {
+	if x != nil {
+		return x.Sub
+	}
+	return 0
+}
+
 type isSnapshot_Content interface {
 	isSnapshot_Content()
 }
@@ -2916,10 +2924,12 @@ func (*Snapshot_Feed) isSnapshot_Content() {}
 
 func (*Snapshot_Workout) isSnapshot_Content() {}
 
-// Delta changes a cut. A client whose version is not base drops it and subscribes again.
+// Delta changes a cut. A client whose version is not base drops it and subscribes again. It says what it is about
+// by sub alone, which the snapshot before it has named; for a client that needed no snapshot because it was up to
+// date, the first delta on the connection carries topic and cut beside sub and names it.
 type Delta struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
-	Topic      string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	Topic      string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"` // empty: sub says it
 	Cut        string                 `protobuf:"bytes,2,opt,name=cut,proto3" json:"cut,omitempty"`
 	Epoch      uint64                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	Version    uint64                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
@@ -2933,6 +2943,7 @@ type Delta struct {
 	//	*Delta_Feed
 	//	*Delta_Workout
 	Content       isDelta_Content `protobuf_oneof:"content"`
+	Sub           uint32          `protobuf:"varint,12,opt,name=sub,proto3" json:"sub,omitempty"` // the node's number for this topic and cut, for as long as the connection lasts
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3061,6 +3072,13 @@ func (x *Delta) GetWorkout() *Workout {
 	return nil
 }
 
+func (x *Delta) GetSub() uint32 {
+	if x != nil {
+		return x.Sub
+	}
+	return 0
+}
+
 type isDelta_Content interface {
 	isDelta_Content()
 }
@@ -3095,7 +3113,9 @@ func (*Delta_Feed) isDelta_Content() {}
 
 func (*Delta_Workout) isDelta_Content() {}
 
-// Board is ranked rows. It carries entry numbers, never people.
+// Board is ranked rows. It carries entry numbers, never people. A delta leaves out what has not changed of state,
+// gun_at_ms, course_length_mm, entries and gates: a client keeps what it had where one of them is 0. None of them
+// goes back to 0 in a delta; where one does, a snapshot is sent.
 type Board struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	State          RaceState              `protobuf:"varint,1,opt,name=state,proto3,enum=paceline.live.v1.RaceState" json:"state,omitempty"`
@@ -3196,7 +3216,9 @@ func (x *Board) GetGates() uint32 {
 	return 0
 }
 
-// BoardRow is one entry.
+// BoardRow is one entry. A row of a delta is whole, but for what a client keeps of the row it had: category and
+// heat where they are empty, gate_at_ms where it is 0 and gates_passed is not. Again a change back to nothing is a
+// snapshot.
 type BoardRow struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Entry          uint32                 `protobuf:"varint,1,opt,name=entry,proto3" json:"entry,omitempty"`
@@ -3217,7 +3239,8 @@ type BoardRow struct {
 	LonE7          int32                  `protobuf:"zigzag32,16,opt,name=lon_e7,json=lonE7,proto3" json:"lon_e7,omitempty"`
 	Heat           uint32                 `protobuf:"varint,17,opt,name=heat,proto3" json:"heat,omitempty"`
 	Category       string                 `protobuf:"bytes,18,opt,name=category,proto3" json:"category,omitempty"`
-	PositionAtMs   int64                  `protobuf:"varint,19,opt,name=position_at_ms,json=positionAtMs,proto3" json:"position_at_ms,omitempty"` // event time of progress
+	PositionAtMs   int64                  `protobuf:"varint,19,opt,name=position_at_ms,json=positionAtMs,proto3" json:"position_at_ms,omitempty"`            // event time of progress
+	PositionAgeMs  *int32                 `protobuf:"zigzag32,20,opt,name=position_age_ms,json=positionAgeMs,proto3,oneof" json:"position_age_ms,omitempty"` // of a delta, in place of position_at_ms: the board's at_ms minus it
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -3381,6 +3404,13 @@ func (x *BoardRow) GetCategory() string {
 func (x *BoardRow) GetPositionAtMs() int64 {
 	if x != nil {
 		return x.PositionAtMs
+	}
+	return 0
+}
+
+func (x *BoardRow) GetPositionAgeMs() int32 {
+	if x != nil && x.PositionAgeMs != nil {
+		return *x.PositionAgeMs
 	}
 	return 0
 }
@@ -4522,7 +4552,7 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\rgap_behind_ms\x18\x05 \x01(\x03R\vgapBehindMs\x12\x18\n" +
 	"\bto_go_mm\x18\x06 \x01(\x03R\x06toGoMm\x12\x14\n" +
 	"\x05epoch\x18\a \x01(\x04R\x05epoch\x12\x18\n" +
-	"\aversion\x18\b \x01(\x04R\aversion\"\x94\x03\n" +
+	"\aversion\x18\b \x01(\x04R\aversion\"\xa6\x03\n" +
 	"\bSnapshot\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x10\n" +
 	"\x03cut\x18\x02 \x01(\tR\x03cut\x12\x14\n" +
@@ -4536,8 +4566,9 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\tpositions\x18\b \x01(\v2\x1b.paceline.live.v1.PositionsH\x00R\tpositions\x12,\n" +
 	"\x04feed\x18\t \x01(\v2\x16.paceline.live.v1.FeedH\x00R\x04feed\x125\n" +
 	"\aworkout\x18\n" +
-	" \x01(\v2\x19.paceline.live.v1.WorkoutH\x00R\aworkoutB\t\n" +
-	"\acontent\"\xa5\x03\n" +
+	" \x01(\v2\x19.paceline.live.v1.WorkoutH\x00R\aworkout\x12\x10\n" +
+	"\x03sub\x18\f \x01(\rR\x03subB\t\n" +
+	"\acontent\"\xb7\x03\n" +
 	"\x05Delta\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x10\n" +
 	"\x03cut\x18\x02 \x01(\tR\x03cut\x12\x14\n" +
@@ -4552,7 +4583,8 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\tpositions\x18\t \x01(\v2\x1b.paceline.live.v1.PositionsH\x00R\tpositions\x12,\n" +
 	"\x04feed\x18\n" +
 	" \x01(\v2\x16.paceline.live.v1.FeedH\x00R\x04feed\x125\n" +
-	"\aworkout\x18\v \x01(\v2\x19.paceline.live.v1.WorkoutH\x00R\aworkoutB\t\n" +
+	"\aworkout\x18\v \x01(\v2\x19.paceline.live.v1.WorkoutH\x00R\aworkout\x12\x10\n" +
+	"\x03sub\x18\f \x01(\rR\x03subB\t\n" +
 	"\acontent\"\x8f\x02\n" +
 	"\x05Board\x121\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x1b.paceline.live.v1.RaceStateR\x05state\x12\x1a\n" +
@@ -4562,7 +4594,7 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\x04rows\x18\x05 \x03(\v2\x1a.paceline.live.v1.BoardRowR\x04rows\x12\x18\n" +
 	"\aremoved\x18\x06 \x03(\rR\aremoved\x12\x18\n" +
 	"\aentries\x18\a \x01(\rR\aentries\x12\x14\n" +
-	"\x05gates\x18\b \x01(\rR\x05gates\"\xbd\x04\n" +
+	"\x05gates\x18\b \x01(\rR\x05gates\"\xfe\x04\n" +
 	"\bBoardRow\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\rR\x05entry\x12\x14\n" +
 	"\x05place\x18\x02 \x01(\rR\x05place\x12!\n" +
@@ -4586,7 +4618,9 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\x06lon_e7\x18\x10 \x01(\x11R\x05lonE7\x12\x12\n" +
 	"\x04heat\x18\x11 \x01(\rR\x04heat\x12\x1a\n" +
 	"\bcategory\x18\x12 \x01(\tR\bcategory\x12$\n" +
-	"\x0eposition_at_ms\x18\x13 \x01(\x03R\fpositionAtMs\"9\n" +
+	"\x0eposition_at_ms\x18\x13 \x01(\x03R\fpositionAtMs\x12+\n" +
+	"\x0fposition_age_ms\x18\x14 \x01(\x11H\x00R\rpositionAgeMs\x88\x01\x01B\x12\n" +
+	"\x10_position_age_ms\"9\n" +
 	"\x06Roster\x12/\n" +
 	"\x04rows\x18\x01 \x03(\v2\x1b.paceline.live.v1.RosterRowR\x04rows\"\x8d\x01\n" +
 	"\tRosterRow\x12\x14\n" +
@@ -4908,6 +4942,7 @@ func file_paceline_live_v1_live_proto_init() {
 		(*Delta_Feed)(nil),
 		(*Delta_Workout)(nil),
 	}
+	file_paceline_live_v1_live_proto_msgTypes[34].OneofWrappers = []any{}
 	file_paceline_live_v1_live_proto_msgTypes[46].OneofWrappers = []any{
 		(*Control_PowerW)(nil),
 		(*Control_InclineBp)(nil),
