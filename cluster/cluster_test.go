@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -314,4 +315,33 @@ func TestATakenPortIsAnError(t *testing.T) {
 	if _, err := Start(cfg, func(*Cluster) []Kind { return nil }); err == nil {
 		t.Fatal("Start() = nil, want an error")
 	}
+}
+
+// TestWhatHasEndedIsForgotten: nothing keeps an activation that has ended, or every grain that was ever used would
+// take memory until the node ends.
+func TestWhatHasEndedIsForgotten(t *testing.T) {
+	cfg := Default()
+	cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	cfg.Placement.SweepEvery, cfg.Placement.IdleAfter, cfg.Placement.Linger = 2*time.Millisecond, 0, time.Millisecond
+	s := &site{counts: map[string]uint64{}, live: map[string]int{}}
+	var collected atomic.Int64
+	c, err := Start(cfg, func(*Cluster) []Kind {
+		return []Kind{{Name: id.User, New: func(g id.Grain) actor.Actor {
+			n := &counter{g: g, site: s, flush: 1}
+			runtime.AddCleanup(n, func(one int64) { collected.Add(one) }, 1)
+			return n
+		}}}
+	})
+	if err != nil {
+		t.Fatalf("Start: %v", err)
+	}
+	defer func() { _ = c.Stop(context.WithoutCancel(t.Context())) }()
+	const grains = 200
+	for i := range grains {
+		add(t, c, fmt.Sprintf("u%d", i), 1)
+	}
+	until(t, "all but a few are collected", func() bool {
+		runtime.GC()
+		return collected.Load() >= grains*9/10
+	})
 }

@@ -170,6 +170,9 @@ func (c *Caller) Forward(to id.Grain, msg proto.Message, ended *actor.PID) {
 	c.Tell(to, msg)
 }
 
+// Forget forgets where a grain was: that activation has ended. A PID that was sent to keeps its whole process alive.
+func (c *Caller) Forget(g id.Grain, ended *actor.PID) { c.places.drop(g, ended) }
+
 // Reply answers whoever asked; nobody waits if to is nil. It is what shells' Reply becomes.
 func (c *Caller) Reply(to step.Return, msg any, err error) {
 	pid, ok := to.(*actor.PID)

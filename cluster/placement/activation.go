@@ -143,6 +143,9 @@ func (a *activation) end(ctx actor.Context) {
 		return
 	}
 	a.gone = true
+	if a.p.forward != nil {
+		a.p.forward.Forget(a.grain, ctx.Self())
+	}
 	ctx.Send(a.p.activator, released{identity: a.identity, pid: ctx.Self()})
 	system, self := ctx.ActorSystem(), ctx.Self()
 	time.AfterFunc(a.p.cfg.Linger, func() { system.Root.Send(self, lingerOver{}) })

@@ -46,9 +46,10 @@ type Kind struct {
 	New  func(g id.Grain) actor.Actor
 }
 
-// Forwarder hands on a one-way message that came to an activation which has ended.
+// Forwarder hands on a one-way message that came to an activation which has ended, and forgets such an activation.
 type Forwarder interface {
 	Forward(to id.Grain, msg proto.Message, ended *actor.PID)
+	Forget(g id.Grain, ended *actor.PID)
 }
 
 // Counts are what a Placement has seen.
