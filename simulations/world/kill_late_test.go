@@ -33,6 +33,23 @@ var lateTable = map[string]scene{
 			}
 		})
 	}},
+	"gateway's node/with everybody on it": {live: true, script: func(w *World, s *script) {
+		w.at(w.plan.gun.Add(20*unit.Second), func() { w.gates[0].kill() })
+		w.at(w.plan.gun.Add(30*unit.Second), func() { w.gates[1].kill() })
+		w.at(w.plan.gun.Add(31*unit.Second), func() { w.gates[0].kill() })
+	}},
+	"connections are cut": {live: true, script: func(w *World, s *script) {
+		for at := 5 * unit.Second; at < 60*unit.Second; at += 5 * unit.Second {
+			w.at(w.plan.gun.Add(at), func() {
+				for _, g := range w.gates {
+					for _, l := range g.lines {
+						l.drop()
+					}
+					g.forgetLines()
+				}
+			})
+		}
+	}},
 	"late row of a dead activation lands after the takeover": {script: func(w *World, s *script) {
 		d := w.victim().streams[0].grain()
 		s.out("late row", d, is[persistence.PutBlockOp], then((*activation).kill, appliesLate(6*unit.Second))).after(4)

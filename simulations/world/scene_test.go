@@ -20,6 +20,7 @@ type scene struct {
 	settle   bool                                          // only the settle finds what the script did
 	seeds    int                                           // how many races; 0: three
 	distance bool                                          // of races over a distance only
+	live     bool                                          // clients speak the live protocol through two gateways
 	needs    []step.Rule                                   // without any of these it fails
 }
 
@@ -69,6 +70,7 @@ func (sc scene) world(seed uint64) *World {
 	if os.Getenv("PACELINE_TRACE") != "" {
 		w.trace = os.Stdout
 	}
+	w.faults.Gateways = sc.live
 	plain(&w.plan)
 	if sc.plan != nil {
 		sc.plan(&w.plan)
