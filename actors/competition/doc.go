@@ -17,7 +17,8 @@
 //   - Gun time = finish − own gun + penalties; net time = finish − start gate (own gun if the course has none)
 //   - penalties. Microseconds, unrounded; places of equal times are equal (1, 2, 2, 4).
 //   - Only who has finished and is not UNDER_REVIEW has a place. Order of rows: places; UNDER_REVIEW; DNF by the
-//     furthest gate, then its instant, then entry number; DNS; DSQ.
+//     furthest gate, then its instant, then entry number; DNS; DSQ. Within UNDER_REVIEW, DNS and DSQ: by the furthest
+//     gate, then the time to it on the ranking's base, penalties included, then entry number.
 //   - Times of gates are never changed by penalties: these are items of their own.
 //
 // A result rests on a settle: each training answers once from a fresh read, and what it answers replaces what was

@@ -61,7 +61,7 @@ type Key uint8
 // The keys.
 const (
 	ByStatus   Key = 1 // Status.Class
-	ByReview   Key = 2 // who is under review stands behind who is not
+	ByReview   Key = 2 // of those in the race, who is under review stands behind who is not
 	ByGates    Key = 3 // more gates reached
 	ByLastGate Key = 4 // less time, on the ranking's base, at the last gate reached; of two DNF the earlier instant
 	ByProgress Key = 5 // further along the course
@@ -132,6 +132,9 @@ func (r Ranking) compareBy(k Key, a, b *Contender) int {
 	case ByStatus:
 		return cmp.Compare(a.Status.Class(), b.Status.Class())
 	case ByReview:
+		if a.Status.Class() != 0 {
+			return 0 // whoever has no place loses none
+		}
 		return cmp.Compare(bit(a.Review), bit(b.Review))
 	case ByGates:
 		return cmp.Compare(b.Reached, a.Reached)

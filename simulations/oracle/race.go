@@ -41,6 +41,8 @@ type Row struct {
 	GunUs   unit.DurationUs // penalties included
 	NetUs   unit.DurationUs
 	Gates   map[int]unit.InstantUs
+
+	tookGun, tookNet unit.DurationUs // to the furthest gate
 }
 
 // Standings are the rows in the order of the result. byNet: places by net time.
@@ -54,6 +56,12 @@ func Standings(c *Course, entries []Entry, byNet bool) []Row {
 			return r.NetUs
 		}
 		return r.GunUs
+	}
+	took := func(r *Row) unit.DurationUs {
+		if byNet {
+			return r.tookNet
+		}
+		return r.tookGun
 	}
 	group := func(r *Row) int {
 		switch {
@@ -73,18 +81,16 @@ func Standings(c *Course, entries []Entry, byNet bool) []Row {
 		if group(a) != group(b) {
 			return group(a) < group(b)
 		}
-		if group(a) <= 1 && time(a) != time(b) {
-			return time(a) < time(b)
+		ga, la := last(a)
+		gb, lb := last(b)
+		if ga != gb {
+			return ga > gb
 		}
-		if group(a) >= 2 {
-			ga, la := last(a)
-			gb, lb := last(b)
-			if ga != gb {
-				return ga > gb
-			}
-			if group(a) == 2 && la != lb {
-				return la < lb
-			}
+		if group(a) == 2 && la != lb {
+			return la < lb
+		}
+		if group(a) != 2 && took(a) != took(b) {
+			return took(a) < took(b)
 		}
 		return a.Entry < b.Entry
 	})
@@ -143,8 +149,11 @@ func row(c *Course, e *Entry) Row {
 	if e.Decision != "" {
 		r.Status = e.Decision
 	}
+	penalty := unit.DurationUs(e.PenaltyMs) * 1000
+	if n, t := last(&r); n >= 0 {
+		r.tookGun, r.tookNet = t.Sub(e.GunMs.Us())+penalty, t.Sub(r.StartUs)+penalty
+	}
 	if r.Status == "finished" {
-		penalty := unit.DurationUs(e.PenaltyMs) * 1000
 		r.GunUs = r.EndUs.Sub(e.GunMs.Us()) + penalty
 		r.NetUs = r.EndUs.Sub(r.StartUs) + penalty
 	}
