@@ -31,6 +31,7 @@ const (
 	public                      // a public competition
 	publicOrIn                  // a public competition, or one the principal has an entry in
 	ofOrg                       // a competition of the operator's organization
+	staff                       // an operator of the installation itself: people belong to no organization
 	selfPublic                  // the principal itself, in a public competition
 )
 
@@ -57,18 +58,18 @@ var table = [...]row{
 	/* WatchRoster */ {public, publicOrIn, publicOrIn, ofOrg}, // and redacted row by row
 	/* WatchPositions */ {public, publicOrIn, publicOrIn, ofOrg},
 	/* WatchFeed */ {public, publicOrIn, publicOrIn, ofOrg},
-	/* WatchWorkout */ {never, own, own, always},
+	/* WatchWorkout */ {never, own, own, staff},
 	/* Unwatch */ {always, always, always, always},
 	/* Ping */ {always, always, always, always},
 	/* OfferClock */ {never, always, always, never}, // only streams this session has opened
 	/* AnswerControl */ {never, always, always, never},
 
-	/* RegisterUser */ {never, never, never, always},
-	/* ReadUser */ {never, own, never, always},
-	/* RegisterDevice */ {never, own, never, always},
-	/* ClaimDevice */ {never, own, never, always},
-	/* ReadDevice */ {never, ownDevice, ownDevice, always},
-	/* ReadTraining */ {never, own, own, always},
+	/* RegisterUser */ {never, never, never, staff},
+	/* ReadUser */ {never, own, never, staff},
+	/* RegisterDevice */ {never, own, never, staff},
+	/* ClaimDevice */ {never, own, never, staff},
+	/* ReadDevice */ {never, ownDevice, ownDevice, staff},
+	/* ReadTraining */ {never, own, own, staff},
 	/* CreateCompetition */ {never, never, never, ofOrg},
 	/* ReadCompetition */ {public, publicOrIn, publicOrIn, ofOrg},
 	/* ListCompetitions */ {always, always, always, always}, // private ones are left out of the list
@@ -114,6 +115,8 @@ func (c condition) holds(p Principal, r Resource) Decision {
 		return decide(r.Public || r.Entrant, "not_public")
 	case selfPublic:
 		return decide(r.Public && r.Person != "" && p.Person() == r.Person, "not_yours")
+	case staff:
+		return decide(organization(p.Organization) == id.DefaultOrganization, "other_organization")
 	case ofOrg:
 		return decide(organization(p.Organization) == organization(r.Organization), "other_organization")
 	}

@@ -111,6 +111,11 @@ func TestDecideParticulars(t *testing.T) {
 		r    auth.Resource
 		want bool
 	}{
+		{"another organization's operator, a profile", stranger, auth.ReadUser, auth.Resource{Person: "ann"}, false},
+		{"another organization's operator, a workout", stranger, auth.ReadTraining, auth.Resource{Person: "ann"}, false},
+		{"another organization's operator, a workout live", stranger, auth.WatchWorkout, auth.Resource{Person: "ann"}, false},
+		{"another organization's operator, somebody's device", stranger, auth.ClaimDevice, auth.Resource{Person: "bob", Device: "ann/watch"}, false},
+		{"another organization's operator, its own race", stranger, auth.StartRace, auth.Resource{Organization: "elsewhere"}, true},
 		{"an athlete on a device of somebody else, for itself", ann, auth.OpenStream, auth.Resource{Device: "bob/watch", Person: "ann"}, false},
 		{"an athlete on an own device, for somebody else", ann, auth.OpenStream, auth.Resource{Device: "ann/watch", Person: "bob"}, false},
 		{"an athlete on an own device, owner implied", ann, auth.OpenStream, auth.Resource{Device: "ann/watch"}, true},
