@@ -40,7 +40,8 @@ export function CourseMap({ track, rows, roster, board }: Props) {
       })}
       {rows.slice(0, DOTS).reverse().map((r) => {
         if (status(r.status) === "DNS") return null;
-        const p = pointAt(d, lapShare(num(r.progress_mm), length, laps));
+        const done = status(r.status) === "FINISHED" ? length : num(r.progress_mm);
+        const p = pointAt(d, lapShare(done, length, laps));
         const at = `translate(${p.x.toFixed(1)}px, ${p.y.toFixed(1)}px)`;
         return (
           <g key={r.entry} class={isOut(r.status) || num(r.offline_since_ms) > 0 ? "faded" : ""}>

@@ -64,7 +64,7 @@ function Head({ race, live, state, now }: { race?: Competition; live: Live; stat
   const running = ["countdown", "running"].includes(phase(state)) && board.gunAtMs > 0 && at > 0;
   const version = race?.result?.version ?? 0;
   const kind = phase(state) === "official" ? "official" : phase(state) === "provisional" ? "provisional" : "";
-  const about = [track?.sport, metres(board.lengthMm || num(track?.distanceMm)), laps > 1 ? `${laps} laps` : "", `${board.entries || 0} ${board.entries === 1 ? "entry" : "entries"}`,
+  const about = [track?.sport === "other" ? "" : track?.sport, metres(board.lengthMm || num(track?.distanceMm)), laps > 1 ? `${laps} laps` : "", `${board.entries || 0} ${board.entries === 1 ? "entry" : "entries"}`,
     `ranked by ${race?.definition?.rankBy === "RANK_BY_NET" ? "net" : "gun"} time`];
   return (
     <div class="head">
