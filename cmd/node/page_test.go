@@ -186,107 +186,134 @@ func TestThePage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wire := newProxy(t, strings.TrimPrefix(s.url, "http://"))
 	browser := browse(t)
-	tabs := []*tab{
-		newTab(t, browser, "desk", 1440, 1000),
-		newTab(t, browser, "phone", 390, 844, chromedp.EmulateMobile, chromedp.EmulateTouch),
-	}
-	desk := tabs[0]
-	all := func(name string, see func(b *tab)) {
-		t.Helper()
-		for _, b := range tabs {
-			if see != nil {
-				see(b)
-			}
-			b.fits()
-			b.shoot(name)
-			b.noErrors()
-		}
-	}
-
-	all("0-no-race", func(b *tab) {
-		b.open(wire.url() + "/")
+	v := &visit{t: t, axe: axe, wire: newProxy(t, strings.TrimPrefix(s.url, "http://"))}
+	v.desk = newTab(t, browser, "desk", 1440, 1000)
+	v.phone = newTab(t, browser, "phone", 390, 844, chromedp.EmulateMobile, chromedp.EmulateTouch)
+	v.all("0-no-race", func(b *tab) {
+		b.open(v.wire.url() + "/")
 		b.until("there is no race", says("main", "No public race"))
 	})
-	c := island(t)
-	r := openRide(t, node, c)
-	address := wire.url() + "/race/" + r.id
-	all("1-list", func(b *tab) {
+	v.race = openRide(t, node, island(t))
+	v.otherPlaces()
+	wait := v.beforeTheGun()
+	v.running()
+	v.cut()
+	v.all("7-withdrawn", func(b *tab) { b.until("Dana has given up", row(5)+".includes('DNF')") })
+	wait()
+	v.over()
+}
+
+// visit is the page in two windows, and the race that it shows.
+type visit struct {
+	t           *testing.T
+	axe         string
+	wire        *proxy
+	desk, phone *tab
+	race        *race
+}
+
+// all looks at one state of the page in both windows.
+func (v *visit) all(name string, see func(b *tab)) {
+	v.t.Helper()
+	for _, b := range []*tab{v.desk, v.phone} {
+		see(b)
+		b.fits()
+		b.shoot(name)
+		b.noErrors()
+	}
+}
+
+func (v *visit) otherPlaces() {
+	v.t.Helper()
+	v.all("1-list", func(b *tab) {
 		b.until("the race is listed", says(".races a", "Velmar Autumn Classic"))
-		b.accessible(axe)
+		b.accessible(v.axe)
 	})
-	all("2-unknown", func(b *tab) {
+	v.all("2-unknown", func(b *tab) {
 		b.networkFails(true) // the API answers 404
-		b.open(wire.url() + "/race/no-such-race")
+		b.open(v.wire.url() + "/race/no-such-race")
 		b.until("it is unknown", says("[role=alert]", "cannot be shown"))
-		b.accessible(axe)
+		b.accessible(v.axe)
 		b.networkFails(false)
 	})
+}
 
+// beforeTheGun announces it and sends everybody off; wait is for their ends.
+func (v *visit) beforeTheGun() (wait func()) {
+	v.t.Helper()
+	r := v.race
 	r.command(&competitionv1.Command{Command: &competitionv1.Command_Lock{Lock: &competitionv1.Lock{}}})
 	r.command(&competitionv1.Command{Command: &competitionv1.Command_Start{Start: &competitionv1.StartRace{GunAtMs: int64(r.gun)}}})
 	r.withdraw(6, "broken wheel")
-	wait := r.start(t.Context())
-	all("3-before-the-gun", func(b *tab) {
-		b.open(address)
+	wait = r.start(v.t.Context())
+	v.all("3-before-the-gun", func(b *tab) {
+		b.open(v.wire.url() + "/race/" + r.id)
 		b.until("live", says(".pill.live", "live"))
 		b.until("everybody is on the board", wholeLine+".length === 6")
 		b.until("the countdown is shown", says(".pill", "countdown"))
 	})
+	return wait
+}
 
+func (v *visit) running() {
+	v.t.Helper()
+	desk := v.desk
 	desk.until("the race runs", says(".pill", "running"))
-	desk.until("somebody has moved", "Math.max(..."+dots+".map(([x, y]) => x)) > 0")
 	before := read[[][2]float64](desk, dots)
 	desk.until("places by speed", order(2, 1, 3, 4, 5, 6))
 	if off := read[float64](desk, offTheRoad); off > 6 {
-		t.Errorf("a dot is %.1f beside the road", off)
+		v.t.Errorf("a dot is %.1f beside the road", off)
 	}
-	all("4-running", func(b *tab) {
+	v.all("4-running", func(b *tab) {
 		b.until("a gap in time and in metres", "/\\+\\d[\\d.:]*/.test("+row(1)+") && /\\d m/.test("+row(1)+")")
 	})
 	if places := read[[]string](desk, "[...document.querySelectorAll('.board tbody .place')].map((e) => e.textContent.trim())"); !slices.Equal(places[:5], []string{"1", "2", "3", "4", "5"}) {
-		t.Errorf("places = %q", places)
+		v.t.Errorf("places = %q", places)
 	}
 	if now := read[[][2]float64](desk, dots); slices.Equal(before, now) {
-		t.Errorf("nobody moved on the course: %v", now)
+		v.t.Errorf("nobody moved on the course: %v", now)
 	}
 	// Silent for 15 s by the wall; whoever is behind may in truth be ahead.
-	all("5-offline", func(b *tab) {
+	v.all("5-offline", func(b *tab) {
 		b.until("Chidi is offline", row(4)+".includes('offline')")
 		b.until("Dana's place is unconfirmed", row(5)+".includes('unconfirmed')")
-		b.accessible(axe)
+		b.accessible(v.axe)
 	})
+}
 
-	r.withdraw(5, "a puncture")
-	// The wire is cut, and mended when the page has said so.
-	for _, b := range tabs {
+// cut cuts the wire and mends it when the page has said so; what happens meanwhile is seen afterwards.
+func (v *visit) cut() {
+	v.t.Helper()
+	for _, b := range []*tab{v.desk, v.phone} {
 		b.networkFails(true)
 	}
-	wire.cut()
-	all("6-lost", func(b *tab) { b.until("lost", says(".pill.lost", "lost")) })
-	wire.mend()
-	for _, b := range tabs {
+	v.wire.cut()
+	v.race.withdraw(5, "a puncture")
+	v.all("6-lost", func(b *tab) { b.until("lost", says(".pill.lost", "lost")) })
+	v.wire.mend()
+	for _, b := range []*tab{v.desk, v.phone} {
 		b.until("live again", says(".pill.live", "live"))
 		b.networkFails(false)
 	}
-	all("7-withdrawn", func(b *tab) { b.until("Dana has given up", row(5)+".includes('DNF')") })
+}
 
-	wait()
-	all("8-provisional", func(b *tab) {
+func (v *visit) over() {
+	v.t.Helper()
+	v.all("8-provisional", func(b *tab) {
 		b.until("the result is provisional", says(".pill.provisional", "provisional"))
 		// An entry under review has no place in a result.
 		b.until("Bea is looked at", row(3)+".includes('under review') && "+order(2, 1, 4, 3, 5, 6))
 		b.until("the gates' times are there", says("#gates", "gates"))
-		b.accessible(axe)
+		b.accessible(v.axe)
 	})
-	r.command(&competitionv1.Command{Command: &competitionv1.Command_Decide{Decide: &competitionv1.Decided{Entry: 3, Decision: "clear", Reason: "the receiver"}}})
-	r.command(&competitionv1.Command{Command: &competitionv1.Command_Official{Official: &competitionv1.MakeOfficial{}}})
-	result := r.official(60 * time.Second)
-	all("9-official", func(b *tab) {
+	v.race.command(&competitionv1.Command{Command: &competitionv1.Command_Decide{Decide: &competitionv1.Decided{Entry: 3, Decision: "clear", Reason: "the receiver"}}})
+	v.race.command(&competitionv1.Command{Command: &competitionv1.Command_Official{Official: &competitionv1.MakeOfficial{}}})
+	result := v.race.official(60 * time.Second)
+	v.all("9-official", func(b *tab) {
 		b.until("the result is official", says(".pill.official", "official"))
 		b.until("the result's order", order(2, 1, 3, 4, 5, 6))
-		b.accessible(axe)
+		b.accessible(v.axe)
 	})
 	// What the page shows is what was published.
 	for _, got := range result.GetRows() {
@@ -294,12 +321,12 @@ func TestThePage(t *testing.T) {
 			continue
 		}
 		want := fmt.Sprintf("%d:%02d.%d", got.GunUs/60_000_000, got.GunUs/1_000_000%60, got.GunUs/100_000%10)
-		if text := read[string](desk, row(int(got.Entry))); !strings.Contains(text, want) {
-			t.Errorf("entry %d: the page says %q, the result %s", got.Entry, text, want)
+		if text := read[string](v.desk, row(int(got.Entry))); !strings.Contains(text, want) {
+			v.t.Errorf("entry %d: the page says %q, the result %s", got.Entry, text, want)
 		}
 	}
-	desk.dark()
-	desk.shoot("9-official-dark")
-	desk.accessible(axe)
-	desk.noErrors()
+	v.desk.dark()
+	v.desk.shoot("9-official-dark")
+	v.desk.accessible(v.axe)
+	v.desk.noErrors()
 }
