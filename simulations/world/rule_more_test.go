@@ -6,7 +6,6 @@ import (
 	"paceline/actors/competition"
 	"paceline/actors/device"
 	"paceline/actors/training"
-	"paceline/api/gen/paceline/cluster/v1"
 	"paceline/api/gen/paceline/competition/v1"
 	"paceline/api/gen/paceline/device/v1"
 	"paceline/api/gen/paceline/live/v1"
@@ -18,6 +17,18 @@ import (
 
 // moreRules is further schedules that show one rule each: bindings, settles, ends, wake-ups.
 var moreRules = map[string]scene{
+	"a state long gone refuses": {needs: []step.Rule{step.RuleRefusalLooks}, script: func(w *World, s *script) {
+		s.out("created", w.raceGrain(), publishes[competition.Created], func(*activation, any, func()) bool {
+			_, other := w.home(w.raceGrain())
+			w.tell(other, w.raceGrain(), &competitionv1.Get{}, func(any, error) {})
+			return false
+		})
+		s.out("locked", w.raceGrain(), publishes[competition.StartListLocked], func(*activation, any, func()) bool {
+			_, other := w.home(w.raceGrain())
+			w.place(w.raceGrain(), other)
+			return false
+		})
+	}},
 	"a binding is not heard": {needs: []step.Rule{step.RuleBindUntilEcho}, script: func(w *World, s *script) {
 		s.in("bind lost", w.victim().grain(), is[*trainingv1.Bind], lost).left = 2
 	}},
@@ -117,5 +128,3 @@ var moreRules = map[string]scene{
 		s.out("skip", w.victim().streams[0].grain(), appends[device.Skipped], passes)
 	}},
 }
-
-var _ clusterv1.Call

@@ -153,7 +153,7 @@ func (v *viewer) watch(g *gate) {
 		}
 	})
 	l.watch = func(o session.Subscribe) {
-		v.slot = hub.NewSlot(o.Epoch, o.Version, v)
+		v.slot, v.sub = hub.NewSlot(o.Epoch, o.Version, v), 0
 		g.step(hub.Subscribe{Conn: l.conn, Topic: o.Topic, Cut: o.Cut, Viewer: o.Viewer, Slot: v.slot})
 	}
 	v.line = l
