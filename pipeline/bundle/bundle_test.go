@@ -21,7 +21,7 @@ func pack(t *testing.T, files map[string]string, edit func(*bundlev1.Manifest)) 
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
 	put := func(name string, content []byte) {
-		w, err := z.Create(name)
+		w, err := z.CreateHeader(header(name))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,6 @@
 // Package bundle exports everything that a published result can be recomputed from, and recomputes it.
 //
-// A bundle is one zip: manifest.json (names, sizes and SHA-256 of all other files), course.json and result.json for
+// A bundle is one zip, every byte of which counts: manifest.json (names, sizes and SHA-256 of all other files), course.json and result.json for
 // people, journal/<kind>/<id>.pb (events), samples/<device>/<stream>.pb (recordings up to the floor, rows above). It
 // holds people's telemetry: it is for officials, not for publication.
 //

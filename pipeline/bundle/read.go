@@ -88,6 +88,9 @@ func Read(r io.ReaderAt, size int64) (*Bundle, error) {
 	for name := range files {
 		return nil, ErrAltered.With("%s is not in the manifest", name)
 	}
+	if err := checkContainer(z, r, size); err != nil {
+		return nil, err
+	}
 	return b, nil
 }
 

@@ -10,7 +10,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -256,9 +255,8 @@ func (w *writer) file(name string, b []byte) error {
 	return w.put(name, b)
 }
 
-// put stores a file under one fixed time: two exports of the same state are the same bytes.
 func (w *writer) put(name string, b []byte) error {
-	f, err := w.zip.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)})
+	f, err := w.zip.CreateHeader(header(name))
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -24,9 +25,9 @@ type file struct {
 	content []byte
 }
 
-// race is a bundle that the shells themselves have written: a race of the simulated world in which nothing went
+// exported is a bundle that the shells themselves have written: a race of the simulated world in which nothing went
 // wrong.
-func race(t *testing.T, seed uint64) []file {
+func exported(t *testing.T, seed uint64) []byte {
 	t.Helper()
 	w := world.New(seed, world.Calm(), nil)
 	if o := w.Run(); len(o.Failures) > 0 || !o.Official {
@@ -36,7 +37,14 @@ func race(t *testing.T, seed uint64) []file {
 	if err := w.Export(&out); err != nil {
 		t.Fatal(err)
 	}
-	z, err := zip.NewReader(bytes.NewReader(out.Bytes()), int64(out.Len()))
+	return out.Bytes()
+}
+
+// race is such a bundle's files.
+func race(t *testing.T, seed uint64) []file {
+	t.Helper()
+	whole := exported(t, seed)
+	z, err := zip.NewReader(bytes.NewReader(whole), int64(len(whole)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,14 +63,17 @@ func race(t *testing.T, seed uint64) []file {
 	return files
 }
 
+// packedAt is the one time that files of a bundle have.
+var packedAt = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // read packs files and reads them as a bundle.
 func read(t testing.TB, files []file) (*bundle.Bundle, error) {
 	t.Helper()
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
 	for _, f := range files {
-		// Stored: what is tried is what the files say, not the packing.
-		w, err := z.CreateHeader(&zip.FileHeader{Name: f.name, Method: zip.Store})
+		// Packed as an export packs: what is tried is what the files say.
+		w, err := z.CreateHeader(&zip.FileHeader{Name: f.name, Method: zip.Store, Modified: packedAt})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,6 +167,26 @@ func TestOneByteChanged(t *testing.T) {
 // blank reports whether a byte says nothing: white space of a JSON file that no digest covers.
 func blank(f file, at int) bool {
 	return f.name == "manifest.json" && bytes.IndexByte([]byte(" \n"), f.content[at]) >= 0
+}
+
+// TestOneByteOfTheFileChanged: the container counts too, its times, flags and headers that no digest covers.
+func TestOneByteOfTheFileChanged(t *testing.T) {
+	whole := exported(t, 3)
+	if _, err := bundle.Read(bytes.NewReader(whole), int64(len(whole))); err != nil {
+		t.Fatalf("the unchanged bundle: %v", err)
+	}
+	for at := 0; at < len(whole); at += 1 + at%3 {
+		changed := flipped(whole, at, 1)
+		if _, err := bundle.Read(bytes.NewReader(changed), int64(len(changed))); err == nil {
+			t.Errorf("byte %d of %d is changed and the bundle is read", at, len(whole))
+		}
+	}
+	for _, tail := range [][]byte{{0}, []byte("PK")} {
+		longer := append(slices.Clone(whole), tail...)
+		if _, err := bundle.Read(bytes.NewReader(longer), int64(len(longer))); err == nil {
+			t.Errorf("%q behind its end and the bundle is read", tail)
+		}
+	}
 }
 
 // TestOneByteChangedAndSigned: now the forger fits the manifest to what he has changed. Verify fails or names
