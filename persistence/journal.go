@@ -158,7 +158,7 @@ func (s *RowStore) ReadJournal(ctx context.Context, g id.Grain, after uint64, li
 		if after < head.Version {
 			continue
 		}
-		bucket, err = head.Version/JournalBucket, nil
+		bucket = head.Version / JournalBucket
 		if head, err = s.rows.Head(ctx, journalPart(g, bucket)); err != nil {
 			return nil, false, fmt.Errorf("read %v after %d: %w", g, after, err)
 		}

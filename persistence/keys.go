@@ -123,8 +123,9 @@ func Sealed(k id.Kind) bool {
 	switch k {
 	case id.User, id.Device, id.Training, "account", "inventory", "notification":
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // SubjectOf is whose key seals the journal and the snapshots of a grain: its affinity, which for a user is

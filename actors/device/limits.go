@@ -58,6 +58,7 @@ var limits1 = func() (t []struct {
 		case geo.Row:
 			l[sample.CadenceRpm].Most = 60
 			l[sample.StrokeRateDeci].Most = 600
+		default: // as the others
 		}
 		t = append(t, struct {
 			sport  geo.Sport

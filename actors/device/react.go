@@ -6,9 +6,9 @@ import "paceline/domain/step"
 type Effect interface{ isEffect() }
 
 type (
-	// TellTraining: the stream's facts or end have changed; a hint that may be lost.
+	// TellTraining says that the stream's facts or end have changed; a hint that may be lost.
 	TellTraining struct{ Stream string }
-	// DropRows: rows wholly at or below Through are in a recording.
+	// DropRows says that rows wholly at or below Through are in a recording.
 	DropRows struct {
 		Stream  string
 		Through uint64

@@ -24,7 +24,7 @@ func (f failing) Run(context.Context, persistence.Store, persistence.EventStream
 type asks struct{ err error }
 
 func (a asks) Step(step.Now, any, step.Return) []step.Out {
-	return []step.Out{persistence.Do{Tag: 1, Op: failing{a.err}}}
+	return []step.Out{persistence.Do{Tag: 1, Op: failing(a)}}
 }
 
 // A publication that no view takes is tried again for ever: somebody must be able to read why.

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -115,7 +116,7 @@ func TestRefusalsThatWaitForTheHeadAreBounded(t *testing.T) {
 	if n := len(l.m.refusals); n > maxQueued {
 		t.Fatalf("%d refusals wait for a look at the head, want at most %d", n, maxQueued)
 	}
-	if r := l.replies[fmt.Sprint(2*maxQueued-1)]; r.Err != ErrBusy {
+	if r := l.replies[fmt.Sprint(2*maxQueued-1)]; !errors.Is(r.Err, ErrBusy) {
 		t.Fatalf("the last one got %v, want %v", r.Err, ErrBusy)
 	}
 }

@@ -64,7 +64,7 @@ func (b *rowBook) shown() []persistence.Wakeup {
 
 // ensureRows reports whether every row that the next append needs is durable, and writes what is missing.
 func (m *Machine[S, C, E]) ensureRows(now step.Now) bool {
-	covered := true
+	var covered bool
 	if m.spec.Open != nil && m.spec.Open(m.state) && !step.RuleOpenWakes.Off() {
 		covered = m.ensureRow(now, reasonOpen, now.Wall.Add(rowAhead), 0, func(*row) bool { return true })
 	} else {
@@ -168,6 +168,7 @@ func (m *Machine[S, C, E]) woken(now step.Now, w persistence.Wakeup) {
 	case loading:
 		m.waiting = append(m.waiting, func(now step.Now) { m.woken(now, w) })
 		return
+	case ready:
 	}
 	mine := w.Activation == m.cfg.Activation
 	_, shown := m.rows.foreign[w]

@@ -49,7 +49,7 @@ func TestDecide(t *testing.T) {
 		}
 		before := *s
 		got, err := Decide(s, tt.when)
-		if tt.err == errors.ErrUnsupported {
+		if errors.Is(tt.err, errors.ErrUnsupported) {
 			if err == nil {
 				t.Errorf("%s: accepted", tt.name)
 			}

@@ -103,7 +103,6 @@ type Client struct {
 	goodbye  *livev1.Goodbye
 	connects int
 	url      string
-	closed   bool
 	onEvent  func(*livev1.Event)
 }
 

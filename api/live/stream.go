@@ -35,8 +35,6 @@ type Stream struct {
 	isOpen   bool
 	opening  time.Time
 	progress time.Time
-	closeAt  uint64
-	closing  bool
 	err      error // terminal
 	slowTo   float64
 	slowTill unit.InstantMs
@@ -90,7 +88,7 @@ func (s *Stream) Acked() uint64 {
 	return s.acked
 }
 
-// Put is the last seq that was Put or skipped.
+// LastSeq is the last seq that was Put or skipped.
 func (s *Stream) LastSeq() uint64 {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -137,7 +138,7 @@ func (p *pending) retry(why error) {
 		return
 	}
 	// A reason that a grain gave says more than a later silence.
-	if p.why == nil || why != error(ErrTimeout) {
+	if p.why == nil || !errors.Is(why, ErrTimeout) {
 		p.why = why
 	}
 	if time.Now().Add(pause).After(p.deadline) {

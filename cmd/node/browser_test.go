@@ -136,7 +136,7 @@ func browse(t *testing.T) context.Context {
 	return ctx
 }
 
-func newTab(t *testing.T, browser context.Context, name string, width, height int64, options ...chromedp.EmulateViewportOption) *tab {
+func newTab(browser context.Context, t *testing.T, name string, width, height int64, options ...chromedp.EmulateViewportOption) *tab {
 	t.Helper()
 	ctx, stop := chromedp.NewContext(browser)
 	b := &tab{t: t, ctx: ctx, name: name, wide: width}

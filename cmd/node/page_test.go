@@ -188,8 +188,8 @@ func TestThePage(t *testing.T) {
 	}
 	browser := browse(t)
 	v := &visit{t: t, axe: axe, wire: newProxy(t, strings.TrimPrefix(s.url, "http://"))}
-	v.desk = newTab(t, browser, "desk", 1440, 1000)
-	v.phone = newTab(t, browser, "phone", 390, 844, chromedp.EmulateMobile, chromedp.EmulateTouch)
+	v.desk = newTab(browser, t, "desk", 1440, 1000)
+	v.phone = newTab(browser, t, "phone", 390, 844, chromedp.EmulateMobile, chromedp.EmulateTouch)
 	v.all("0-no-race", func(b *tab) {
 		b.open(v.wire.url() + "/")
 		b.until("there is no race", says("main", "No public race"))

@@ -43,8 +43,9 @@ func LimitsOf(s Sport) Limits {
 		return Limits{45_000}
 	case Walk:
 		return Limits{5_000}
+	default:
+		return Limits{40_000}
 	}
-	return Limits{40_000}
 }
 
 // Plausible reports whether a step of that length can be: one over twice the sport's limit is a teleport and earns no

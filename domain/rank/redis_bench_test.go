@@ -2,6 +2,7 @@ package rank_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -59,7 +60,7 @@ func (r *redis) send() {
 // answer reads one answer, which has to be a number.
 func (r *redis) answer() int64 {
 	line, err := r.in.ReadSlice('\n')
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		r.b.Fatal(err)
 	}
 	if len(line) < 4 || line[0] != ':' {

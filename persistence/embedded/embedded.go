@@ -145,6 +145,11 @@ func (r *Rows) use(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%w: %w", persistence.ErrUnavailable, err)
 	}
+	return r.hold()
+}
+
+// hold keeps the folder from being closed until users.RUnlock.
+func (r *Rows) hold() error {
 	r.users.RLock()
 	if r.closed.Load() {
 		r.users.RUnlock()
@@ -164,7 +169,7 @@ func metaKey(name string) []byte { return append([]byte{metaTable}, name...) }
 
 // PutMeta stores a small value beside the tables, synced: what belongs to the folder itself.
 func (r *Rows) PutMeta(name string, value []byte) error {
-	if err := r.use(context.Background()); err != nil {
+	if err := r.hold(); err != nil {
 		return err
 	}
 	defer r.users.RUnlock()
@@ -176,7 +181,7 @@ func (r *Rows) PutMeta(name string, value []byte) error {
 
 // GetMeta reads what PutMeta stored; false if nothing was.
 func (r *Rows) GetMeta(name string) ([]byte, bool, error) {
-	if err := r.use(context.Background()); err != nil {
+	if err := r.hold(); err != nil {
 		return nil, false, err
 	}
 	defer r.users.RUnlock()

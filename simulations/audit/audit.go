@@ -62,6 +62,7 @@ func entry(b *bundle.Bundle, src *bundle.Source, s competition.Starter) (oracle.
 	switch s.Ruling {
 	case leaderboard.DSQ, leaderboard.DNF, leaderboard.DNS:
 		e.Decision = s.Ruling.String()
+	default: // no ruling
 	}
 	open := func(reason string) bool { return !slices.Contains(s.Cleared, reason) }
 	e.Review = slices.ContainsFunc(s.Review, open)

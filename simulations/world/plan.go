@@ -170,6 +170,7 @@ func newRider(r *rand.Rand, p *plan, i int, lengthM float64, gps bool) rider {
 		v.offsetMs = int64(i%2) * 10_000
 	case competitionv1.StartKind_START_KIND_INDIVIDUAL:
 		v.offsetMs = int64(i) * 5_000
+	default: // everybody at the gun
 	}
 	if r.IntN(6) == 0 {
 		v.penalty = 1000 * int64(1+r.IntN(30))

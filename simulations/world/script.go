@@ -211,6 +211,7 @@ func decode(k id.Kind, r persistence.Record) any {
 		e, err = devicecodec.Decode(r.Kind, r.Format, r.Payload)
 	case id.Training:
 		e, err = trainingcodec.Decode(r.Kind, r.Format, r.Payload)
+	default: // no other kind lives in this world
 	}
 	if err != nil {
 		return err

@@ -32,8 +32,9 @@ func (w *World) newStepper(n *node, g id.Grain, activation string) machine.Stepp
 		c := competitiongrain.Default()
 		c.Grain, c.Activation, c.Member, c.Random, c.NewID = g, activation, n.name, w.rand.Uint64, newID
 		return competitiongrain.New(c)
+	default:
+		panic("world: no shell for " + g.String())
 	}
-	panic("world: no shell for " + g.String())
 }
 
 // race replays the competition's journal from the store.
@@ -108,8 +109,11 @@ func (w *World) readStream(c *source, skips []persistence.Span) ([]sample.Batch,
 	var batches []sample.Batch
 	if f.Floor.Through > 0 {
 		rec, ok, err := w.stored.GetRecording(background, c.r.user, f.Opening.Training, f.Floor.Recording)
-		if err != nil || !ok {
-			return nil, fmt.Errorf("the recording at the floor: %v %v", ok, err)
+		if err == nil && !ok {
+			err = persistence.ErrCorrupt
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the recording at the floor: %w", err)
 		}
 		for _, s := range rec.Streams {
 			if s.Key.Stream == c.s.id {

@@ -221,7 +221,7 @@ func ChannelsFromProto(in []*livev1.ChannelSpec) ([]device.ChannelSpec, error) {
 	return out, nil
 }
 
-// ClockFromProto: a kind that does not fit is unknown.
+// ClockFromProto is the kind of clock; one that does not fit is unknown.
 func ClockFromProto(c livev1.ClockKind) sample.ClockKind {
 	if c < 0 || c > 255 {
 		return sample.ClockUnknown
