@@ -335,6 +335,36 @@ func TestPositionsAreThinned(t *testing.T) {
 	}
 }
 
+// Boards are public and say how far somebody is; where that is on the ground has an audience of its own.
+func TestNobodyIsShownOnTheGround(t *testing.T) {
+	r := start(t)
+	board := r.subscribe(1, "competition/race/board", "", nobody)
+	places := r.subscribe(2, "competition/race/positions", "", nobody)
+	for n := uint64(1); n < 4; n++ {
+		b := ranked(1, 2)
+		for _, row := range b.Rows {
+			row.ProgressMm, row.LatE7, row.LonE7 = int64(n), 475_012_345, 85_067_890
+		}
+		r.step(update(t, 1, n, n-1, b))
+		r.pass(unit.Second)
+		board.take()
+		places.take()
+	}
+	for e, row := range board.board.Rows {
+		if row.LatE7 != 0 || row.LonE7 != 0 {
+			t.Errorf("the board shows entry %d at %d, %d", e, row.LatE7, row.LonE7)
+		}
+	}
+	if len(places.positions) != 2 {
+		t.Fatalf("positions = %v", places.positions)
+	}
+	for e, row := range places.positions {
+		if row.LatE7 != 0 || row.LonE7 != 0 || row.ProgressMm == 0 {
+			t.Errorf("the map shows entry %d at %d, %d after %d mm", e, row.LatE7, row.LonE7, row.ProgressMm)
+		}
+	}
+}
+
 func TestWorkout(t *testing.T) {
 	r := start(t)
 	v := r.subscribe(1, "workout/w1", "", nobody)

@@ -73,6 +73,9 @@ func (r *replica) take(b *livev1.Board, c *change) {
 		if row == nil {
 			continue
 		}
+		// Where somebody is on the ground is for an audience that may know it, and there is none yet: boards say how
+		// far somebody is, and so does the map (live-protocol.md: a board has no positions, they have audiences).
+		row.LatE7, row.LonE7 = 0, 0
 		have := r.rows[row.Entry]
 		if have == nil {
 			r.rows[row.Entry] = &ranked{row: row}
