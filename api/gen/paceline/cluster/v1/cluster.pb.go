@@ -650,6 +650,443 @@ func (x *StreamBinding) GetEntry() uint32 {
 	return 0
 }
 
+// Parcel is what one run of a node sends another at once. It is the only message on the port between nodes.
+type Parcel struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`      // member id: of this run of the process
+	To            string                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`          // the run it is meant for; another one drops it
+	Number        uint64                 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"` // 1, 2, 3 … from this run to that one; a hole: parcels were lost. 0: none, only taken
+	Taken         uint64                 `protobuf:"varint,4,opt,name=taken,proto3" json:"taken,omitempty"`   // parcels of the receiver's that were taken off the wire, up to this number: its credit
+	Items         []*Item                `protobuf:"bytes,5,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Parcel) Reset() {
+	*x = Parcel{}
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Parcel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Parcel) ProtoMessage() {}
+
+func (x *Parcel) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Parcel.ProtoReflect.Descriptor instead.
+func (*Parcel) Descriptor() ([]byte, []int) {
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Parcel) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Parcel) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *Parcel) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Parcel) GetTaken() uint64 {
+	if x != nil {
+		return x.Taken
+	}
+	return 0
+}
+
+func (x *Parcel) GetItems() []*Item {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// Item is one message in a parcel.
+type Item struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to What:
+	//
+	//	*Item_Ask
+	//	*Item_Answer
+	//	*Item_Update
+	//	*Item_Notice
+	//	*Item_Resync
+	What          isItem_What `protobuf_oneof:"what"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Item) Reset() {
+	*x = Item{}
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Item) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Item) ProtoMessage() {}
+
+func (x *Item) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Item.ProtoReflect.Descriptor instead.
+func (*Item) Descriptor() ([]byte, []int) {
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Item) GetWhat() isItem_What {
+	if x != nil {
+		return x.What
+	}
+	return nil
+}
+
+func (x *Item) GetAsk() *Ask {
+	if x != nil {
+		if x, ok := x.What.(*Item_Ask); ok {
+			return x.Ask
+		}
+	}
+	return nil
+}
+
+func (x *Item) GetAnswer() *Answer {
+	if x != nil {
+		if x, ok := x.What.(*Item_Answer); ok {
+			return x.Answer
+		}
+	}
+	return nil
+}
+
+func (x *Item) GetUpdate() *TopicUpdate {
+	if x != nil {
+		if x, ok := x.What.(*Item_Update); ok {
+			return x.Update
+		}
+	}
+	return nil
+}
+
+func (x *Item) GetNotice() *SessionNotice {
+	if x != nil {
+		if x, ok := x.What.(*Item_Notice); ok {
+			return x.Notice
+		}
+	}
+	return nil
+}
+
+func (x *Item) GetResync() string {
+	if x != nil {
+		if x, ok := x.What.(*Item_Resync); ok {
+			return x.Resync
+		}
+	}
+	return ""
+}
+
+type isItem_What interface {
+	isItem_What()
+}
+
+type Item_Ask struct {
+	Ask *Ask `protobuf:"bytes,1,opt,name=ask,proto3,oneof"`
+}
+
+type Item_Answer struct {
+	Answer *Answer `protobuf:"bytes,2,opt,name=answer,proto3,oneof"`
+}
+
+type Item_Update struct {
+	Update *TopicUpdate `protobuf:"bytes,3,opt,name=update,proto3,oneof"`
+}
+
+type Item_Notice struct {
+	Notice *SessionNotice `protobuf:"bytes,4,opt,name=notice,proto3,oneof"`
+}
+
+type Item_Resync struct {
+	Resync string `protobuf:"bytes,5,opt,name=resync,proto3,oneof"` // a topic of which an update was left out: ask for a snapshot
+}
+
+func (*Item_Ask) isItem_What() {}
+
+func (*Item_Answer) isItem_What() {}
+
+func (*Item_Update) isItem_What() {}
+
+func (*Item_Notice) isItem_What() {}
+
+func (*Item_Resync) isItem_What() {}
+
+// Ask is a message for a grain that lives on the receiver. The receiver never passes it on: it answers
+// cluster.moved if the grain is not its own.
+type Ask struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`      // of the sender's run; 0: one way, no answer
+	Grain         string                 `protobuf:"bytes,2,opt,name=grain,proto3" json:"grain,omitempty"` // identity: affinity/kind/id
+	Type          string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`   // full name of the message
+	Message       []byte                 `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	WithinMs      uint32                 `protobuf:"varint,5,opt,name=within_ms,json=withinMs,proto3" json:"within_ms,omitempty"`       // how long the sender waits for this attempt; a span, because clocks differ
+	DeadlineMs    uint32                 `protobuf:"varint,6,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"` // how long whoever asked waits at all: work that is later is not begun
+	Trace         string                 `protobuf:"bytes,7,opt,name=trace,proto3" json:"trace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ask) Reset() {
+	*x = Ask{}
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ask) ProtoMessage() {}
+
+func (x *Ask) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ask.ProtoReflect.Descriptor instead.
+func (*Ask) Descriptor() ([]byte, []int) {
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Ask) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Ask) GetGrain() string {
+	if x != nil {
+		return x.Grain
+	}
+	return ""
+}
+
+func (x *Ask) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Ask) GetMessage() []byte {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *Ask) GetWithinMs() uint32 {
+	if x != nil {
+		return x.WithinMs
+	}
+	return 0
+}
+
+func (x *Ask) GetDeadlineMs() uint32 {
+	if x != nil {
+		return x.DeadlineMs
+	}
+	return 0
+}
+
+func (x *Ask) GetTrace() string {
+	if x != nil {
+		return x.Trace
+	}
+	return ""
+}
+
+// Answer is what the grain said; a Fault is one of the types.
+type Answer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Type          string                 `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	Message       []byte                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Answer) Reset() {
+	*x = Answer{}
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Answer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Answer) ProtoMessage() {}
+
+func (x *Answer) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Answer.ProtoReflect.Descriptor instead.
+func (*Answer) Descriptor() ([]byte, []int) {
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Answer) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Answer) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Answer) GetMessage() []byte {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+// Release asks the member that owned a grain until now to flush it and let it go. Answered by Released when it is
+// not active there any more (and will not be for a while), or by a fault cluster.busy when it takes longer.
+type Release struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Release) Reset() {
+	*x = Release{}
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Release) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Release) ProtoMessage() {}
+
+func (x *Release) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Release.ProtoReflect.Descriptor instead.
+func (*Release) Descriptor() ([]byte, []int) {
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{13}
+}
+
+type Released struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Released) Reset() {
+	*x = Released{}
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Released) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Released) ProtoMessage() {}
+
+func (x *Released) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Released.ProtoReflect.Descriptor instead.
+func (*Released) Descriptor() ([]byte, []int) {
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{14}
+}
+
 var File_paceline_cluster_v1_cluster_proto protoreflect.FileDescriptor
 
 const file_paceline_cluster_v1_cluster_proto_rawDesc = "" +
@@ -702,7 +1139,36 @@ const file_paceline_cluster_v1_cluster_proto_rawDesc = "" +
 	"\rStreamBinding\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\x12%\n" +
 	"\x0ecompetition_id\x18\x02 \x01(\tR\rcompetitionId\x12\x14\n" +
-	"\x05entry\x18\x03 \x01(\rR\x05entryB0Z.paceline/api/gen/paceline/cluster/v1;clusterv1b\x06proto3"
+	"\x05entry\x18\x03 \x01(\rR\x05entry\"\x8b\x01\n" +
+	"\x06Parcel\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\x12\x16\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\x12\x14\n" +
+	"\x05taken\x18\x04 \x01(\x04R\x05taken\x12/\n" +
+	"\x05items\x18\x05 \x03(\v2\x19.paceline.cluster.v1.ItemR\x05items\"\x87\x02\n" +
+	"\x04Item\x12,\n" +
+	"\x03ask\x18\x01 \x01(\v2\x18.paceline.cluster.v1.AskH\x00R\x03ask\x125\n" +
+	"\x06answer\x18\x02 \x01(\v2\x1b.paceline.cluster.v1.AnswerH\x00R\x06answer\x12:\n" +
+	"\x06update\x18\x03 \x01(\v2 .paceline.cluster.v1.TopicUpdateH\x00R\x06update\x12<\n" +
+	"\x06notice\x18\x04 \x01(\v2\".paceline.cluster.v1.SessionNoticeH\x00R\x06notice\x12\x18\n" +
+	"\x06resync\x18\x05 \x01(\tH\x00R\x06resyncB\x06\n" +
+	"\x04what\"\xad\x01\n" +
+	"\x03Ask\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
+	"\x05grain\x18\x02 \x01(\tR\x05grain\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\fR\amessage\x12\x1b\n" +
+	"\twithin_ms\x18\x05 \x01(\rR\bwithinMs\x12\x1f\n" +
+	"\vdeadline_ms\x18\x06 \x01(\rR\n" +
+	"deadlineMs\x12\x14\n" +
+	"\x05trace\x18\a \x01(\tR\x05trace\"F\n" +
+	"\x06Answer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\fR\amessage\"\t\n" +
+	"\aRelease\"\n" +
+	"\n" +
+	"\bReleasedB0Z.paceline/api/gen/paceline/cluster/v1;clusterv1b\x06proto3"
 
 var (
 	file_paceline_cluster_v1_cluster_proto_rawDescOnce sync.Once
@@ -716,7 +1182,7 @@ func file_paceline_cluster_v1_cluster_proto_rawDescGZIP() []byte {
 	return file_paceline_cluster_v1_cluster_proto_rawDescData
 }
 
-var file_paceline_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_paceline_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_paceline_cluster_v1_cluster_proto_goTypes = []any{
 	(*Fault)(nil),          // 0: paceline.cluster.v1.Fault
 	(*Call)(nil),           // 1: paceline.cluster.v1.Call
@@ -727,15 +1193,26 @@ var file_paceline_cluster_v1_cluster_proto_goTypes = []any{
 	(*SessionNotice)(nil),  // 6: paceline.cluster.v1.SessionNotice
 	(*StreamReplaced)(nil), // 7: paceline.cluster.v1.StreamReplaced
 	(*StreamBinding)(nil),  // 8: paceline.cluster.v1.StreamBinding
+	(*Parcel)(nil),         // 9: paceline.cluster.v1.Parcel
+	(*Item)(nil),           // 10: paceline.cluster.v1.Item
+	(*Ask)(nil),            // 11: paceline.cluster.v1.Ask
+	(*Answer)(nil),         // 12: paceline.cluster.v1.Answer
+	(*Release)(nil),        // 13: paceline.cluster.v1.Release
+	(*Released)(nil),       // 14: paceline.cluster.v1.Released
 }
 var file_paceline_cluster_v1_cluster_proto_depIdxs = []int32{
-	7, // 0: paceline.cluster.v1.SessionNotice.replaced:type_name -> paceline.cluster.v1.StreamReplaced
-	8, // 1: paceline.cluster.v1.SessionNotice.binding:type_name -> paceline.cluster.v1.StreamBinding
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	7,  // 0: paceline.cluster.v1.SessionNotice.replaced:type_name -> paceline.cluster.v1.StreamReplaced
+	8,  // 1: paceline.cluster.v1.SessionNotice.binding:type_name -> paceline.cluster.v1.StreamBinding
+	10, // 2: paceline.cluster.v1.Parcel.items:type_name -> paceline.cluster.v1.Item
+	11, // 3: paceline.cluster.v1.Item.ask:type_name -> paceline.cluster.v1.Ask
+	12, // 4: paceline.cluster.v1.Item.answer:type_name -> paceline.cluster.v1.Answer
+	5,  // 5: paceline.cluster.v1.Item.update:type_name -> paceline.cluster.v1.TopicUpdate
+	6,  // 6: paceline.cluster.v1.Item.notice:type_name -> paceline.cluster.v1.SessionNotice
+	7,  // [7:7] is the sub-list for method output_type
+	7,  // [7:7] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_paceline_cluster_v1_cluster_proto_init() }
@@ -747,13 +1224,20 @@ func file_paceline_cluster_v1_cluster_proto_init() {
 		(*SessionNotice_Replaced)(nil),
 		(*SessionNotice_Binding)(nil),
 	}
+	file_paceline_cluster_v1_cluster_proto_msgTypes[10].OneofWrappers = []any{
+		(*Item_Ask)(nil),
+		(*Item_Answer)(nil),
+		(*Item_Update)(nil),
+		(*Item_Notice)(nil),
+		(*Item_Resync)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_cluster_v1_cluster_proto_rawDesc), len(file_paceline_cluster_v1_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
