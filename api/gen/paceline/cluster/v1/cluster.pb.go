@@ -11,6 +11,7 @@ package clusterv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	v1 "paceline/api/gen/paceline/live/v1"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -461,6 +462,7 @@ type SessionNotice struct {
 	//
 	//	*SessionNotice_Replaced
 	//	*SessionNotice_Binding
+	//	*SessionNotice_Control
 	What          isSessionNotice_What `protobuf_oneof:"what"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -528,6 +530,15 @@ func (x *SessionNotice) GetBinding() *StreamBinding {
 	return nil
 }
 
+func (x *SessionNotice) GetControl() *v1.Control {
+	if x != nil {
+		if x, ok := x.What.(*SessionNotice_Control); ok {
+			return x.Control
+		}
+	}
+	return nil
+}
+
 type isSessionNotice_What interface {
 	isSessionNotice_What()
 }
@@ -540,9 +551,15 @@ type SessionNotice_Binding struct {
 	Binding *StreamBinding `protobuf:"bytes,3,opt,name=binding,proto3,oneof"`
 }
 
+type SessionNotice_Control struct {
+	Control *v1.Control `protobuf:"bytes,4,opt,name=control,proto3,oneof"` // for the stream's equipment; the session gives it its id
+}
+
 func (*SessionNotice_Replaced) isSessionNotice_What() {}
 
 func (*SessionNotice_Binding) isSessionNotice_What() {}
+
+func (*SessionNotice_Control) isSessionNotice_What() {}
 
 // StreamReplaced: another connection opened the stream.
 type StreamReplaced struct {
@@ -1091,7 +1108,7 @@ var File_paceline_cluster_v1_cluster_proto protoreflect.FileDescriptor
 
 const file_paceline_cluster_v1_cluster_proto_rawDesc = "" +
 	"\n" +
-	"!paceline/cluster/v1/cluster.proto\x12\x13paceline.cluster.v1\"w\n" +
+	"!paceline/cluster/v1/cluster.proto\x12\x13paceline.cluster.v1\x1a\x1bpaceline/live/v1/live.proto\"w\n" +
 	"\x05Fault\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
@@ -1128,11 +1145,12 @@ const file_paceline_cluster_v1_cluster_proto_rawDesc = "" +
 	"\acontent\x18\x05 \x01(\fR\acontent\x12\x1e\n" +
 	"\n" +
 	"recovering\x18\x06 \x01(\bR\n" +
-	"recovering\"\xb4\x01\n" +
+	"recovering\"\xeb\x01\n" +
 	"\rSessionNotice\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12A\n" +
 	"\breplaced\x18\x02 \x01(\v2#.paceline.cluster.v1.StreamReplacedH\x00R\breplaced\x12>\n" +
-	"\abinding\x18\x03 \x01(\v2\".paceline.cluster.v1.StreamBindingH\x00R\abindingB\x06\n" +
+	"\abinding\x18\x03 \x01(\v2\".paceline.cluster.v1.StreamBindingH\x00R\abinding\x125\n" +
+	"\acontrol\x18\x04 \x01(\v2\x19.paceline.live.v1.ControlH\x00R\acontrolB\x06\n" +
 	"\x04what\"-\n" +
 	"\x0eStreamReplaced\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\"i\n" +
@@ -1199,20 +1217,22 @@ var file_paceline_cluster_v1_cluster_proto_goTypes = []any{
 	(*Answer)(nil),         // 12: paceline.cluster.v1.Answer
 	(*Release)(nil),        // 13: paceline.cluster.v1.Release
 	(*Released)(nil),       // 14: paceline.cluster.v1.Released
+	(*v1.Control)(nil),     // 15: paceline.live.v1.Control
 }
 var file_paceline_cluster_v1_cluster_proto_depIdxs = []int32{
 	7,  // 0: paceline.cluster.v1.SessionNotice.replaced:type_name -> paceline.cluster.v1.StreamReplaced
 	8,  // 1: paceline.cluster.v1.SessionNotice.binding:type_name -> paceline.cluster.v1.StreamBinding
-	10, // 2: paceline.cluster.v1.Parcel.items:type_name -> paceline.cluster.v1.Item
-	11, // 3: paceline.cluster.v1.Item.ask:type_name -> paceline.cluster.v1.Ask
-	12, // 4: paceline.cluster.v1.Item.answer:type_name -> paceline.cluster.v1.Answer
-	5,  // 5: paceline.cluster.v1.Item.update:type_name -> paceline.cluster.v1.TopicUpdate
-	6,  // 6: paceline.cluster.v1.Item.notice:type_name -> paceline.cluster.v1.SessionNotice
-	7,  // [7:7] is the sub-list for method output_type
-	7,  // [7:7] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	15, // 2: paceline.cluster.v1.SessionNotice.control:type_name -> paceline.live.v1.Control
+	10, // 3: paceline.cluster.v1.Parcel.items:type_name -> paceline.cluster.v1.Item
+	11, // 4: paceline.cluster.v1.Item.ask:type_name -> paceline.cluster.v1.Ask
+	12, // 5: paceline.cluster.v1.Item.answer:type_name -> paceline.cluster.v1.Answer
+	5,  // 6: paceline.cluster.v1.Item.update:type_name -> paceline.cluster.v1.TopicUpdate
+	6,  // 7: paceline.cluster.v1.Item.notice:type_name -> paceline.cluster.v1.SessionNotice
+	8,  // [8:8] is the sub-list for method output_type
+	8,  // [8:8] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_paceline_cluster_v1_cluster_proto_init() }
@@ -1223,6 +1243,7 @@ func file_paceline_cluster_v1_cluster_proto_init() {
 	file_paceline_cluster_v1_cluster_proto_msgTypes[6].OneofWrappers = []any{
 		(*SessionNotice_Replaced)(nil),
 		(*SessionNotice_Binding)(nil),
+		(*SessionNotice_Control)(nil),
 	}
 	file_paceline_cluster_v1_cluster_proto_msgTypes[10].OneofWrappers = []any{
 		(*Item_Ask)(nil),

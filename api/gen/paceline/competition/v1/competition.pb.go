@@ -447,6 +447,7 @@ type Track struct {
 	Laps          uint32                 `protobuf:"varint,6,opt,name=laps,proto3" json:"laps,omitempty"`                               // 0 and 1: once
 	DistanceMm    int64                  `protobuf:"varint,7,opt,name=distance_mm,json=distanceMm,proto3" json:"distance_mm,omitempty"` // FORMAT_DISTANCE
 	CorridorMm    int64                  `protobuf:"varint,8,opt,name=corridor_mm,json=corridorMm,proto3" json:"corridor_mm,omitempty"`
+	HeightMm      []int32                `protobuf:"zigzag32,9,rep,packed,name=height_mm,json=heightMm,proto3" json:"height_mm,omitempty"` // above the sea, one for each point of line; empty: not known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -535,6 +536,13 @@ func (x *Track) GetCorridorMm() int64 {
 		return x.CorridorMm
 	}
 	return 0
+}
+
+func (x *Track) GetHeightMm() []int32 {
+	if x != nil {
+		return x.HeightMm
+	}
+	return nil
 }
 
 // Definition is what a competition is created with.
@@ -3567,7 +3575,7 @@ const file_paceline_competition_v1_competition_proto_rawDesc = "" +
 	"\x01b\x18\x04 \x01(\v2\x1e.paceline.competition.v1.PointR\x01b\x12\x1c\n" +
 	"\tdirection\x18\x05 \x01(\x11R\tdirection\x12\x13\n" +
 	"\x05at_mm\x18\x06 \x01(\x03R\x04atMm\x12\x1c\n" +
-	"\tmandatory\x18\a \x01(\bR\tmandatory\"\xa9\x02\n" +
+	"\tmandatory\x18\a \x01(\bR\tmandatory\"\xc6\x02\n" +
 	"\x05Track\x127\n" +
 	"\x06format\x18\x01 \x01(\x0e2\x1f.paceline.competition.v1.FormatR\x06format\x12\x14\n" +
 	"\x05sport\x18\x02 \x01(\tR\x05sport\x12\x12\n" +
@@ -3578,7 +3586,8 @@ const file_paceline_competition_v1_competition_proto_rawDesc = "" +
 	"\vdistance_mm\x18\a \x01(\x03R\n" +
 	"distanceMm\x12\x1f\n" +
 	"\vcorridor_mm\x18\b \x01(\x03R\n" +
-	"corridorMm\"\xcb\x03\n" +
+	"corridorMm\x12\x1b\n" +
+	"\theight_mm\x18\t \x03(\x11R\bheightMm\"\xcb\x03\n" +
 	"\n" +
 	"Definition\x12'\n" +
 	"\x0forganization_id\x18\x01 \x01(\tR\x0eorganizationId\x12\x12\n" +

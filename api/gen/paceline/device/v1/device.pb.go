@@ -1395,6 +1395,182 @@ func (x *Attached) GetRefused() *v11.Fault {
 	return nil
 }
 
+// Target comes from the training: what the course asks of the rider now. It may be lost; the newest counts.
+type Target struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Training string                 `protobuf:"bytes,1,opt,name=training,proto3" json:"training,omitempty"`
+	StreamId string                 `protobuf:"bytes,2,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
+	AtMs     int64                  `protobuf:"varint,3,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"` // node clock: of the position that it was made from
+	// Types that are valid to be assigned to Target:
+	//
+	//	*Target_InclineBp
+	//	*Target_PowerW
+	Target        isTarget_Target `protobuf_oneof:"target"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Target) Reset() {
+	*x = Target{}
+	mi := &file_paceline_device_v1_device_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Target) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Target) ProtoMessage() {}
+
+func (x *Target) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_device_v1_device_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Target.ProtoReflect.Descriptor instead.
+func (*Target) Descriptor() ([]byte, []int) {
+	return file_paceline_device_v1_device_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Target) GetTraining() string {
+	if x != nil {
+		return x.Training
+	}
+	return ""
+}
+
+func (x *Target) GetStreamId() string {
+	if x != nil {
+		return x.StreamId
+	}
+	return ""
+}
+
+func (x *Target) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *Target) GetTarget() isTarget_Target {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *Target) GetInclineBp() int32 {
+	if x != nil {
+		if x, ok := x.Target.(*Target_InclineBp); ok {
+			return x.InclineBp
+		}
+	}
+	return 0
+}
+
+func (x *Target) GetPowerW() uint32 {
+	if x != nil {
+		if x, ok := x.Target.(*Target_PowerW); ok {
+			return x.PowerW
+		}
+	}
+	return 0
+}
+
+type isTarget_Target interface {
+	isTarget_Target()
+}
+
+type Target_InclineBp struct {
+	InclineBp int32 `protobuf:"zigzag32,4,opt,name=incline_bp,json=inclineBp,proto3,oneof"` // gradient of the course
+}
+
+type Target_PowerW struct {
+	PowerW uint32 `protobuf:"varint,5,opt,name=power_w,json=powerW,proto3,oneof"` // of the workout's plan
+}
+
+func (*Target_InclineBp) isTarget_Target() {}
+
+func (*Target_PowerW) isTarget_Target() {}
+
+// Controlled is what the equipment answered to a control; answered with Ack.
+type Controlled struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	StreamId      string                 `protobuf:"bytes,1,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
+	Session       string                 `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
+	Control       *v1.Control            `protobuf:"bytes,3,opt,name=control,proto3" json:"control,omitempty"`
+	Result        string                 `protobuf:"bytes,4,opt,name=result,proto3" json:"result,omitempty"` // applied, limited, refused
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Controlled) Reset() {
+	*x = Controlled{}
+	mi := &file_paceline_device_v1_device_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Controlled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Controlled) ProtoMessage() {}
+
+func (x *Controlled) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_device_v1_device_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Controlled.ProtoReflect.Descriptor instead.
+func (*Controlled) Descriptor() ([]byte, []int) {
+	return file_paceline_device_v1_device_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Controlled) GetStreamId() string {
+	if x != nil {
+		return x.StreamId
+	}
+	return ""
+}
+
+func (x *Controlled) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *Controlled) GetControl() *v1.Control {
+	if x != nil {
+		return x.Control
+	}
+	return nil
+}
+
+func (x *Controlled) GetResult() string {
+	if x != nil {
+		return x.Result
+	}
+	return ""
+}
+
 // Get answers with State.
 type Get struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1404,7 +1580,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_paceline_device_v1_device_proto_msgTypes[21]
+	mi := &file_paceline_device_v1_device_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1592,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_device_v1_device_proto_msgTypes[21]
+	mi := &file_paceline_device_v1_device_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1605,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_paceline_device_v1_device_proto_rawDescGZIP(), []int{21}
+	return file_paceline_device_v1_device_proto_rawDescGZIP(), []int{23}
 }
 
 type State struct {
@@ -1444,7 +1620,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_paceline_device_v1_device_proto_msgTypes[22]
+	mi := &file_paceline_device_v1_device_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1456,7 +1632,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_device_v1_device_proto_msgTypes[22]
+	mi := &file_paceline_device_v1_device_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1469,7 +1645,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_paceline_device_v1_device_proto_rawDescGZIP(), []int{22}
+	return file_paceline_device_v1_device_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *State) GetDevice() *Registered {
@@ -1513,7 +1689,7 @@ type StreamState struct {
 
 func (x *StreamState) Reset() {
 	*x = StreamState{}
-	mi := &file_paceline_device_v1_device_proto_msgTypes[23]
+	mi := &file_paceline_device_v1_device_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1525,7 +1701,7 @@ func (x *StreamState) String() string {
 func (*StreamState) ProtoMessage() {}
 
 func (x *StreamState) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_device_v1_device_proto_msgTypes[23]
+	mi := &file_paceline_device_v1_device_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1538,7 +1714,7 @@ func (x *StreamState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamState.ProtoReflect.Descriptor instead.
 func (*StreamState) Descriptor() ([]byte, []int) {
-	return file_paceline_device_v1_device_proto_rawDescGZIP(), []int{23}
+	return file_paceline_device_v1_device_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StreamState) GetStreamId() string {
@@ -1684,7 +1860,21 @@ const file_paceline_device_v1_device_proto_rawDesc = "" +
 	"\tstream_id\x18\x02 \x01(\tR\bstreamId\x12%\n" +
 	"\x0ecompetition_id\x18\x03 \x01(\tR\rcompetitionId\x12\x14\n" +
 	"\x05entry\x18\x04 \x01(\rR\x05entry\x124\n" +
-	"\arefused\x18\x05 \x01(\v2\x1a.paceline.cluster.v1.FaultR\arefused\"\x05\n" +
+	"\arefused\x18\x05 \x01(\v2\x1a.paceline.cluster.v1.FaultR\arefused\"\x9c\x01\n" +
+	"\x06Target\x12\x1a\n" +
+	"\btraining\x18\x01 \x01(\tR\btraining\x12\x1b\n" +
+	"\tstream_id\x18\x02 \x01(\tR\bstreamId\x12\x13\n" +
+	"\x05at_ms\x18\x03 \x01(\x03R\x04atMs\x12\x1f\n" +
+	"\n" +
+	"incline_bp\x18\x04 \x01(\x11H\x00R\tinclineBp\x12\x19\n" +
+	"\apower_w\x18\x05 \x01(\rH\x00R\x06powerWB\b\n" +
+	"\x06target\"\x90\x01\n" +
+	"\n" +
+	"Controlled\x12\x1b\n" +
+	"\tstream_id\x18\x01 \x01(\tR\bstreamId\x12\x18\n" +
+	"\asession\x18\x02 \x01(\tR\asession\x123\n" +
+	"\acontrol\x18\x03 \x01(\v2\x19.paceline.live.v1.ControlR\acontrol\x12\x16\n" +
+	"\x06result\x18\x04 \x01(\tR\x06result\"\x05\n" +
 	"\x03Get\"\xb3\x01\n" +
 	"\x05State\x126\n" +
 	"\x06device\x18\x01 \x01(\v2\x1e.paceline.device.v1.RegisteredR\x06device\x12\x1d\n" +
@@ -1712,7 +1902,7 @@ func file_paceline_device_v1_device_proto_rawDescGZIP() []byte {
 	return file_paceline_device_v1_device_proto_rawDescData
 }
 
-var file_paceline_device_v1_device_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_paceline_device_v1_device_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_paceline_device_v1_device_proto_goTypes = []any{
 	(*Registered)(nil),       // 0: paceline.device.v1.Registered
 	(*Claimed)(nil),          // 1: paceline.device.v1.Claimed
@@ -1735,42 +1925,46 @@ var file_paceline_device_v1_device_proto_goTypes = []any{
 	(*Clock)(nil),            // 18: paceline.device.v1.Clock
 	(*Recorded)(nil),         // 19: paceline.device.v1.Recorded
 	(*Attached)(nil),         // 20: paceline.device.v1.Attached
-	(*Get)(nil),              // 21: paceline.device.v1.Get
-	(*State)(nil),            // 22: paceline.device.v1.State
-	(*StreamState)(nil),      // 23: paceline.device.v1.StreamState
-	(v1.ClockKind)(0),        // 24: paceline.live.v1.ClockKind
-	(*v1.ChannelSpec)(nil),   // 25: paceline.live.v1.ChannelSpec
-	(*v11.Call)(nil),         // 26: paceline.cluster.v1.Call
-	(*v1.OpenStream)(nil),    // 27: paceline.live.v1.OpenStream
-	(*v1.Telemetry)(nil),     // 28: paceline.live.v1.Telemetry
-	(*v1.RefusedSample)(nil), // 29: paceline.live.v1.RefusedSample
-	(*v1.Skip)(nil),          // 30: paceline.live.v1.Skip
-	(*v11.Fault)(nil),        // 31: paceline.cluster.v1.Fault
+	(*Target)(nil),           // 21: paceline.device.v1.Target
+	(*Controlled)(nil),       // 22: paceline.device.v1.Controlled
+	(*Get)(nil),              // 23: paceline.device.v1.Get
+	(*State)(nil),            // 24: paceline.device.v1.State
+	(*StreamState)(nil),      // 25: paceline.device.v1.StreamState
+	(v1.ClockKind)(0),        // 26: paceline.live.v1.ClockKind
+	(*v1.ChannelSpec)(nil),   // 27: paceline.live.v1.ChannelSpec
+	(*v11.Call)(nil),         // 28: paceline.cluster.v1.Call
+	(*v1.OpenStream)(nil),    // 29: paceline.live.v1.OpenStream
+	(*v1.Telemetry)(nil),     // 30: paceline.live.v1.Telemetry
+	(*v1.RefusedSample)(nil), // 31: paceline.live.v1.RefusedSample
+	(*v1.Skip)(nil),          // 32: paceline.live.v1.Skip
+	(*v11.Fault)(nil),        // 33: paceline.cluster.v1.Fault
+	(*v1.Control)(nil),       // 34: paceline.live.v1.Control
 }
 var file_paceline_device_v1_device_proto_depIdxs = []int32{
-	24, // 0: paceline.device.v1.StreamOpened.clock:type_name -> paceline.live.v1.ClockKind
-	25, // 1: paceline.device.v1.StreamOpened.channels:type_name -> paceline.live.v1.ChannelSpec
+	26, // 0: paceline.device.v1.StreamOpened.clock:type_name -> paceline.live.v1.ClockKind
+	27, // 1: paceline.device.v1.StreamOpened.channels:type_name -> paceline.live.v1.ChannelSpec
 	6,  // 2: paceline.device.v1.Skipped.spans:type_name -> paceline.device.v1.SkipSpan
-	26, // 3: paceline.device.v1.Register.call:type_name -> paceline.cluster.v1.Call
+	28, // 3: paceline.device.v1.Register.call:type_name -> paceline.cluster.v1.Call
 	0,  // 4: paceline.device.v1.Register.device:type_name -> paceline.device.v1.Registered
-	26, // 5: paceline.device.v1.Claim.call:type_name -> paceline.cluster.v1.Call
-	26, // 6: paceline.device.v1.Release.call:type_name -> paceline.cluster.v1.Call
-	26, // 7: paceline.device.v1.Open.call:type_name -> paceline.cluster.v1.Call
-	27, // 8: paceline.device.v1.Open.open:type_name -> paceline.live.v1.OpenStream
-	28, // 9: paceline.device.v1.Frame.telemetry:type_name -> paceline.live.v1.Telemetry
-	29, // 10: paceline.device.v1.FrameDone.refused:type_name -> paceline.live.v1.RefusedSample
-	26, // 11: paceline.device.v1.SkipSeqs.call:type_name -> paceline.cluster.v1.Call
-	30, // 12: paceline.device.v1.SkipSeqs.skip:type_name -> paceline.live.v1.Skip
-	26, // 13: paceline.device.v1.Close.call:type_name -> paceline.cluster.v1.Call
-	26, // 14: paceline.device.v1.Clock.call:type_name -> paceline.cluster.v1.Call
-	31, // 15: paceline.device.v1.Attached.refused:type_name -> paceline.cluster.v1.Fault
-	0,  // 16: paceline.device.v1.State.device:type_name -> paceline.device.v1.Registered
-	23, // 17: paceline.device.v1.State.streams:type_name -> paceline.device.v1.StreamState
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	28, // 5: paceline.device.v1.Claim.call:type_name -> paceline.cluster.v1.Call
+	28, // 6: paceline.device.v1.Release.call:type_name -> paceline.cluster.v1.Call
+	28, // 7: paceline.device.v1.Open.call:type_name -> paceline.cluster.v1.Call
+	29, // 8: paceline.device.v1.Open.open:type_name -> paceline.live.v1.OpenStream
+	30, // 9: paceline.device.v1.Frame.telemetry:type_name -> paceline.live.v1.Telemetry
+	31, // 10: paceline.device.v1.FrameDone.refused:type_name -> paceline.live.v1.RefusedSample
+	28, // 11: paceline.device.v1.SkipSeqs.call:type_name -> paceline.cluster.v1.Call
+	32, // 12: paceline.device.v1.SkipSeqs.skip:type_name -> paceline.live.v1.Skip
+	28, // 13: paceline.device.v1.Close.call:type_name -> paceline.cluster.v1.Call
+	28, // 14: paceline.device.v1.Clock.call:type_name -> paceline.cluster.v1.Call
+	33, // 15: paceline.device.v1.Attached.refused:type_name -> paceline.cluster.v1.Fault
+	34, // 16: paceline.device.v1.Controlled.control:type_name -> paceline.live.v1.Control
+	0,  // 17: paceline.device.v1.State.device:type_name -> paceline.device.v1.Registered
+	25, // 18: paceline.device.v1.State.streams:type_name -> paceline.device.v1.StreamState
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_paceline_device_v1_device_proto_init() }
@@ -1778,13 +1972,17 @@ func file_paceline_device_v1_device_proto_init() {
 	if File_paceline_device_v1_device_proto != nil {
 		return
 	}
+	file_paceline_device_v1_device_proto_msgTypes[21].OneofWrappers = []any{
+		(*Target_InclineBp)(nil),
+		(*Target_PowerW)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_device_v1_device_proto_rawDesc), len(file_paceline_device_v1_device_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -218,6 +218,62 @@ func (ClockKind) EnumDescriptor() ([]byte, []int) {
 	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{2}
 }
 
+// Equipment is what is set. A treadmill is set by its incline alone: its speed is the runner's.
+type Equipment int32
+
+const (
+	Equipment_EQUIPMENT_UNSPECIFIED Equipment = 0
+	Equipment_EQUIPMENT_BIKE        Equipment = 1
+	Equipment_EQUIPMENT_TREADMILL   Equipment = 2
+	Equipment_EQUIPMENT_ROWER       Equipment = 3
+	Equipment_EQUIPMENT_OTHER       Equipment = 4
+)
+
+// Enum value maps for Equipment.
+var (
+	Equipment_name = map[int32]string{
+		0: "EQUIPMENT_UNSPECIFIED",
+		1: "EQUIPMENT_BIKE",
+		2: "EQUIPMENT_TREADMILL",
+		3: "EQUIPMENT_ROWER",
+		4: "EQUIPMENT_OTHER",
+	}
+	Equipment_value = map[string]int32{
+		"EQUIPMENT_UNSPECIFIED": 0,
+		"EQUIPMENT_BIKE":        1,
+		"EQUIPMENT_TREADMILL":   2,
+		"EQUIPMENT_ROWER":       3,
+		"EQUIPMENT_OTHER":       4,
+	}
+)
+
+func (x Equipment) Enum() *Equipment {
+	p := new(Equipment)
+	*p = x
+	return p
+}
+
+func (x Equipment) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Equipment) Descriptor() protoreflect.EnumDescriptor {
+	return file_paceline_live_v1_live_proto_enumTypes[3].Descriptor()
+}
+
+func (Equipment) Type() protoreflect.EnumType {
+	return &file_paceline_live_v1_live_proto_enumTypes[3]
+}
+
+func (x Equipment) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Equipment.Descriptor instead.
+func (Equipment) EnumDescriptor() ([]byte, []int) {
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{3}
+}
+
 // RaceState is where a competition stands.
 type RaceState int32
 
@@ -273,11 +329,11 @@ func (x RaceState) String() string {
 }
 
 func (RaceState) Descriptor() protoreflect.EnumDescriptor {
-	return file_paceline_live_v1_live_proto_enumTypes[3].Descriptor()
+	return file_paceline_live_v1_live_proto_enumTypes[4].Descriptor()
 }
 
 func (RaceState) Type() protoreflect.EnumType {
-	return &file_paceline_live_v1_live_proto_enumTypes[3]
+	return &file_paceline_live_v1_live_proto_enumTypes[4]
 }
 
 func (x RaceState) Number() protoreflect.EnumNumber {
@@ -286,7 +342,7 @@ func (x RaceState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RaceState.Descriptor instead.
 func (RaceState) EnumDescriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{3}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{4}
 }
 
 // EntryStatus of a row.
@@ -335,11 +391,11 @@ func (x EntryStatus) String() string {
 }
 
 func (EntryStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_paceline_live_v1_live_proto_enumTypes[4].Descriptor()
+	return file_paceline_live_v1_live_proto_enumTypes[5].Descriptor()
 }
 
 func (EntryStatus) Type() protoreflect.EnumType {
-	return &file_paceline_live_v1_live_proto_enumTypes[4]
+	return &file_paceline_live_v1_live_proto_enumTypes[5]
 }
 
 func (x EntryStatus) Number() protoreflect.EnumNumber {
@@ -348,7 +404,7 @@ func (x EntryStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EntryStatus.Descriptor instead.
 func (EntryStatus) EnumDescriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{4}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{5}
 }
 
 // ClientMessage is one frame from a client.
@@ -1083,6 +1139,8 @@ type OpenStream struct {
 	Channels      []*ChannelSpec         `protobuf:"bytes,5,rep,name=channels,proto3" json:"channels,omitempty"`
 	Clock         ClockKind              `protobuf:"varint,6,opt,name=clock,proto3,enum=paceline.live.v1.ClockKind" json:"clock,omitempty"`
 	DeviceTimeMs  int64                  `protobuf:"varint,7,opt,name=device_time_ms,json=deviceTimeMs,proto3" json:"device_time_ms,omitempty"` // opening reading of the device's clock
+	Sport         string                 `protobuf:"bytes,8,opt,name=sport,proto3" json:"sport,omitempty"`                                      // as in start_workout; what a sample may be is judged by it. Empty: other
+	Control       *ControlOffer          `protobuf:"bytes,9,opt,name=control,proto3" json:"control,omitempty"`                                  // equipment that the node may set; absent: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1166,6 +1224,158 @@ func (x *OpenStream) GetDeviceTimeMs() int64 {
 	return 0
 }
 
+func (x *OpenStream) GetSport() string {
+	if x != nil {
+		return x.Sport
+	}
+	return ""
+}
+
+func (x *OpenStream) GetControl() *ControlOffer {
+	if x != nil {
+		return x.Control
+	}
+	return nil
+}
+
+// ControlOffer says what of this equipment the node may set during this workout.
+type ControlOffer struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Enabled        bool                   `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"` // the rider has switched it on, for this workout
+	Equipment      Equipment              `protobuf:"varint,2,opt,name=equipment,proto3,enum=paceline.live.v1.Equipment" json:"equipment,omitempty"`
+	PowerW         *ControlRange          `protobuf:"bytes,3,opt,name=power_w,json=powerW,proto3" json:"power_w,omitempty"` // absent: cannot be set
+	InclineBp      *ControlRange          `protobuf:"bytes,4,opt,name=incline_bp,json=inclineBp,proto3" json:"incline_bp,omitempty"`
+	ResistanceDeci *ControlRange          `protobuf:"bytes,5,opt,name=resistance_deci,json=resistanceDeci,proto3" json:"resistance_deci,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ControlOffer) Reset() {
+	*x = ControlOffer{}
+	mi := &file_paceline_live_v1_live_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ControlOffer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ControlOffer) ProtoMessage() {}
+
+func (x *ControlOffer) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_live_v1_live_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ControlOffer.ProtoReflect.Descriptor instead.
+func (*ControlOffer) Descriptor() ([]byte, []int) {
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ControlOffer) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *ControlOffer) GetEquipment() Equipment {
+	if x != nil {
+		return x.Equipment
+	}
+	return Equipment_EQUIPMENT_UNSPECIFIED
+}
+
+func (x *ControlOffer) GetPowerW() *ControlRange {
+	if x != nil {
+		return x.PowerW
+	}
+	return nil
+}
+
+func (x *ControlOffer) GetInclineBp() *ControlRange {
+	if x != nil {
+		return x.InclineBp
+	}
+	return nil
+}
+
+func (x *ControlOffer) GetResistanceDeci() *ControlRange {
+	if x != nil {
+		return x.ResistanceDeci
+	}
+	return nil
+}
+
+// ControlRange bounds a target: it is never outside, and never moves faster.
+type ControlRange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Least         int32                  `protobuf:"zigzag32,1,opt,name=least,proto3" json:"least,omitempty"`
+	Most          int32                  `protobuf:"zigzag32,2,opt,name=most,proto3" json:"most,omitempty"`
+	RampPerS      uint32                 `protobuf:"varint,3,opt,name=ramp_per_s,json=rampPerS,proto3" json:"ramp_per_s,omitempty"` // at least 1
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ControlRange) Reset() {
+	*x = ControlRange{}
+	mi := &file_paceline_live_v1_live_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ControlRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ControlRange) ProtoMessage() {}
+
+func (x *ControlRange) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_live_v1_live_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ControlRange.ProtoReflect.Descriptor instead.
+func (*ControlRange) Descriptor() ([]byte, []int) {
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ControlRange) GetLeast() int32 {
+	if x != nil {
+		return x.Least
+	}
+	return 0
+}
+
+func (x *ControlRange) GetMost() int32 {
+	if x != nil {
+		return x.Most
+	}
+	return 0
+}
+
+func (x *ControlRange) GetRampPerS() uint32 {
+	if x != nil {
+		return x.RampPerS
+	}
+	return 0
+}
+
 // StreamOpened answers open_stream.
 type StreamOpened struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1177,7 +1387,7 @@ type StreamOpened struct {
 
 func (x *StreamOpened) Reset() {
 	*x = StreamOpened{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[7]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1189,7 +1399,7 @@ func (x *StreamOpened) String() string {
 func (*StreamOpened) ProtoMessage() {}
 
 func (x *StreamOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[7]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1202,7 +1412,7 @@ func (x *StreamOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamOpened.ProtoReflect.Descriptor instead.
 func (*StreamOpened) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{7}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *StreamOpened) GetStreamId() string {
@@ -1230,7 +1440,7 @@ type CloseStream struct {
 
 func (x *CloseStream) Reset() {
 	*x = CloseStream{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[8]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1242,7 +1452,7 @@ func (x *CloseStream) String() string {
 func (*CloseStream) ProtoMessage() {}
 
 func (x *CloseStream) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[8]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1255,7 +1465,7 @@ func (x *CloseStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseStream.ProtoReflect.Descriptor instead.
 func (*CloseStream) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{8}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CloseStream) GetStreamId() string {
@@ -1287,7 +1497,7 @@ type Telemetry struct {
 
 func (x *Telemetry) Reset() {
 	*x = Telemetry{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[9]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1299,7 +1509,7 @@ func (x *Telemetry) String() string {
 func (*Telemetry) ProtoMessage() {}
 
 func (x *Telemetry) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[9]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1312,7 +1522,7 @@ func (x *Telemetry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Telemetry.ProtoReflect.Descriptor instead.
 func (*Telemetry) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{9}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Telemetry) GetStreamId() string {
@@ -1369,7 +1579,7 @@ type Column struct {
 
 func (x *Column) Reset() {
 	*x = Column{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[10]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1381,7 +1591,7 @@ func (x *Column) String() string {
 func (*Column) ProtoMessage() {}
 
 func (x *Column) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[10]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1394,7 +1604,7 @@ func (x *Column) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Column.ProtoReflect.Descriptor instead.
 func (*Column) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{10}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Column) GetChannel() Channel {
@@ -1431,7 +1641,7 @@ type Skip struct {
 
 func (x *Skip) Reset() {
 	*x = Skip{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[11]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1443,7 +1653,7 @@ func (x *Skip) String() string {
 func (*Skip) ProtoMessage() {}
 
 func (x *Skip) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[11]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1456,7 +1666,7 @@ func (x *Skip) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Skip.ProtoReflect.Descriptor instead.
 func (*Skip) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{11}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Skip) GetStreamId() string {
@@ -1510,7 +1720,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[12]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1522,7 +1732,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[12]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1535,7 +1745,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{12}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Command) GetCommandId() string {
@@ -1710,7 +1920,7 @@ type StartWorkout struct {
 
 func (x *StartWorkout) Reset() {
 	*x = StartWorkout{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[13]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1722,7 +1932,7 @@ func (x *StartWorkout) String() string {
 func (*StartWorkout) ProtoMessage() {}
 
 func (x *StartWorkout) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[13]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1735,7 +1945,7 @@ func (x *StartWorkout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartWorkout.ProtoReflect.Descriptor instead.
 func (*StartWorkout) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{13}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StartWorkout) GetSport() string {
@@ -1775,7 +1985,7 @@ type Pause struct {
 
 func (x *Pause) Reset() {
 	*x = Pause{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[14]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1997,7 @@ func (x *Pause) String() string {
 func (*Pause) ProtoMessage() {}
 
 func (x *Pause) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[14]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +2010,7 @@ func (x *Pause) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pause.ProtoReflect.Descriptor instead.
 func (*Pause) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{14}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Pause) GetDeviceTimeMs() int64 {
@@ -1819,7 +2029,7 @@ type Resume struct {
 
 func (x *Resume) Reset() {
 	*x = Resume{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[15]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +2041,7 @@ func (x *Resume) String() string {
 func (*Resume) ProtoMessage() {}
 
 func (x *Resume) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[15]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +2054,7 @@ func (x *Resume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resume.ProtoReflect.Descriptor instead.
 func (*Resume) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{15}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Resume) GetDeviceTimeMs() int64 {
@@ -1863,7 +2073,7 @@ type Lap struct {
 
 func (x *Lap) Reset() {
 	*x = Lap{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[16]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1875,7 +2085,7 @@ func (x *Lap) String() string {
 func (*Lap) ProtoMessage() {}
 
 func (x *Lap) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[16]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1888,7 +2098,7 @@ func (x *Lap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lap.ProtoReflect.Descriptor instead.
 func (*Lap) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{16}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Lap) GetDeviceTimeMs() int64 {
@@ -1908,7 +2118,7 @@ type FinishWorkout struct {
 
 func (x *FinishWorkout) Reset() {
 	*x = FinishWorkout{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[17]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1920,7 +2130,7 @@ func (x *FinishWorkout) String() string {
 func (*FinishWorkout) ProtoMessage() {}
 
 func (x *FinishWorkout) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[17]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1933,7 +2143,7 @@ func (x *FinishWorkout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishWorkout.ProtoReflect.Descriptor instead.
 func (*FinishWorkout) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{17}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FinishWorkout) GetDeviceTimeMs() int64 {
@@ -1960,7 +2170,7 @@ type StreamEnd struct {
 
 func (x *StreamEnd) Reset() {
 	*x = StreamEnd{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[18]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1972,7 +2182,7 @@ func (x *StreamEnd) String() string {
 func (*StreamEnd) ProtoMessage() {}
 
 func (x *StreamEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[18]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1985,7 +2195,7 @@ func (x *StreamEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamEnd.ProtoReflect.Descriptor instead.
 func (*StreamEnd) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{18}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *StreamEnd) GetStreamId() string {
@@ -2013,7 +2223,7 @@ type Join struct {
 
 func (x *Join) Reset() {
 	*x = Join{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[19]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2025,7 +2235,7 @@ func (x *Join) String() string {
 func (*Join) ProtoMessage() {}
 
 func (x *Join) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[19]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2038,7 +2248,7 @@ func (x *Join) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Join.ProtoReflect.Descriptor instead.
 func (*Join) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{19}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Join) GetCompetitionId() string {
@@ -2064,7 +2274,7 @@ type Leave struct {
 
 func (x *Leave) Reset() {
 	*x = Leave{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[20]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2076,7 +2286,7 @@ func (x *Leave) String() string {
 func (*Leave) ProtoMessage() {}
 
 func (x *Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[20]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2089,7 +2299,7 @@ func (x *Leave) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leave.ProtoReflect.Descriptor instead.
 func (*Leave) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{20}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Leave) GetCompetitionId() string {
@@ -2108,7 +2318,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[21]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2120,7 +2330,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[21]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2133,7 +2343,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{21}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Ready) GetCompetitionId() string {
@@ -2153,7 +2363,7 @@ type React struct {
 
 func (x *React) Reset() {
 	*x = React{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[22]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2165,7 +2375,7 @@ func (x *React) String() string {
 func (*React) ProtoMessage() {}
 
 func (x *React) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[22]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2178,7 +2388,7 @@ func (x *React) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use React.ProtoReflect.Descriptor instead.
 func (*React) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{22}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *React) GetCompetitionId() string {
@@ -2209,7 +2419,7 @@ type CommandResult struct {
 
 func (x *CommandResult) Reset() {
 	*x = CommandResult{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[23]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2221,7 +2431,7 @@ func (x *CommandResult) String() string {
 func (*CommandResult) ProtoMessage() {}
 
 func (x *CommandResult) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[23]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2234,7 +2444,7 @@ func (x *CommandResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandResult.ProtoReflect.Descriptor instead.
 func (*CommandResult) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{23}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CommandResult) GetCommandId() string {
@@ -2285,7 +2495,7 @@ type Subscribe struct {
 
 func (x *Subscribe) Reset() {
 	*x = Subscribe{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[24]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2297,7 +2507,7 @@ func (x *Subscribe) String() string {
 func (*Subscribe) ProtoMessage() {}
 
 func (x *Subscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[24]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2310,7 +2520,7 @@ func (x *Subscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscribe.ProtoReflect.Descriptor instead.
 func (*Subscribe) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{24}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Subscribe) GetTopic() string {
@@ -2351,7 +2561,7 @@ type Unsubscribe struct {
 
 func (x *Unsubscribe) Reset() {
 	*x = Unsubscribe{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[25]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2363,7 +2573,7 @@ func (x *Unsubscribe) String() string {
 func (*Unsubscribe) ProtoMessage() {}
 
 func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[25]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2376,7 +2586,7 @@ func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unsubscribe.ProtoReflect.Descriptor instead.
 func (*Unsubscribe) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{25}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Unsubscribe) GetTopic() string {
@@ -2406,7 +2616,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[26]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2418,7 +2628,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[26]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2431,7 +2641,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{26}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Ping) GetT0Ms() int64 {
@@ -2473,7 +2683,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[27]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2485,7 +2695,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[27]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2498,7 +2708,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{27}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Pong) GetT0Ms() int64 {
@@ -2533,7 +2743,7 @@ type RefusedSample struct {
 
 func (x *RefusedSample) Reset() {
 	*x = RefusedSample{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[28]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2545,7 +2755,7 @@ func (x *RefusedSample) String() string {
 func (*RefusedSample) ProtoMessage() {}
 
 func (x *RefusedSample) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[28]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2558,7 +2768,7 @@ func (x *RefusedSample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedSample.ProtoReflect.Descriptor instead.
 func (*RefusedSample) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{28}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RefusedSample) GetSeq() uint64 {
@@ -2588,7 +2798,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[29]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2600,7 +2810,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[29]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2613,7 +2823,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{29}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Ack) GetStreamId() string {
@@ -2661,7 +2871,7 @@ type Standing struct {
 
 func (x *Standing) Reset() {
 	*x = Standing{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[30]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2673,7 +2883,7 @@ func (x *Standing) String() string {
 func (*Standing) ProtoMessage() {}
 
 func (x *Standing) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[30]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2686,7 +2896,7 @@ func (x *Standing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Standing.ProtoReflect.Descriptor instead.
 func (*Standing) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{30}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Standing) GetCompetitionId() string {
@@ -2768,7 +2978,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[31]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2780,7 +2990,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[31]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2793,7 +3003,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{31}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Snapshot) GetTopic() string {
@@ -2950,7 +3160,7 @@ type Delta struct {
 
 func (x *Delta) Reset() {
 	*x = Delta{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[32]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2962,7 +3172,7 @@ func (x *Delta) String() string {
 func (*Delta) ProtoMessage() {}
 
 func (x *Delta) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[32]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2975,7 +3185,7 @@ func (x *Delta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delta.ProtoReflect.Descriptor instead.
 func (*Delta) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{32}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Delta) GetTopic() string {
@@ -3132,7 +3342,7 @@ type Board struct {
 
 func (x *Board) Reset() {
 	*x = Board{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[33]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3144,7 +3354,7 @@ func (x *Board) String() string {
 func (*Board) ProtoMessage() {}
 
 func (x *Board) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[33]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3157,7 +3367,7 @@ func (x *Board) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Board.ProtoReflect.Descriptor instead.
 func (*Board) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{33}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Board) GetState() RaceState {
@@ -3247,7 +3457,7 @@ type BoardRow struct {
 
 func (x *BoardRow) Reset() {
 	*x = BoardRow{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[34]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3259,7 +3469,7 @@ func (x *BoardRow) String() string {
 func (*BoardRow) ProtoMessage() {}
 
 func (x *BoardRow) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[34]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3272,7 +3482,7 @@ func (x *BoardRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoardRow.ProtoReflect.Descriptor instead.
 func (*BoardRow) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{34}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *BoardRow) GetEntry() uint32 {
@@ -3425,7 +3635,7 @@ type Roster struct {
 
 func (x *Roster) Reset() {
 	*x = Roster{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[35]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3437,7 +3647,7 @@ func (x *Roster) String() string {
 func (*Roster) ProtoMessage() {}
 
 func (x *Roster) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[35]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3450,7 +3660,7 @@ func (x *Roster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Roster.ProtoReflect.Descriptor instead.
 func (*Roster) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{35}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Roster) GetRows() []*RosterRow {
@@ -3474,7 +3684,7 @@ type RosterRow struct {
 
 func (x *RosterRow) Reset() {
 	*x = RosterRow{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[36]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3486,7 +3696,7 @@ func (x *RosterRow) String() string {
 func (*RosterRow) ProtoMessage() {}
 
 func (x *RosterRow) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[36]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3499,7 +3709,7 @@ func (x *RosterRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RosterRow.ProtoReflect.Descriptor instead.
 func (*RosterRow) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{36}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RosterRow) GetEntry() uint32 {
@@ -3555,7 +3765,7 @@ type Positions struct {
 
 func (x *Positions) Reset() {
 	*x = Positions{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[37]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3567,7 +3777,7 @@ func (x *Positions) String() string {
 func (*Positions) ProtoMessage() {}
 
 func (x *Positions) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[37]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3580,7 +3790,7 @@ func (x *Positions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Positions.ProtoReflect.Descriptor instead.
 func (*Positions) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{37}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Positions) GetAtMs() int64 {
@@ -3610,7 +3820,7 @@ type PositionRow struct {
 
 func (x *PositionRow) Reset() {
 	*x = PositionRow{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[38]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3622,7 +3832,7 @@ func (x *PositionRow) String() string {
 func (*PositionRow) ProtoMessage() {}
 
 func (x *PositionRow) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[38]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3635,7 +3845,7 @@ func (x *PositionRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PositionRow.ProtoReflect.Descriptor instead.
 func (*PositionRow) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{38}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PositionRow) GetEntry() uint32 {
@@ -3683,7 +3893,7 @@ type Feed struct {
 
 func (x *Feed) Reset() {
 	*x = Feed{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[39]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3695,7 +3905,7 @@ func (x *Feed) String() string {
 func (*Feed) ProtoMessage() {}
 
 func (x *Feed) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[39]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3708,7 +3918,7 @@ func (x *Feed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Feed.ProtoReflect.Descriptor instead.
 func (*Feed) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{39}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Feed) GetItems() []*FeedItem {
@@ -3734,7 +3944,7 @@ type FeedItem struct {
 
 func (x *FeedItem) Reset() {
 	*x = FeedItem{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[40]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3746,7 +3956,7 @@ func (x *FeedItem) String() string {
 func (*FeedItem) ProtoMessage() {}
 
 func (x *FeedItem) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[40]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3759,7 +3969,7 @@ func (x *FeedItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedItem.ProtoReflect.Descriptor instead.
 func (*FeedItem) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{40}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *FeedItem) GetVersion() uint64 {
@@ -3831,13 +4041,14 @@ type Workout struct {
 	CadenceRpm    int32                  `protobuf:"zigzag32,8,opt,name=cadence_rpm,json=cadenceRpm,proto3" json:"cadence_rpm,omitempty"`
 	SpeedMmS      int32                  `protobuf:"zigzag32,9,opt,name=speed_mm_s,json=speedMmS,proto3" json:"speed_mm_s,omitempty"`
 	State         string                 `protobuf:"bytes,10,opt,name=state,proto3" json:"state,omitempty"`
+	Control       *ControlState          `protobuf:"bytes,11,opt,name=control,proto3" json:"control,omitempty"` // of equipment that the node sets
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Workout) Reset() {
 	*x = Workout{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[41]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3849,7 +4060,7 @@ func (x *Workout) String() string {
 func (*Workout) ProtoMessage() {}
 
 func (x *Workout) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[41]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3862,7 +4073,7 @@ func (x *Workout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workout.ProtoReflect.Descriptor instead.
 func (*Workout) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{41}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Workout) GetWorkoutId() string {
@@ -3935,6 +4146,13 @@ func (x *Workout) GetState() string {
 	return ""
 }
 
+func (x *Workout) GetControl() *ControlState {
+	if x != nil {
+		return x.Control
+	}
+	return nil
+}
+
 // Event is a notification for this principal.
 type Event struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3947,7 +4165,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[42]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3959,7 +4177,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[42]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3972,7 +4190,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{42}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Event) GetKind() string {
@@ -4007,7 +4225,7 @@ type Throttle struct {
 
 func (x *Throttle) Reset() {
 	*x = Throttle{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[43]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4019,7 +4237,7 @@ func (x *Throttle) String() string {
 func (*Throttle) ProtoMessage() {}
 
 func (x *Throttle) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[43]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4032,7 +4250,7 @@ func (x *Throttle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Throttle.ProtoReflect.Descriptor instead.
 func (*Throttle) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{43}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Throttle) GetMaxSamplesPerS() float64 {
@@ -4066,7 +4284,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[44]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4078,7 +4296,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[44]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4091,7 +4309,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{44}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Error) GetCode() string {
@@ -4162,7 +4380,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[45]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4174,7 +4392,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[45]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4187,7 +4405,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{45}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Goodbye) GetReason() string {
@@ -4221,14 +4439,15 @@ type Control struct {
 	//	*Control_InclineBp
 	//	*Control_ResistanceDeci
 	Target        isControl_Target `protobuf_oneof:"target"`
-	ValidUntilMs  int64            `protobuf:"varint,5,opt,name=valid_until_ms,json=validUntilMs,proto3" json:"valid_until_ms,omitempty"`
+	ValidUntilMs  int64            `protobuf:"varint,5,opt,name=valid_until_ms,json=validUntilMs,proto3" json:"valid_until_ms,omitempty"` // node clock, at most 2 s ahead; then the rider's own setting again
+	StreamId      string           `protobuf:"bytes,6,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`                // whose equipment
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Control) Reset() {
 	*x = Control{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[46]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4240,7 +4459,7 @@ func (x *Control) String() string {
 func (*Control) ProtoMessage() {}
 
 func (x *Control) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[46]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4253,7 +4472,7 @@ func (x *Control) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Control.ProtoReflect.Descriptor instead.
 func (*Control) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{46}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Control) GetControlId() string {
@@ -4304,6 +4523,13 @@ func (x *Control) GetValidUntilMs() int64 {
 	return 0
 }
 
+func (x *Control) GetStreamId() string {
+	if x != nil {
+		return x.StreamId
+	}
+	return ""
+}
+
 type isControl_Target interface {
 	isControl_Target()
 }
@@ -4336,7 +4562,7 @@ type ControlResult struct {
 
 func (x *ControlResult) Reset() {
 	*x = ControlResult{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[47]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4348,7 +4574,7 @@ func (x *ControlResult) String() string {
 func (*ControlResult) ProtoMessage() {}
 
 func (x *ControlResult) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[47]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4361,7 +4587,7 @@ func (x *ControlResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControlResult.ProtoReflect.Descriptor instead.
 func (*ControlResult) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{47}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ControlResult) GetControlId() string {
@@ -4377,6 +4603,145 @@ func (x *ControlResult) GetResult() string {
 	}
 	return ""
 }
+
+// ControlState is what equipment was last asked, and how it has answered so far.
+type ControlState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Target:
+	//
+	//	*ControlState_PowerW
+	//	*ControlState_InclineBp
+	//	*ControlState_ResistanceDeci
+	Target        isControlState_Target `protobuf_oneof:"target"`
+	Result        string                `protobuf:"bytes,4,opt,name=result,proto3" json:"result,omitempty"` // of that target: applied, limited, refused
+	Applied       uint32                `protobuf:"varint,5,opt,name=applied,proto3" json:"applied,omitempty"`
+	Limited       uint32                `protobuf:"varint,6,opt,name=limited,proto3" json:"limited,omitempty"`
+	Refused       uint32                `protobuf:"varint,7,opt,name=refused,proto3" json:"refused,omitempty"`
+	AtMs          int64                 `protobuf:"varint,8,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"` // when it answered, node clock
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ControlState) Reset() {
+	*x = ControlState{}
+	mi := &file_paceline_live_v1_live_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ControlState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ControlState) ProtoMessage() {}
+
+func (x *ControlState) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_live_v1_live_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ControlState.ProtoReflect.Descriptor instead.
+func (*ControlState) Descriptor() ([]byte, []int) {
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ControlState) GetTarget() isControlState_Target {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *ControlState) GetPowerW() uint32 {
+	if x != nil {
+		if x, ok := x.Target.(*ControlState_PowerW); ok {
+			return x.PowerW
+		}
+	}
+	return 0
+}
+
+func (x *ControlState) GetInclineBp() int32 {
+	if x != nil {
+		if x, ok := x.Target.(*ControlState_InclineBp); ok {
+			return x.InclineBp
+		}
+	}
+	return 0
+}
+
+func (x *ControlState) GetResistanceDeci() int32 {
+	if x != nil {
+		if x, ok := x.Target.(*ControlState_ResistanceDeci); ok {
+			return x.ResistanceDeci
+		}
+	}
+	return 0
+}
+
+func (x *ControlState) GetResult() string {
+	if x != nil {
+		return x.Result
+	}
+	return ""
+}
+
+func (x *ControlState) GetApplied() uint32 {
+	if x != nil {
+		return x.Applied
+	}
+	return 0
+}
+
+func (x *ControlState) GetLimited() uint32 {
+	if x != nil {
+		return x.Limited
+	}
+	return 0
+}
+
+func (x *ControlState) GetRefused() uint32 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
+func (x *ControlState) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+type isControlState_Target interface {
+	isControlState_Target()
+}
+
+type ControlState_PowerW struct {
+	PowerW uint32 `protobuf:"varint,1,opt,name=power_w,json=powerW,proto3,oneof"`
+}
+
+type ControlState_InclineBp struct {
+	InclineBp int32 `protobuf:"zigzag32,2,opt,name=incline_bp,json=inclineBp,proto3,oneof"`
+}
+
+type ControlState_ResistanceDeci struct {
+	ResistanceDeci int32 `protobuf:"zigzag32,3,opt,name=resistance_deci,json=resistanceDeci,proto3,oneof"`
+}
+
+func (*ControlState_PowerW) isControlState_Target() {}
+
+func (*ControlState_InclineBp) isControlState_Target() {}
+
+func (*ControlState_ResistanceDeci) isControlState_Target() {}
 
 var File_paceline_live_v1_live_proto protoreflect.FileDescriptor
 
@@ -4431,7 +4796,7 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\x11max_subscriptions\x18\x05 \x01(\rR\x10maxSubscriptions\"q\n" +
 	"\vChannelSpec\x123\n" +
 	"\achannel\x18\x01 \x01(\x0e2\x19.paceline.live.v1.ChannelR\achannel\x12-\n" +
-	"\x05trust\x18\x02 \x01(\x0e2\x17.paceline.live.v1.TrustR\x05trust\"\x96\x02\n" +
+	"\x05trust\x18\x02 \x01(\x0e2\x17.paceline.live.v1.TrustR\x05trust\"\xe6\x02\n" +
 	"\n" +
 	"OpenStream\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x1b\n" +
@@ -4441,7 +4806,21 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\tperson_id\x18\x04 \x01(\tR\bpersonId\x129\n" +
 	"\bchannels\x18\x05 \x03(\v2\x1d.paceline.live.v1.ChannelSpecR\bchannels\x121\n" +
 	"\x05clock\x18\x06 \x01(\x0e2\x1b.paceline.live.v1.ClockKindR\x05clock\x12$\n" +
-	"\x0edevice_time_ms\x18\a \x01(\x03R\fdeviceTimeMs\"L\n" +
+	"\x0edevice_time_ms\x18\a \x01(\x03R\fdeviceTimeMs\x12\x14\n" +
+	"\x05sport\x18\b \x01(\tR\x05sport\x128\n" +
+	"\acontrol\x18\t \x01(\v2\x1e.paceline.live.v1.ControlOfferR\acontrol\"\xa4\x02\n" +
+	"\fControlOffer\x12\x18\n" +
+	"\aenabled\x18\x01 \x01(\bR\aenabled\x129\n" +
+	"\tequipment\x18\x02 \x01(\x0e2\x1b.paceline.live.v1.EquipmentR\tequipment\x127\n" +
+	"\apower_w\x18\x03 \x01(\v2\x1e.paceline.live.v1.ControlRangeR\x06powerW\x12=\n" +
+	"\n" +
+	"incline_bp\x18\x04 \x01(\v2\x1e.paceline.live.v1.ControlRangeR\tinclineBp\x12G\n" +
+	"\x0fresistance_deci\x18\x05 \x01(\v2\x1e.paceline.live.v1.ControlRangeR\x0eresistanceDeci\"V\n" +
+	"\fControlRange\x12\x14\n" +
+	"\x05least\x18\x01 \x01(\x11R\x05least\x12\x12\n" +
+	"\x04most\x18\x02 \x01(\x11R\x04most\x12\x1c\n" +
+	"\n" +
+	"ramp_per_s\x18\x03 \x01(\rR\brampPerS\"L\n" +
 	"\fStreamOpened\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\x12\x1f\n" +
 	"\vthrough_seq\x18\x02 \x01(\x04R\n" +
@@ -4651,7 +5030,7 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\n" +
 	"gate_at_ms\x18\x06 \x01(\x03R\bgateAtMs\x12\x14\n" +
 	"\x05place\x18\a \x01(\rR\x05place\x12\x12\n" +
-	"\x04text\x18\b \x01(\tR\x04text\"\xb2\x02\n" +
+	"\x04text\x18\b \x01(\tR\x04text\"\xec\x02\n" +
 	"\aWorkout\x12\x1d\n" +
 	"\n" +
 	"workout_id\x18\x01 \x01(\tR\tworkoutId\x12\x13\n" +
@@ -4669,7 +5048,8 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\n" +
 	"speed_mm_s\x18\t \x01(\x11R\bspeedMmS\x12\x14\n" +
 	"\x05state\x18\n" +
-	" \x01(\tR\x05state\"D\n" +
+	" \x01(\tR\x05state\x128\n" +
+	"\acontrol\x18\v \x01(\v2\x1e.paceline.live.v1.ControlStateR\acontrol\"D\n" +
 	"\x05Event\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x13\n" +
@@ -4689,7 +5069,7 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\aGoodbye\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12,\n" +
-	"\x12reconnect_after_ms\x18\x03 \x01(\rR\x10reconnectAfterMs\"\xbf\x01\n" +
+	"\x12reconnect_after_ms\x18\x03 \x01(\rR\x10reconnectAfterMs\"\xdc\x01\n" +
 	"\aControl\x12\x1d\n" +
 	"\n" +
 	"control_id\x18\x01 \x01(\tR\tcontrolId\x12\x19\n" +
@@ -4697,12 +5077,24 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\n" +
 	"incline_bp\x18\x03 \x01(\x11H\x00R\tinclineBp\x12)\n" +
 	"\x0fresistance_deci\x18\x04 \x01(\x11H\x00R\x0eresistanceDeci\x12$\n" +
-	"\x0evalid_until_ms\x18\x05 \x01(\x03R\fvalidUntilMsB\b\n" +
+	"\x0evalid_until_ms\x18\x05 \x01(\x03R\fvalidUntilMs\x12\x1b\n" +
+	"\tstream_id\x18\x06 \x01(\tR\bstreamIdB\b\n" +
 	"\x06target\"F\n" +
 	"\rControlResult\x12\x1d\n" +
 	"\n" +
 	"control_id\x18\x01 \x01(\tR\tcontrolId\x12\x16\n" +
-	"\x06result\x18\x02 \x01(\tR\x06result*\x82\x03\n" +
+	"\x06result\x18\x02 \x01(\tR\x06result\"\xfa\x01\n" +
+	"\fControlState\x12\x19\n" +
+	"\apower_w\x18\x01 \x01(\rH\x00R\x06powerW\x12\x1f\n" +
+	"\n" +
+	"incline_bp\x18\x02 \x01(\x11H\x00R\tinclineBp\x12)\n" +
+	"\x0fresistance_deci\x18\x03 \x01(\x11H\x00R\x0eresistanceDeci\x12\x16\n" +
+	"\x06result\x18\x04 \x01(\tR\x06result\x12\x18\n" +
+	"\aapplied\x18\x05 \x01(\rR\aapplied\x12\x18\n" +
+	"\alimited\x18\x06 \x01(\rR\alimited\x12\x18\n" +
+	"\arefused\x18\a \x01(\rR\arefused\x12\x13\n" +
+	"\x05at_ms\x18\b \x01(\x03R\x04atMsB\b\n" +
+	"\x06target*\x82\x03\n" +
 	"\aChannel\x12\x17\n" +
 	"\x13CHANNEL_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16CHANNEL_HEART_RATE_BPM\x10\x01\x12\x13\n" +
@@ -4730,7 +5122,13 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\x16CLOCK_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCLOCK_KIND_GNSS\x10\x01\x12\x12\n" +
 	"\x0eCLOCK_KIND_NTP\x10\x02\x12\x13\n" +
-	"\x0fCLOCK_KIND_FREE\x10\x03*\x83\x02\n" +
+	"\x0fCLOCK_KIND_FREE\x10\x03*}\n" +
+	"\tEquipment\x12\x19\n" +
+	"\x15EQUIPMENT_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eEQUIPMENT_BIKE\x10\x01\x12\x17\n" +
+	"\x13EQUIPMENT_TREADMILL\x10\x02\x12\x13\n" +
+	"\x0fEQUIPMENT_ROWER\x10\x03\x12\x13\n" +
+	"\x0fEQUIPMENT_OTHER\x10\x04*\x83\x02\n" +
 	"\tRaceState\x12\x1a\n" +
 	"\x16RACE_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10RACE_STATE_DRAFT\x10\x01\x12\x13\n" +
@@ -4763,127 +5161,137 @@ func file_paceline_live_v1_live_proto_rawDescGZIP() []byte {
 	return file_paceline_live_v1_live_proto_rawDescData
 }
 
-var file_paceline_live_v1_live_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_paceline_live_v1_live_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_paceline_live_v1_live_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_paceline_live_v1_live_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_paceline_live_v1_live_proto_goTypes = []any{
 	(Channel)(0),          // 0: paceline.live.v1.Channel
 	(Trust)(0),            // 1: paceline.live.v1.Trust
 	(ClockKind)(0),        // 2: paceline.live.v1.ClockKind
-	(RaceState)(0),        // 3: paceline.live.v1.RaceState
-	(EntryStatus)(0),      // 4: paceline.live.v1.EntryStatus
-	(*ClientMessage)(nil), // 5: paceline.live.v1.ClientMessage
-	(*ServerMessage)(nil), // 6: paceline.live.v1.ServerMessage
-	(*Hello)(nil),         // 7: paceline.live.v1.Hello
-	(*Welcome)(nil),       // 8: paceline.live.v1.Welcome
-	(*Limits)(nil),        // 9: paceline.live.v1.Limits
-	(*ChannelSpec)(nil),   // 10: paceline.live.v1.ChannelSpec
-	(*OpenStream)(nil),    // 11: paceline.live.v1.OpenStream
-	(*StreamOpened)(nil),  // 12: paceline.live.v1.StreamOpened
-	(*CloseStream)(nil),   // 13: paceline.live.v1.CloseStream
-	(*Telemetry)(nil),     // 14: paceline.live.v1.Telemetry
-	(*Column)(nil),        // 15: paceline.live.v1.Column
-	(*Skip)(nil),          // 16: paceline.live.v1.Skip
-	(*Command)(nil),       // 17: paceline.live.v1.Command
-	(*StartWorkout)(nil),  // 18: paceline.live.v1.StartWorkout
-	(*Pause)(nil),         // 19: paceline.live.v1.Pause
-	(*Resume)(nil),        // 20: paceline.live.v1.Resume
-	(*Lap)(nil),           // 21: paceline.live.v1.Lap
-	(*FinishWorkout)(nil), // 22: paceline.live.v1.FinishWorkout
-	(*StreamEnd)(nil),     // 23: paceline.live.v1.StreamEnd
-	(*Join)(nil),          // 24: paceline.live.v1.Join
-	(*Leave)(nil),         // 25: paceline.live.v1.Leave
-	(*Ready)(nil),         // 26: paceline.live.v1.Ready
-	(*React)(nil),         // 27: paceline.live.v1.React
-	(*CommandResult)(nil), // 28: paceline.live.v1.CommandResult
-	(*Subscribe)(nil),     // 29: paceline.live.v1.Subscribe
-	(*Unsubscribe)(nil),   // 30: paceline.live.v1.Unsubscribe
-	(*Ping)(nil),          // 31: paceline.live.v1.Ping
-	(*Pong)(nil),          // 32: paceline.live.v1.Pong
-	(*RefusedSample)(nil), // 33: paceline.live.v1.RefusedSample
-	(*Ack)(nil),           // 34: paceline.live.v1.Ack
-	(*Standing)(nil),      // 35: paceline.live.v1.Standing
-	(*Snapshot)(nil),      // 36: paceline.live.v1.Snapshot
-	(*Delta)(nil),         // 37: paceline.live.v1.Delta
-	(*Board)(nil),         // 38: paceline.live.v1.Board
-	(*BoardRow)(nil),      // 39: paceline.live.v1.BoardRow
-	(*Roster)(nil),        // 40: paceline.live.v1.Roster
-	(*RosterRow)(nil),     // 41: paceline.live.v1.RosterRow
-	(*Positions)(nil),     // 42: paceline.live.v1.Positions
-	(*PositionRow)(nil),   // 43: paceline.live.v1.PositionRow
-	(*Feed)(nil),          // 44: paceline.live.v1.Feed
-	(*FeedItem)(nil),      // 45: paceline.live.v1.FeedItem
-	(*Workout)(nil),       // 46: paceline.live.v1.Workout
-	(*Event)(nil),         // 47: paceline.live.v1.Event
-	(*Throttle)(nil),      // 48: paceline.live.v1.Throttle
-	(*Error)(nil),         // 49: paceline.live.v1.Error
-	(*Goodbye)(nil),       // 50: paceline.live.v1.Goodbye
-	(*Control)(nil),       // 51: paceline.live.v1.Control
-	(*ControlResult)(nil), // 52: paceline.live.v1.ControlResult
+	(Equipment)(0),        // 3: paceline.live.v1.Equipment
+	(RaceState)(0),        // 4: paceline.live.v1.RaceState
+	(EntryStatus)(0),      // 5: paceline.live.v1.EntryStatus
+	(*ClientMessage)(nil), // 6: paceline.live.v1.ClientMessage
+	(*ServerMessage)(nil), // 7: paceline.live.v1.ServerMessage
+	(*Hello)(nil),         // 8: paceline.live.v1.Hello
+	(*Welcome)(nil),       // 9: paceline.live.v1.Welcome
+	(*Limits)(nil),        // 10: paceline.live.v1.Limits
+	(*ChannelSpec)(nil),   // 11: paceline.live.v1.ChannelSpec
+	(*OpenStream)(nil),    // 12: paceline.live.v1.OpenStream
+	(*ControlOffer)(nil),  // 13: paceline.live.v1.ControlOffer
+	(*ControlRange)(nil),  // 14: paceline.live.v1.ControlRange
+	(*StreamOpened)(nil),  // 15: paceline.live.v1.StreamOpened
+	(*CloseStream)(nil),   // 16: paceline.live.v1.CloseStream
+	(*Telemetry)(nil),     // 17: paceline.live.v1.Telemetry
+	(*Column)(nil),        // 18: paceline.live.v1.Column
+	(*Skip)(nil),          // 19: paceline.live.v1.Skip
+	(*Command)(nil),       // 20: paceline.live.v1.Command
+	(*StartWorkout)(nil),  // 21: paceline.live.v1.StartWorkout
+	(*Pause)(nil),         // 22: paceline.live.v1.Pause
+	(*Resume)(nil),        // 23: paceline.live.v1.Resume
+	(*Lap)(nil),           // 24: paceline.live.v1.Lap
+	(*FinishWorkout)(nil), // 25: paceline.live.v1.FinishWorkout
+	(*StreamEnd)(nil),     // 26: paceline.live.v1.StreamEnd
+	(*Join)(nil),          // 27: paceline.live.v1.Join
+	(*Leave)(nil),         // 28: paceline.live.v1.Leave
+	(*Ready)(nil),         // 29: paceline.live.v1.Ready
+	(*React)(nil),         // 30: paceline.live.v1.React
+	(*CommandResult)(nil), // 31: paceline.live.v1.CommandResult
+	(*Subscribe)(nil),     // 32: paceline.live.v1.Subscribe
+	(*Unsubscribe)(nil),   // 33: paceline.live.v1.Unsubscribe
+	(*Ping)(nil),          // 34: paceline.live.v1.Ping
+	(*Pong)(nil),          // 35: paceline.live.v1.Pong
+	(*RefusedSample)(nil), // 36: paceline.live.v1.RefusedSample
+	(*Ack)(nil),           // 37: paceline.live.v1.Ack
+	(*Standing)(nil),      // 38: paceline.live.v1.Standing
+	(*Snapshot)(nil),      // 39: paceline.live.v1.Snapshot
+	(*Delta)(nil),         // 40: paceline.live.v1.Delta
+	(*Board)(nil),         // 41: paceline.live.v1.Board
+	(*BoardRow)(nil),      // 42: paceline.live.v1.BoardRow
+	(*Roster)(nil),        // 43: paceline.live.v1.Roster
+	(*RosterRow)(nil),     // 44: paceline.live.v1.RosterRow
+	(*Positions)(nil),     // 45: paceline.live.v1.Positions
+	(*PositionRow)(nil),   // 46: paceline.live.v1.PositionRow
+	(*Feed)(nil),          // 47: paceline.live.v1.Feed
+	(*FeedItem)(nil),      // 48: paceline.live.v1.FeedItem
+	(*Workout)(nil),       // 49: paceline.live.v1.Workout
+	(*Event)(nil),         // 50: paceline.live.v1.Event
+	(*Throttle)(nil),      // 51: paceline.live.v1.Throttle
+	(*Error)(nil),         // 52: paceline.live.v1.Error
+	(*Goodbye)(nil),       // 53: paceline.live.v1.Goodbye
+	(*Control)(nil),       // 54: paceline.live.v1.Control
+	(*ControlResult)(nil), // 55: paceline.live.v1.ControlResult
+	(*ControlState)(nil),  // 56: paceline.live.v1.ControlState
 }
 var file_paceline_live_v1_live_proto_depIdxs = []int32{
-	7,  // 0: paceline.live.v1.ClientMessage.hello:type_name -> paceline.live.v1.Hello
-	11, // 1: paceline.live.v1.ClientMessage.open_stream:type_name -> paceline.live.v1.OpenStream
-	13, // 2: paceline.live.v1.ClientMessage.close_stream:type_name -> paceline.live.v1.CloseStream
-	14, // 3: paceline.live.v1.ClientMessage.telemetry:type_name -> paceline.live.v1.Telemetry
-	16, // 4: paceline.live.v1.ClientMessage.skip:type_name -> paceline.live.v1.Skip
-	17, // 5: paceline.live.v1.ClientMessage.command:type_name -> paceline.live.v1.Command
-	29, // 6: paceline.live.v1.ClientMessage.subscribe:type_name -> paceline.live.v1.Subscribe
-	30, // 7: paceline.live.v1.ClientMessage.unsubscribe:type_name -> paceline.live.v1.Unsubscribe
-	31, // 8: paceline.live.v1.ClientMessage.ping:type_name -> paceline.live.v1.Ping
-	52, // 9: paceline.live.v1.ClientMessage.control_result:type_name -> paceline.live.v1.ControlResult
-	8,  // 10: paceline.live.v1.ServerMessage.welcome:type_name -> paceline.live.v1.Welcome
-	12, // 11: paceline.live.v1.ServerMessage.stream_opened:type_name -> paceline.live.v1.StreamOpened
-	34, // 12: paceline.live.v1.ServerMessage.ack:type_name -> paceline.live.v1.Ack
-	28, // 13: paceline.live.v1.ServerMessage.command_result:type_name -> paceline.live.v1.CommandResult
-	36, // 14: paceline.live.v1.ServerMessage.snapshot:type_name -> paceline.live.v1.Snapshot
-	37, // 15: paceline.live.v1.ServerMessage.delta:type_name -> paceline.live.v1.Delta
-	47, // 16: paceline.live.v1.ServerMessage.event:type_name -> paceline.live.v1.Event
-	48, // 17: paceline.live.v1.ServerMessage.throttle:type_name -> paceline.live.v1.Throttle
-	49, // 18: paceline.live.v1.ServerMessage.error:type_name -> paceline.live.v1.Error
-	50, // 19: paceline.live.v1.ServerMessage.goodbye:type_name -> paceline.live.v1.Goodbye
-	32, // 20: paceline.live.v1.ServerMessage.pong:type_name -> paceline.live.v1.Pong
-	51, // 21: paceline.live.v1.ServerMessage.control:type_name -> paceline.live.v1.Control
-	9,  // 22: paceline.live.v1.Welcome.limits:type_name -> paceline.live.v1.Limits
+	8,  // 0: paceline.live.v1.ClientMessage.hello:type_name -> paceline.live.v1.Hello
+	12, // 1: paceline.live.v1.ClientMessage.open_stream:type_name -> paceline.live.v1.OpenStream
+	16, // 2: paceline.live.v1.ClientMessage.close_stream:type_name -> paceline.live.v1.CloseStream
+	17, // 3: paceline.live.v1.ClientMessage.telemetry:type_name -> paceline.live.v1.Telemetry
+	19, // 4: paceline.live.v1.ClientMessage.skip:type_name -> paceline.live.v1.Skip
+	20, // 5: paceline.live.v1.ClientMessage.command:type_name -> paceline.live.v1.Command
+	32, // 6: paceline.live.v1.ClientMessage.subscribe:type_name -> paceline.live.v1.Subscribe
+	33, // 7: paceline.live.v1.ClientMessage.unsubscribe:type_name -> paceline.live.v1.Unsubscribe
+	34, // 8: paceline.live.v1.ClientMessage.ping:type_name -> paceline.live.v1.Ping
+	55, // 9: paceline.live.v1.ClientMessage.control_result:type_name -> paceline.live.v1.ControlResult
+	9,  // 10: paceline.live.v1.ServerMessage.welcome:type_name -> paceline.live.v1.Welcome
+	15, // 11: paceline.live.v1.ServerMessage.stream_opened:type_name -> paceline.live.v1.StreamOpened
+	37, // 12: paceline.live.v1.ServerMessage.ack:type_name -> paceline.live.v1.Ack
+	31, // 13: paceline.live.v1.ServerMessage.command_result:type_name -> paceline.live.v1.CommandResult
+	39, // 14: paceline.live.v1.ServerMessage.snapshot:type_name -> paceline.live.v1.Snapshot
+	40, // 15: paceline.live.v1.ServerMessage.delta:type_name -> paceline.live.v1.Delta
+	50, // 16: paceline.live.v1.ServerMessage.event:type_name -> paceline.live.v1.Event
+	51, // 17: paceline.live.v1.ServerMessage.throttle:type_name -> paceline.live.v1.Throttle
+	52, // 18: paceline.live.v1.ServerMessage.error:type_name -> paceline.live.v1.Error
+	53, // 19: paceline.live.v1.ServerMessage.goodbye:type_name -> paceline.live.v1.Goodbye
+	35, // 20: paceline.live.v1.ServerMessage.pong:type_name -> paceline.live.v1.Pong
+	54, // 21: paceline.live.v1.ServerMessage.control:type_name -> paceline.live.v1.Control
+	10, // 22: paceline.live.v1.Welcome.limits:type_name -> paceline.live.v1.Limits
 	0,  // 23: paceline.live.v1.ChannelSpec.channel:type_name -> paceline.live.v1.Channel
 	1,  // 24: paceline.live.v1.ChannelSpec.trust:type_name -> paceline.live.v1.Trust
-	10, // 25: paceline.live.v1.OpenStream.channels:type_name -> paceline.live.v1.ChannelSpec
+	11, // 25: paceline.live.v1.OpenStream.channels:type_name -> paceline.live.v1.ChannelSpec
 	2,  // 26: paceline.live.v1.OpenStream.clock:type_name -> paceline.live.v1.ClockKind
-	15, // 27: paceline.live.v1.Telemetry.columns:type_name -> paceline.live.v1.Column
-	0,  // 28: paceline.live.v1.Column.channel:type_name -> paceline.live.v1.Channel
-	18, // 29: paceline.live.v1.Command.start_workout:type_name -> paceline.live.v1.StartWorkout
-	19, // 30: paceline.live.v1.Command.pause:type_name -> paceline.live.v1.Pause
-	20, // 31: paceline.live.v1.Command.resume:type_name -> paceline.live.v1.Resume
-	21, // 32: paceline.live.v1.Command.lap:type_name -> paceline.live.v1.Lap
-	22, // 33: paceline.live.v1.Command.finish_workout:type_name -> paceline.live.v1.FinishWorkout
-	24, // 34: paceline.live.v1.Command.join:type_name -> paceline.live.v1.Join
-	25, // 35: paceline.live.v1.Command.leave:type_name -> paceline.live.v1.Leave
-	26, // 36: paceline.live.v1.Command.ready:type_name -> paceline.live.v1.Ready
-	27, // 37: paceline.live.v1.Command.react:type_name -> paceline.live.v1.React
-	23, // 38: paceline.live.v1.FinishWorkout.streams:type_name -> paceline.live.v1.StreamEnd
-	49, // 39: paceline.live.v1.CommandResult.error:type_name -> paceline.live.v1.Error
-	33, // 40: paceline.live.v1.Ack.refused:type_name -> paceline.live.v1.RefusedSample
-	35, // 41: paceline.live.v1.Ack.standing:type_name -> paceline.live.v1.Standing
-	38, // 42: paceline.live.v1.Snapshot.board:type_name -> paceline.live.v1.Board
-	40, // 43: paceline.live.v1.Snapshot.roster:type_name -> paceline.live.v1.Roster
-	42, // 44: paceline.live.v1.Snapshot.positions:type_name -> paceline.live.v1.Positions
-	44, // 45: paceline.live.v1.Snapshot.feed:type_name -> paceline.live.v1.Feed
-	46, // 46: paceline.live.v1.Snapshot.workout:type_name -> paceline.live.v1.Workout
-	38, // 47: paceline.live.v1.Delta.board:type_name -> paceline.live.v1.Board
-	40, // 48: paceline.live.v1.Delta.roster:type_name -> paceline.live.v1.Roster
-	42, // 49: paceline.live.v1.Delta.positions:type_name -> paceline.live.v1.Positions
-	44, // 50: paceline.live.v1.Delta.feed:type_name -> paceline.live.v1.Feed
-	46, // 51: paceline.live.v1.Delta.workout:type_name -> paceline.live.v1.Workout
-	3,  // 52: paceline.live.v1.Board.state:type_name -> paceline.live.v1.RaceState
-	39, // 53: paceline.live.v1.Board.rows:type_name -> paceline.live.v1.BoardRow
-	4,  // 54: paceline.live.v1.BoardRow.status:type_name -> paceline.live.v1.EntryStatus
-	41, // 55: paceline.live.v1.Roster.rows:type_name -> paceline.live.v1.RosterRow
-	43, // 56: paceline.live.v1.Positions.rows:type_name -> paceline.live.v1.PositionRow
-	45, // 57: paceline.live.v1.Feed.items:type_name -> paceline.live.v1.FeedItem
-	58, // [58:58] is the sub-list for method output_type
-	58, // [58:58] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	13, // 27: paceline.live.v1.OpenStream.control:type_name -> paceline.live.v1.ControlOffer
+	3,  // 28: paceline.live.v1.ControlOffer.equipment:type_name -> paceline.live.v1.Equipment
+	14, // 29: paceline.live.v1.ControlOffer.power_w:type_name -> paceline.live.v1.ControlRange
+	14, // 30: paceline.live.v1.ControlOffer.incline_bp:type_name -> paceline.live.v1.ControlRange
+	14, // 31: paceline.live.v1.ControlOffer.resistance_deci:type_name -> paceline.live.v1.ControlRange
+	18, // 32: paceline.live.v1.Telemetry.columns:type_name -> paceline.live.v1.Column
+	0,  // 33: paceline.live.v1.Column.channel:type_name -> paceline.live.v1.Channel
+	21, // 34: paceline.live.v1.Command.start_workout:type_name -> paceline.live.v1.StartWorkout
+	22, // 35: paceline.live.v1.Command.pause:type_name -> paceline.live.v1.Pause
+	23, // 36: paceline.live.v1.Command.resume:type_name -> paceline.live.v1.Resume
+	24, // 37: paceline.live.v1.Command.lap:type_name -> paceline.live.v1.Lap
+	25, // 38: paceline.live.v1.Command.finish_workout:type_name -> paceline.live.v1.FinishWorkout
+	27, // 39: paceline.live.v1.Command.join:type_name -> paceline.live.v1.Join
+	28, // 40: paceline.live.v1.Command.leave:type_name -> paceline.live.v1.Leave
+	29, // 41: paceline.live.v1.Command.ready:type_name -> paceline.live.v1.Ready
+	30, // 42: paceline.live.v1.Command.react:type_name -> paceline.live.v1.React
+	26, // 43: paceline.live.v1.FinishWorkout.streams:type_name -> paceline.live.v1.StreamEnd
+	52, // 44: paceline.live.v1.CommandResult.error:type_name -> paceline.live.v1.Error
+	36, // 45: paceline.live.v1.Ack.refused:type_name -> paceline.live.v1.RefusedSample
+	38, // 46: paceline.live.v1.Ack.standing:type_name -> paceline.live.v1.Standing
+	41, // 47: paceline.live.v1.Snapshot.board:type_name -> paceline.live.v1.Board
+	43, // 48: paceline.live.v1.Snapshot.roster:type_name -> paceline.live.v1.Roster
+	45, // 49: paceline.live.v1.Snapshot.positions:type_name -> paceline.live.v1.Positions
+	47, // 50: paceline.live.v1.Snapshot.feed:type_name -> paceline.live.v1.Feed
+	49, // 51: paceline.live.v1.Snapshot.workout:type_name -> paceline.live.v1.Workout
+	41, // 52: paceline.live.v1.Delta.board:type_name -> paceline.live.v1.Board
+	43, // 53: paceline.live.v1.Delta.roster:type_name -> paceline.live.v1.Roster
+	45, // 54: paceline.live.v1.Delta.positions:type_name -> paceline.live.v1.Positions
+	47, // 55: paceline.live.v1.Delta.feed:type_name -> paceline.live.v1.Feed
+	49, // 56: paceline.live.v1.Delta.workout:type_name -> paceline.live.v1.Workout
+	4,  // 57: paceline.live.v1.Board.state:type_name -> paceline.live.v1.RaceState
+	42, // 58: paceline.live.v1.Board.rows:type_name -> paceline.live.v1.BoardRow
+	5,  // 59: paceline.live.v1.BoardRow.status:type_name -> paceline.live.v1.EntryStatus
+	44, // 60: paceline.live.v1.Roster.rows:type_name -> paceline.live.v1.RosterRow
+	46, // 61: paceline.live.v1.Positions.rows:type_name -> paceline.live.v1.PositionRow
+	48, // 62: paceline.live.v1.Feed.items:type_name -> paceline.live.v1.FeedItem
+	56, // 63: paceline.live.v1.Workout.control:type_name -> paceline.live.v1.ControlState
+	64, // [64:64] is the sub-list for method output_type
+	64, // [64:64] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_paceline_live_v1_live_proto_init() }
@@ -4917,7 +5325,7 @@ func file_paceline_live_v1_live_proto_init() {
 		(*ServerMessage_Pong)(nil),
 		(*ServerMessage_Control)(nil),
 	}
-	file_paceline_live_v1_live_proto_msgTypes[12].OneofWrappers = []any{
+	file_paceline_live_v1_live_proto_msgTypes[14].OneofWrappers = []any{
 		(*Command_StartWorkout)(nil),
 		(*Command_Pause)(nil),
 		(*Command_Resume)(nil),
@@ -4928,33 +5336,38 @@ func file_paceline_live_v1_live_proto_init() {
 		(*Command_Ready)(nil),
 		(*Command_React)(nil),
 	}
-	file_paceline_live_v1_live_proto_msgTypes[31].OneofWrappers = []any{
+	file_paceline_live_v1_live_proto_msgTypes[33].OneofWrappers = []any{
 		(*Snapshot_Board)(nil),
 		(*Snapshot_Roster)(nil),
 		(*Snapshot_Positions)(nil),
 		(*Snapshot_Feed)(nil),
 		(*Snapshot_Workout)(nil),
 	}
-	file_paceline_live_v1_live_proto_msgTypes[32].OneofWrappers = []any{
+	file_paceline_live_v1_live_proto_msgTypes[34].OneofWrappers = []any{
 		(*Delta_Board)(nil),
 		(*Delta_Roster)(nil),
 		(*Delta_Positions)(nil),
 		(*Delta_Feed)(nil),
 		(*Delta_Workout)(nil),
 	}
-	file_paceline_live_v1_live_proto_msgTypes[34].OneofWrappers = []any{}
-	file_paceline_live_v1_live_proto_msgTypes[46].OneofWrappers = []any{
+	file_paceline_live_v1_live_proto_msgTypes[36].OneofWrappers = []any{}
+	file_paceline_live_v1_live_proto_msgTypes[48].OneofWrappers = []any{
 		(*Control_PowerW)(nil),
 		(*Control_InclineBp)(nil),
 		(*Control_ResistanceDeci)(nil),
+	}
+	file_paceline_live_v1_live_proto_msgTypes[50].OneofWrappers = []any{
+		(*ControlState_PowerW)(nil),
+		(*ControlState_InclineBp)(nil),
+		(*ControlState_ResistanceDeci)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_live_v1_live_proto_rawDesc), len(file_paceline_live_v1_live_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   48,
+			NumEnums:      6,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1448,6 +1448,7 @@ type Attach struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Stream        *StreamAttached        `protobuf:"bytes,1,opt,name=stream,proto3" json:"stream,omitempty"`
 	FactsVersion  uint64                 `protobuf:"varint,2,opt,name=facts_version,json=factsVersion,proto3" json:"facts_version,omitempty"`
+	Sport         string                 `protobuf:"bytes,3,opt,name=sport,proto3" json:"sport,omitempty"` // by which the stream's samples are judged; empty: other, whatever the workout's is
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1496,6 +1497,13 @@ func (x *Attach) GetFactsVersion() uint64 {
 	return 0
 }
 
+func (x *Attach) GetSport() string {
+	if x != nil {
+		return x.Sport
+	}
+	return ""
+}
+
 // Block is the device's hint that there is more to read, with the samples to save the read.
 type Block struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1507,6 +1515,7 @@ type Block struct {
 	Samples       []byte                 `protobuf:"bytes,6,opt,name=samples,proto3" json:"samples,omitempty"` // plain block codec of persistence; empty: read
 	Closed        bool                   `protobuf:"varint,7,opt,name=closed,proto3" json:"closed,omitempty"`
 	ClosedAtSeq   uint64                 `protobuf:"varint,8,opt,name=closed_at_seq,json=closedAtSeq,proto3" json:"closed_at_seq,omitempty"`
+	Control       bool                   `protobuf:"varint,9,opt,name=control,proto3" json:"control,omitempty"` // the stream's equipment may be set, and the rider wants it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1597,6 +1606,74 @@ func (x *Block) GetClosedAtSeq() uint64 {
 	return 0
 }
 
+func (x *Block) GetControl() bool {
+	if x != nil {
+		return x.Control
+	}
+	return false
+}
+
+// Controlled comes from the device when its equipment has answered; a lost one is not missed.
+type Controlled struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Device        string                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	StreamId      string                 `protobuf:"bytes,2,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
+	Control       *v1.ControlState       `protobuf:"bytes,3,opt,name=control,proto3" json:"control,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Controlled) Reset() {
+	*x = Controlled{}
+	mi := &file_paceline_training_v1_training_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Controlled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Controlled) ProtoMessage() {}
+
+func (x *Controlled) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_training_v1_training_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Controlled.ProtoReflect.Descriptor instead.
+func (*Controlled) Descriptor() ([]byte, []int) {
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Controlled) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *Controlled) GetStreamId() string {
+	if x != nil {
+		return x.StreamId
+	}
+	return ""
+}
+
+func (x *Controlled) GetControl() *v1.ControlState {
+	if x != nil {
+		return x.Control
+	}
+	return nil
+}
+
 // Bind comes from the competition (at EntryBound, at the start, and until a report shows binding_version).
 type Bind struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1608,7 +1685,7 @@ type Bind struct {
 
 func (x *Bind) Reset() {
 	*x = Bind{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[23]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1620,7 +1697,7 @@ func (x *Bind) String() string {
 func (*Bind) ProtoMessage() {}
 
 func (x *Bind) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[23]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1633,7 +1710,7 @@ func (x *Bind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bind.ProtoReflect.Descriptor instead.
 func (*Bind) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{23}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Bind) GetBound() *Bound {
@@ -1663,7 +1740,7 @@ type ReportEcho struct {
 
 func (x *ReportEcho) Reset() {
 	*x = ReportEcho{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[24]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1675,7 +1752,7 @@ func (x *ReportEcho) String() string {
 func (*ReportEcho) ProtoMessage() {}
 
 func (x *ReportEcho) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[24]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1688,7 +1765,7 @@ func (x *ReportEcho) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportEcho.ProtoReflect.Descriptor instead.
 func (*ReportEcho) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{24}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReportEcho) GetCompetitionId() string {
@@ -1731,7 +1808,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[25]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1743,7 +1820,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[25]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1756,7 +1833,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{25}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReportRequest) GetCompetitionId() string {
@@ -1793,7 +1870,7 @@ type Settle struct {
 
 func (x *Settle) Reset() {
 	*x = Settle{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[26]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1805,7 +1882,7 @@ func (x *Settle) String() string {
 func (*Settle) ProtoMessage() {}
 
 func (x *Settle) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[26]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1818,7 +1895,7 @@ func (x *Settle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settle.ProtoReflect.Descriptor instead.
 func (*Settle) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{26}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Settle) GetCompetitionId() string {
@@ -1862,7 +1939,7 @@ type RecordedEcho struct {
 
 func (x *RecordedEcho) Reset() {
 	*x = RecordedEcho{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[27]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1874,7 +1951,7 @@ func (x *RecordedEcho) String() string {
 func (*RecordedEcho) ProtoMessage() {}
 
 func (x *RecordedEcho) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[27]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1887,7 +1964,7 @@ func (x *RecordedEcho) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordedEcho.ProtoReflect.Descriptor instead.
 func (*RecordedEcho) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{27}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RecordedEcho) GetDevice() string {
@@ -1926,7 +2003,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[28]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1938,7 +2015,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[28]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1951,7 +2028,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{28}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{29}
 }
 
 type State struct {
@@ -1969,7 +2046,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_paceline_training_v1_training_proto_msgTypes[29]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1981,7 +2058,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_training_v1_training_proto_msgTypes[29]
+	mi := &file_paceline_training_v1_training_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1994,7 +2071,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{29}
+	return file_paceline_training_v1_training_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *State) GetStarted() *Started {
@@ -2157,10 +2234,11 @@ const file_paceline_training_v1_training_proto_rawDesc = "" +
 	"\x05Start\x12\x1d\n" +
 	"\n" +
 	"workout_id\x18\x01 \x01(\tR\tworkoutId\x124\n" +
-	"\x05start\x18\x02 \x01(\v2\x1e.paceline.live.v1.StartWorkoutR\x05start\"k\n" +
+	"\x05start\x18\x02 \x01(\v2\x1e.paceline.live.v1.StartWorkoutR\x05start\"\x81\x01\n" +
 	"\x06Attach\x12<\n" +
 	"\x06stream\x18\x01 \x01(\v2$.paceline.training.v1.StreamAttachedR\x06stream\x12#\n" +
-	"\rfacts_version\x18\x02 \x01(\x04R\ffactsVersion\"\xef\x01\n" +
+	"\rfacts_version\x18\x02 \x01(\x04R\ffactsVersion\x12\x14\n" +
+	"\x05sport\x18\x03 \x01(\tR\x05sport\"\x89\x02\n" +
 	"\x05Block\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x1b\n" +
 	"\tstream_id\x18\x02 \x01(\tR\bstreamId\x12\x1b\n" +
@@ -2169,7 +2247,13 @@ const file_paceline_training_v1_training_proto_rawDesc = "" +
 	"\rfacts_version\x18\x05 \x01(\x04R\ffactsVersion\x12\x18\n" +
 	"\asamples\x18\x06 \x01(\fR\asamples\x12\x16\n" +
 	"\x06closed\x18\a \x01(\bR\x06closed\x12\"\n" +
-	"\rclosed_at_seq\x18\b \x01(\x04R\vclosedAtSeq\"Q\n" +
+	"\rclosed_at_seq\x18\b \x01(\x04R\vclosedAtSeq\x12\x18\n" +
+	"\acontrol\x18\t \x01(\bR\acontrol\"{\n" +
+	"\n" +
+	"Controlled\x12\x16\n" +
+	"\x06device\x18\x01 \x01(\tR\x06device\x12\x1b\n" +
+	"\tstream_id\x18\x02 \x01(\tR\bstreamId\x128\n" +
+	"\acontrol\x18\x03 \x01(\v2\x1e.paceline.live.v1.ControlStateR\acontrol\"Q\n" +
 	"\x04Bind\x121\n" +
 	"\x05bound\x18\x01 \x01(\v2\x1b.paceline.training.v1.BoundR\x05bound\x12\x16\n" +
 	"\x06unbind\x18\x02 \x01(\bR\x06unbind\"\xab\x01\n" +
@@ -2216,7 +2300,7 @@ func file_paceline_training_v1_training_proto_rawDescGZIP() []byte {
 	return file_paceline_training_v1_training_proto_rawDescData
 }
 
-var file_paceline_training_v1_training_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_paceline_training_v1_training_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_paceline_training_v1_training_proto_goTypes = []any{
 	(*Started)(nil),          // 0: paceline.training.v1.Started
 	(*StreamAttached)(nil),   // 1: paceline.training.v1.StreamAttached
@@ -2241,56 +2325,59 @@ var file_paceline_training_v1_training_proto_goTypes = []any{
 	(*Start)(nil),            // 20: paceline.training.v1.Start
 	(*Attach)(nil),           // 21: paceline.training.v1.Attach
 	(*Block)(nil),            // 22: paceline.training.v1.Block
-	(*Bind)(nil),             // 23: paceline.training.v1.Bind
-	(*ReportEcho)(nil),       // 24: paceline.training.v1.ReportEcho
-	(*ReportRequest)(nil),    // 25: paceline.training.v1.ReportRequest
-	(*Settle)(nil),           // 26: paceline.training.v1.Settle
-	(*RecordedEcho)(nil),     // 27: paceline.training.v1.RecordedEcho
-	(*Get)(nil),              // 28: paceline.training.v1.Get
-	(*State)(nil),            // 29: paceline.training.v1.State
-	(v1.ClockKind)(0),        // 30: paceline.live.v1.ClockKind
-	(*v1.ChannelSpec)(nil),   // 31: paceline.live.v1.ChannelSpec
-	(*v11.Track)(nil),        // 32: paceline.competition.v1.Track
-	(*v1.StreamEnd)(nil),     // 33: paceline.live.v1.StreamEnd
-	(*v12.Call)(nil),         // 34: paceline.cluster.v1.Call
-	(*v1.Pause)(nil),         // 35: paceline.live.v1.Pause
-	(*v1.Resume)(nil),        // 36: paceline.live.v1.Resume
-	(*v1.Lap)(nil),           // 37: paceline.live.v1.Lap
-	(*v1.FinishWorkout)(nil), // 38: paceline.live.v1.FinishWorkout
-	(*v1.StartWorkout)(nil),  // 39: paceline.live.v1.StartWorkout
+	(*Controlled)(nil),       // 23: paceline.training.v1.Controlled
+	(*Bind)(nil),             // 24: paceline.training.v1.Bind
+	(*ReportEcho)(nil),       // 25: paceline.training.v1.ReportEcho
+	(*ReportRequest)(nil),    // 26: paceline.training.v1.ReportRequest
+	(*Settle)(nil),           // 27: paceline.training.v1.Settle
+	(*RecordedEcho)(nil),     // 28: paceline.training.v1.RecordedEcho
+	(*Get)(nil),              // 29: paceline.training.v1.Get
+	(*State)(nil),            // 30: paceline.training.v1.State
+	(v1.ClockKind)(0),        // 31: paceline.live.v1.ClockKind
+	(*v1.ChannelSpec)(nil),   // 32: paceline.live.v1.ChannelSpec
+	(*v11.Track)(nil),        // 33: paceline.competition.v1.Track
+	(*v1.StreamEnd)(nil),     // 34: paceline.live.v1.StreamEnd
+	(*v12.Call)(nil),         // 35: paceline.cluster.v1.Call
+	(*v1.Pause)(nil),         // 36: paceline.live.v1.Pause
+	(*v1.Resume)(nil),        // 37: paceline.live.v1.Resume
+	(*v1.Lap)(nil),           // 38: paceline.live.v1.Lap
+	(*v1.FinishWorkout)(nil), // 39: paceline.live.v1.FinishWorkout
+	(*v1.StartWorkout)(nil),  // 40: paceline.live.v1.StartWorkout
+	(*v1.ControlState)(nil),  // 41: paceline.live.v1.ControlState
 }
 var file_paceline_training_v1_training_proto_depIdxs = []int32{
-	30, // 0: paceline.training.v1.StreamAttached.clock:type_name -> paceline.live.v1.ClockKind
-	31, // 1: paceline.training.v1.StreamAttached.channels:type_name -> paceline.live.v1.ChannelSpec
-	32, // 2: paceline.training.v1.Bound.track:type_name -> paceline.competition.v1.Track
-	33, // 3: paceline.training.v1.FinishRequested.streams:type_name -> paceline.live.v1.StreamEnd
+	31, // 0: paceline.training.v1.StreamAttached.clock:type_name -> paceline.live.v1.ClockKind
+	32, // 1: paceline.training.v1.StreamAttached.channels:type_name -> paceline.live.v1.ChannelSpec
+	33, // 2: paceline.training.v1.Bound.track:type_name -> paceline.competition.v1.Track
+	34, // 3: paceline.training.v1.FinishRequested.streams:type_name -> paceline.live.v1.StreamEnd
 	18, // 4: paceline.training.v1.Finished.basis:type_name -> paceline.training.v1.StreamBasis
 	12, // 5: paceline.training.v1.Finished.totals:type_name -> paceline.training.v1.Totals
 	18, // 6: paceline.training.v1.TotalsRevised.replaces:type_name -> paceline.training.v1.StreamBasis
 	18, // 7: paceline.training.v1.TotalsRevised.basis:type_name -> paceline.training.v1.StreamBasis
 	12, // 8: paceline.training.v1.TotalsRevised.totals:type_name -> paceline.training.v1.Totals
 	17, // 9: paceline.training.v1.RecordingWritten.streams:type_name -> paceline.training.v1.RecordedStream
-	34, // 10: paceline.training.v1.Command.call:type_name -> paceline.cluster.v1.Call
+	35, // 10: paceline.training.v1.Command.call:type_name -> paceline.cluster.v1.Call
 	20, // 11: paceline.training.v1.Command.start:type_name -> paceline.training.v1.Start
-	35, // 12: paceline.training.v1.Command.pause:type_name -> paceline.live.v1.Pause
-	36, // 13: paceline.training.v1.Command.resume:type_name -> paceline.live.v1.Resume
-	37, // 14: paceline.training.v1.Command.lap:type_name -> paceline.live.v1.Lap
-	38, // 15: paceline.training.v1.Command.finish:type_name -> paceline.live.v1.FinishWorkout
-	39, // 16: paceline.training.v1.Start.start:type_name -> paceline.live.v1.StartWorkout
+	36, // 12: paceline.training.v1.Command.pause:type_name -> paceline.live.v1.Pause
+	37, // 13: paceline.training.v1.Command.resume:type_name -> paceline.live.v1.Resume
+	38, // 14: paceline.training.v1.Command.lap:type_name -> paceline.live.v1.Lap
+	39, // 15: paceline.training.v1.Command.finish:type_name -> paceline.live.v1.FinishWorkout
+	40, // 16: paceline.training.v1.Start.start:type_name -> paceline.live.v1.StartWorkout
 	1,  // 17: paceline.training.v1.Attach.stream:type_name -> paceline.training.v1.StreamAttached
-	2,  // 18: paceline.training.v1.Bind.bound:type_name -> paceline.training.v1.Bound
-	18, // 19: paceline.training.v1.ReportEcho.basis:type_name -> paceline.training.v1.StreamBasis
-	18, // 20: paceline.training.v1.ReportRequest.basis:type_name -> paceline.training.v1.StreamBasis
-	0,  // 21: paceline.training.v1.State.started:type_name -> paceline.training.v1.Started
-	12, // 22: paceline.training.v1.State.totals:type_name -> paceline.training.v1.Totals
-	18, // 23: paceline.training.v1.State.basis:type_name -> paceline.training.v1.StreamBasis
-	2,  // 24: paceline.training.v1.State.bound:type_name -> paceline.training.v1.Bound
-	7,  // 25: paceline.training.v1.State.gates:type_name -> paceline.training.v1.Passed
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	41, // 18: paceline.training.v1.Controlled.control:type_name -> paceline.live.v1.ControlState
+	2,  // 19: paceline.training.v1.Bind.bound:type_name -> paceline.training.v1.Bound
+	18, // 20: paceline.training.v1.ReportEcho.basis:type_name -> paceline.training.v1.StreamBasis
+	18, // 21: paceline.training.v1.ReportRequest.basis:type_name -> paceline.training.v1.StreamBasis
+	0,  // 22: paceline.training.v1.State.started:type_name -> paceline.training.v1.Started
+	12, // 23: paceline.training.v1.State.totals:type_name -> paceline.training.v1.Totals
+	18, // 24: paceline.training.v1.State.basis:type_name -> paceline.training.v1.StreamBasis
+	2,  // 25: paceline.training.v1.State.bound:type_name -> paceline.training.v1.Bound
+	7,  // 26: paceline.training.v1.State.gates:type_name -> paceline.training.v1.Passed
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_paceline_training_v1_training_proto_init() }
@@ -2311,7 +2398,7 @@ func file_paceline_training_v1_training_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_training_v1_training_proto_rawDesc), len(file_paceline_training_v1_training_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
