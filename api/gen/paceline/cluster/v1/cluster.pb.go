@@ -378,6 +378,7 @@ type TopicUpdate struct {
 	Base          uint64                 `protobuf:"varint,4,opt,name=base,proto3" json:"base,omitempty"`      // the version this delta follows; 0: a snapshot
 	Content       []byte                 `protobuf:"bytes,5,opt,name=content,proto3" json:"content,omitempty"` // paceline.live.v1.Board, Workout or FeedItem
 	Recovering    bool                   `protobuf:"varint,6,opt,name=recovering,proto3" json:"recovering,omitempty"`
+	Audiences     []*TopicAudience       `protobuf:"bytes,7,rep,name=audiences,proto3" json:"audiences,omitempty"` // of a board's snapshot
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -454,6 +455,74 @@ func (x *TopicUpdate) GetRecovering() bool {
 	return false
 }
 
+func (x *TopicUpdate) GetAudiences() []*TopicAudience {
+	if x != nil {
+		return x.Audiences
+	}
+	return nil
+}
+
+// TopicAudience is what a race shows one audience of positions; an audience that is not named sees progress only.
+type TopicAudience struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Audience      uint32                 `protobuf:"varint,1,opt,name=audience,proto3" json:"audience,omitempty"` // 0: public, 1: entrant, 2: official
+	Position      bool                   `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	DelayMs       int64                  `protobuf:"varint,3,opt,name=delay_ms,json=delayMs,proto3" json:"delay_ms,omitempty"` // node clock
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopicAudience) Reset() {
+	*x = TopicAudience{}
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopicAudience) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopicAudience) ProtoMessage() {}
+
+func (x *TopicAudience) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopicAudience.ProtoReflect.Descriptor instead.
+func (*TopicAudience) Descriptor() ([]byte, []int) {
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *TopicAudience) GetAudience() uint32 {
+	if x != nil {
+		return x.Audience
+	}
+	return 0
+}
+
+func (x *TopicAudience) GetPosition() bool {
+	if x != nil {
+		return x.Position
+	}
+	return false
+}
+
+func (x *TopicAudience) GetDelayMs() int64 {
+	if x != nil {
+		return x.DelayMs
+	}
+	return 0
+}
+
 // SessionNotice reaches one WebSocket session of a node.
 type SessionNotice struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -470,7 +539,7 @@ type SessionNotice struct {
 
 func (x *SessionNotice) Reset() {
 	*x = SessionNotice{}
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[6]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -482,7 +551,7 @@ func (x *SessionNotice) String() string {
 func (*SessionNotice) ProtoMessage() {}
 
 func (x *SessionNotice) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[6]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -495,7 +564,7 @@ func (x *SessionNotice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionNotice.ProtoReflect.Descriptor instead.
 func (*SessionNotice) Descriptor() ([]byte, []int) {
-	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{6}
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SessionNotice) GetSession() string {
@@ -571,7 +640,7 @@ type StreamReplaced struct {
 
 func (x *StreamReplaced) Reset() {
 	*x = StreamReplaced{}
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[7]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -583,7 +652,7 @@ func (x *StreamReplaced) String() string {
 func (*StreamReplaced) ProtoMessage() {}
 
 func (x *StreamReplaced) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[7]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -596,7 +665,7 @@ func (x *StreamReplaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReplaced.ProtoReflect.Descriptor instead.
 func (*StreamReplaced) Descriptor() ([]byte, []int) {
-	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{7}
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *StreamReplaced) GetStreamId() string {
@@ -618,7 +687,7 @@ type StreamBinding struct {
 
 func (x *StreamBinding) Reset() {
 	*x = StreamBinding{}
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[8]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +699,7 @@ func (x *StreamBinding) String() string {
 func (*StreamBinding) ProtoMessage() {}
 
 func (x *StreamBinding) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[8]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,7 +712,7 @@ func (x *StreamBinding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamBinding.ProtoReflect.Descriptor instead.
 func (*StreamBinding) Descriptor() ([]byte, []int) {
-	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{8}
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *StreamBinding) GetStreamId() string {
@@ -681,7 +750,7 @@ type Parcel struct {
 
 func (x *Parcel) Reset() {
 	*x = Parcel{}
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[9]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -693,7 +762,7 @@ func (x *Parcel) String() string {
 func (*Parcel) ProtoMessage() {}
 
 func (x *Parcel) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[9]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -706,7 +775,7 @@ func (x *Parcel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parcel.ProtoReflect.Descriptor instead.
 func (*Parcel) Descriptor() ([]byte, []int) {
-	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{9}
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Parcel) GetFrom() string {
@@ -761,7 +830,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[10]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -773,7 +842,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[10]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -786,7 +855,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{10}
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Item) GetWhat() isItem_What {
@@ -892,7 +961,7 @@ type Ask struct {
 
 func (x *Ask) Reset() {
 	*x = Ask{}
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[11]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -904,7 +973,7 @@ func (x *Ask) String() string {
 func (*Ask) ProtoMessage() {}
 
 func (x *Ask) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[11]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -917,7 +986,7 @@ func (x *Ask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ask.ProtoReflect.Descriptor instead.
 func (*Ask) Descriptor() ([]byte, []int) {
-	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{11}
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Ask) GetId() uint64 {
@@ -981,7 +1050,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[12]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1062,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[12]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1075,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{12}
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Answer) GetId() uint64 {
@@ -1040,7 +1109,7 @@ type Release struct {
 
 func (x *Release) Reset() {
 	*x = Release{}
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[13]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1052,7 +1121,7 @@ func (x *Release) String() string {
 func (*Release) ProtoMessage() {}
 
 func (x *Release) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[13]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1065,7 +1134,7 @@ func (x *Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Release.ProtoReflect.Descriptor instead.
 func (*Release) Descriptor() ([]byte, []int) {
-	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{13}
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{14}
 }
 
 type Released struct {
@@ -1076,7 +1145,7 @@ type Released struct {
 
 func (x *Released) Reset() {
 	*x = Released{}
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[14]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1088,7 +1157,7 @@ func (x *Released) String() string {
 func (*Released) ProtoMessage() {}
 
 func (x *Released) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[14]
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1101,7 +1170,7 @@ func (x *Released) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Released.ProtoReflect.Descriptor instead.
 func (*Released) Descriptor() ([]byte, []int) {
-	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{14}
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{15}
 }
 
 var File_paceline_cluster_v1_cluster_proto protoreflect.FileDescriptor
@@ -1136,7 +1205,7 @@ const file_paceline_cluster_v1_cluster_proto_rawDesc = "" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\x04R\aversion\x12\x12\n" +
-	"\x04stop\x18\x05 \x01(\bR\x04stop\"\xa1\x01\n" +
+	"\x04stop\x18\x05 \x01(\bR\x04stop\"\xe3\x01\n" +
 	"\vTopicUpdate\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x18\n" +
@@ -1145,7 +1214,12 @@ const file_paceline_cluster_v1_cluster_proto_rawDesc = "" +
 	"\acontent\x18\x05 \x01(\fR\acontent\x12\x1e\n" +
 	"\n" +
 	"recovering\x18\x06 \x01(\bR\n" +
-	"recovering\"\xeb\x01\n" +
+	"recovering\x12@\n" +
+	"\taudiences\x18\a \x03(\v2\".paceline.cluster.v1.TopicAudienceR\taudiences\"b\n" +
+	"\rTopicAudience\x12\x1a\n" +
+	"\baudience\x18\x01 \x01(\rR\baudience\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\bR\bposition\x12\x19\n" +
+	"\bdelay_ms\x18\x03 \x01(\x03R\adelayMs\"\xeb\x01\n" +
 	"\rSessionNotice\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12A\n" +
 	"\breplaced\x18\x02 \x01(\v2#.paceline.cluster.v1.StreamReplacedH\x00R\breplaced\x12>\n" +
@@ -1200,7 +1274,7 @@ func file_paceline_cluster_v1_cluster_proto_rawDescGZIP() []byte {
 	return file_paceline_cluster_v1_cluster_proto_rawDescData
 }
 
-var file_paceline_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_paceline_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_paceline_cluster_v1_cluster_proto_goTypes = []any{
 	(*Fault)(nil),          // 0: paceline.cluster.v1.Fault
 	(*Call)(nil),           // 1: paceline.cluster.v1.Call
@@ -1208,31 +1282,33 @@ var file_paceline_cluster_v1_cluster_proto_goTypes = []any{
 	(*Wake)(nil),           // 3: paceline.cluster.v1.Wake
 	(*Interest)(nil),       // 4: paceline.cluster.v1.Interest
 	(*TopicUpdate)(nil),    // 5: paceline.cluster.v1.TopicUpdate
-	(*SessionNotice)(nil),  // 6: paceline.cluster.v1.SessionNotice
-	(*StreamReplaced)(nil), // 7: paceline.cluster.v1.StreamReplaced
-	(*StreamBinding)(nil),  // 8: paceline.cluster.v1.StreamBinding
-	(*Parcel)(nil),         // 9: paceline.cluster.v1.Parcel
-	(*Item)(nil),           // 10: paceline.cluster.v1.Item
-	(*Ask)(nil),            // 11: paceline.cluster.v1.Ask
-	(*Answer)(nil),         // 12: paceline.cluster.v1.Answer
-	(*Release)(nil),        // 13: paceline.cluster.v1.Release
-	(*Released)(nil),       // 14: paceline.cluster.v1.Released
-	(*v1.Control)(nil),     // 15: paceline.live.v1.Control
+	(*TopicAudience)(nil),  // 6: paceline.cluster.v1.TopicAudience
+	(*SessionNotice)(nil),  // 7: paceline.cluster.v1.SessionNotice
+	(*StreamReplaced)(nil), // 8: paceline.cluster.v1.StreamReplaced
+	(*StreamBinding)(nil),  // 9: paceline.cluster.v1.StreamBinding
+	(*Parcel)(nil),         // 10: paceline.cluster.v1.Parcel
+	(*Item)(nil),           // 11: paceline.cluster.v1.Item
+	(*Ask)(nil),            // 12: paceline.cluster.v1.Ask
+	(*Answer)(nil),         // 13: paceline.cluster.v1.Answer
+	(*Release)(nil),        // 14: paceline.cluster.v1.Release
+	(*Released)(nil),       // 15: paceline.cluster.v1.Released
+	(*v1.Control)(nil),     // 16: paceline.live.v1.Control
 }
 var file_paceline_cluster_v1_cluster_proto_depIdxs = []int32{
-	7,  // 0: paceline.cluster.v1.SessionNotice.replaced:type_name -> paceline.cluster.v1.StreamReplaced
-	8,  // 1: paceline.cluster.v1.SessionNotice.binding:type_name -> paceline.cluster.v1.StreamBinding
-	15, // 2: paceline.cluster.v1.SessionNotice.control:type_name -> paceline.live.v1.Control
-	10, // 3: paceline.cluster.v1.Parcel.items:type_name -> paceline.cluster.v1.Item
-	11, // 4: paceline.cluster.v1.Item.ask:type_name -> paceline.cluster.v1.Ask
-	12, // 5: paceline.cluster.v1.Item.answer:type_name -> paceline.cluster.v1.Answer
-	5,  // 6: paceline.cluster.v1.Item.update:type_name -> paceline.cluster.v1.TopicUpdate
-	6,  // 7: paceline.cluster.v1.Item.notice:type_name -> paceline.cluster.v1.SessionNotice
-	8,  // [8:8] is the sub-list for method output_type
-	8,  // [8:8] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	6,  // 0: paceline.cluster.v1.TopicUpdate.audiences:type_name -> paceline.cluster.v1.TopicAudience
+	8,  // 1: paceline.cluster.v1.SessionNotice.replaced:type_name -> paceline.cluster.v1.StreamReplaced
+	9,  // 2: paceline.cluster.v1.SessionNotice.binding:type_name -> paceline.cluster.v1.StreamBinding
+	16, // 3: paceline.cluster.v1.SessionNotice.control:type_name -> paceline.live.v1.Control
+	11, // 4: paceline.cluster.v1.Parcel.items:type_name -> paceline.cluster.v1.Item
+	12, // 5: paceline.cluster.v1.Item.ask:type_name -> paceline.cluster.v1.Ask
+	13, // 6: paceline.cluster.v1.Item.answer:type_name -> paceline.cluster.v1.Answer
+	5,  // 7: paceline.cluster.v1.Item.update:type_name -> paceline.cluster.v1.TopicUpdate
+	7,  // 8: paceline.cluster.v1.Item.notice:type_name -> paceline.cluster.v1.SessionNotice
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_paceline_cluster_v1_cluster_proto_init() }
@@ -1240,12 +1316,12 @@ func file_paceline_cluster_v1_cluster_proto_init() {
 	if File_paceline_cluster_v1_cluster_proto != nil {
 		return
 	}
-	file_paceline_cluster_v1_cluster_proto_msgTypes[6].OneofWrappers = []any{
+	file_paceline_cluster_v1_cluster_proto_msgTypes[7].OneofWrappers = []any{
 		(*SessionNotice_Replaced)(nil),
 		(*SessionNotice_Binding)(nil),
 		(*SessionNotice_Control)(nil),
 	}
-	file_paceline_cluster_v1_cluster_proto_msgTypes[10].OneofWrappers = []any{
+	file_paceline_cluster_v1_cluster_proto_msgTypes[11].OneofWrappers = []any{
 		(*Item_Ask)(nil),
 		(*Item_Answer)(nil),
 		(*Item_Update)(nil),
@@ -1258,7 +1334,7 @@ func file_paceline_cluster_v1_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_cluster_v1_cluster_proto_rawDesc), len(file_paceline_cluster_v1_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -238,6 +238,56 @@ func (RankBy) EnumDescriptor() ([]byte, []int) {
 	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{3}
 }
 
+// Columns is what an audience is shown of somebody's position.
+type Columns int32
+
+const (
+	Columns_COLUMNS_UNSPECIFIED Columns = 0
+	Columns_COLUMNS_PROGRESS    Columns = 1 // how far along the course
+	Columns_COLUMNS_POSITION    Columns = 2 // and latitude and longitude
+)
+
+// Enum value maps for Columns.
+var (
+	Columns_name = map[int32]string{
+		0: "COLUMNS_UNSPECIFIED",
+		1: "COLUMNS_PROGRESS",
+		2: "COLUMNS_POSITION",
+	}
+	Columns_value = map[string]int32{
+		"COLUMNS_UNSPECIFIED": 0,
+		"COLUMNS_PROGRESS":    1,
+		"COLUMNS_POSITION":    2,
+	}
+)
+
+func (x Columns) Enum() *Columns {
+	p := new(Columns)
+	*p = x
+	return p
+}
+
+func (x Columns) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Columns) Descriptor() protoreflect.EnumDescriptor {
+	return file_paceline_competition_v1_competition_proto_enumTypes[4].Descriptor()
+}
+
+func (Columns) Type() protoreflect.EnumType {
+	return &file_paceline_competition_v1_competition_proto_enumTypes[4]
+}
+
+func (x Columns) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Columns.Descriptor instead.
+func (Columns) EnumDescriptor() ([]byte, []int) {
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{4}
+}
+
 type ResultStatus int32
 
 const (
@@ -274,11 +324,11 @@ func (x ResultStatus) String() string {
 }
 
 func (ResultStatus) Descriptor() protoreflect.EnumDescriptor {
-	return file_paceline_competition_v1_competition_proto_enumTypes[4].Descriptor()
+	return file_paceline_competition_v1_competition_proto_enumTypes[5].Descriptor()
 }
 
 func (ResultStatus) Type() protoreflect.EnumType {
-	return &file_paceline_competition_v1_competition_proto_enumTypes[4]
+	return &file_paceline_competition_v1_competition_proto_enumTypes[5]
 }
 
 func (x ResultStatus) Number() protoreflect.EnumNumber {
@@ -287,7 +337,7 @@ func (x ResultStatus) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ResultStatus.Descriptor instead.
 func (ResultStatus) EnumDescriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{4}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{5}
 }
 
 // Point is degrees times 1e7.
@@ -559,6 +609,7 @@ type Definition struct {
 	CutoffAfterMs       int64                  `protobuf:"varint,9,opt,name=cutoff_after_ms,json=cutoffAfterMs,proto3" json:"cutoff_after_ms,omitempty"` // after the gun
 	GraceMs             int64                  `protobuf:"varint,10,opt,name=grace_ms,json=graceMs,proto3" json:"grace_ms,omitempty"`
 	AutoOfficialAfterMs int64                  `protobuf:"varint,11,opt,name=auto_official_after_ms,json=autoOfficialAfterMs,proto3" json:"auto_official_after_ms,omitempty"` // -1: only by command; 0: as soon as provisional is settled
+	Audiences           *Audiences             `protobuf:"bytes,12,opt,name=audiences,proto3" json:"audiences,omitempty"`                                                     // who may see where somebody is
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -670,6 +721,119 @@ func (x *Definition) GetAutoOfficialAfterMs() int64 {
 	return 0
 }
 
+func (x *Definition) GetAudiences() *Audiences {
+	if x != nil {
+		return x.Audiences
+	}
+	return nil
+}
+
+// Audience is what one audience is shown of positions, and how late.
+type Audience struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Columns       Columns                `protobuf:"varint,1,opt,name=columns,proto3,enum=paceline.competition.v1.Columns" json:"columns,omitempty"` // unspecified: progress for the public, position for entrants
+	DelayMs       int64                  `protobuf:"varint,2,opt,name=delay_ms,json=delayMs,proto3" json:"delay_ms,omitempty"`                       // on the node's clock; at most an hour
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Audience) Reset() {
+	*x = Audience{}
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Audience) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Audience) ProtoMessage() {}
+
+func (x *Audience) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Audience.ProtoReflect.Descriptor instead.
+func (*Audience) Descriptor() ([]byte, []int) {
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Audience) GetColumns() Columns {
+	if x != nil {
+		return x.Columns
+	}
+	return Columns_COLUMNS_UNSPECIFIED
+}
+
+func (x *Audience) GetDelayMs() int64 {
+	if x != nil {
+		return x.DelayMs
+	}
+	return 0
+}
+
+// Audiences declares them. Officials see everything, at once.
+type Audiences struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Public        *Audience              `protobuf:"bytes,1,opt,name=public,proto3" json:"public,omitempty"`
+	Entrant       *Audience              `protobuf:"bytes,2,opt,name=entrant,proto3" json:"entrant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Audiences) Reset() {
+	*x = Audiences{}
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Audiences) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Audiences) ProtoMessage() {}
+
+func (x *Audiences) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Audiences.ProtoReflect.Descriptor instead.
+func (*Audiences) Descriptor() ([]byte, []int) {
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Audiences) GetPublic() *Audience {
+	if x != nil {
+		return x.Public
+	}
+	return nil
+}
+
+func (x *Audiences) GetEntrant() *Audience {
+	if x != nil {
+		return x.Entrant
+	}
+	return nil
+}
+
 type Opened struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
@@ -679,7 +843,7 @@ type Opened struct {
 
 func (x *Opened) Reset() {
 	*x = Opened{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[4]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -691,7 +855,7 @@ func (x *Opened) String() string {
 func (*Opened) ProtoMessage() {}
 
 func (x *Opened) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[4]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -704,7 +868,7 @@ func (x *Opened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Opened.ProtoReflect.Descriptor instead.
 func (*Opened) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{4}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Opened) GetMember() string {
@@ -723,7 +887,7 @@ type Created struct {
 
 func (x *Created) Reset() {
 	*x = Created{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[5]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -735,7 +899,7 @@ func (x *Created) String() string {
 func (*Created) ProtoMessage() {}
 
 func (x *Created) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[5]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -748,7 +912,7 @@ func (x *Created) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Created.ProtoReflect.Descriptor instead.
 func (*Created) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{5}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Created) GetDefinition() *Definition {
@@ -772,7 +936,7 @@ type EntryAdded struct {
 
 func (x *EntryAdded) Reset() {
 	*x = EntryAdded{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[6]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -784,7 +948,7 @@ func (x *EntryAdded) String() string {
 func (*EntryAdded) ProtoMessage() {}
 
 func (x *EntryAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[6]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -797,7 +961,7 @@ func (x *EntryAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryAdded.ProtoReflect.Descriptor instead.
 func (*EntryAdded) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{6}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *EntryAdded) GetEntry() uint32 {
@@ -852,7 +1016,7 @@ type EntryWithdrawn struct {
 
 func (x *EntryWithdrawn) Reset() {
 	*x = EntryWithdrawn{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[7]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -864,7 +1028,7 @@ func (x *EntryWithdrawn) String() string {
 func (*EntryWithdrawn) ProtoMessage() {}
 
 func (x *EntryWithdrawn) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[7]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -877,7 +1041,7 @@ func (x *EntryWithdrawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryWithdrawn.ProtoReflect.Descriptor instead.
 func (*EntryWithdrawn) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{7}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *EntryWithdrawn) GetEntry() uint32 {
@@ -903,7 +1067,7 @@ type EntryReady struct {
 
 func (x *EntryReady) Reset() {
 	*x = EntryReady{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[8]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -915,7 +1079,7 @@ func (x *EntryReady) String() string {
 func (*EntryReady) ProtoMessage() {}
 
 func (x *EntryReady) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[8]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -928,7 +1092,7 @@ func (x *EntryReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryReady.ProtoReflect.Descriptor instead.
 func (*EntryReady) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{8}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EntryReady) GetEntry() uint32 {
@@ -947,7 +1111,7 @@ type StartListLocked struct {
 
 func (x *StartListLocked) Reset() {
 	*x = StartListLocked{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[9]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -959,7 +1123,7 @@ func (x *StartListLocked) String() string {
 func (*StartListLocked) ProtoMessage() {}
 
 func (x *StartListLocked) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[9]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -972,7 +1136,7 @@ func (x *StartListLocked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartListLocked.ProtoReflect.Descriptor instead.
 func (*StartListLocked) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{9}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *StartListLocked) GetRulesVersion() uint32 {
@@ -993,7 +1157,7 @@ type EntryBound struct {
 
 func (x *EntryBound) Reset() {
 	*x = EntryBound{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[10]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1005,7 +1169,7 @@ func (x *EntryBound) String() string {
 func (*EntryBound) ProtoMessage() {}
 
 func (x *EntryBound) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[10]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1018,7 +1182,7 @@ func (x *EntryBound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryBound.ProtoReflect.Descriptor instead.
 func (*EntryBound) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{10}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *EntryBound) GetEntry() uint32 {
@@ -1052,7 +1216,7 @@ type RaceStarted struct {
 
 func (x *RaceStarted) Reset() {
 	*x = RaceStarted{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[11]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1064,7 +1228,7 @@ func (x *RaceStarted) String() string {
 func (*RaceStarted) ProtoMessage() {}
 
 func (x *RaceStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[11]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1077,7 +1241,7 @@ func (x *RaceStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaceStarted.ProtoReflect.Descriptor instead.
 func (*RaceStarted) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{11}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RaceStarted) GetGunAtMs() int64 {
@@ -1105,7 +1269,7 @@ type GateTaken struct {
 
 func (x *GateTaken) Reset() {
 	*x = GateTaken{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[12]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1117,7 +1281,7 @@ func (x *GateTaken) String() string {
 func (*GateTaken) ProtoMessage() {}
 
 func (x *GateTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[12]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1130,7 +1294,7 @@ func (x *GateTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GateTaken.ProtoReflect.Descriptor instead.
 func (*GateTaken) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{12}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GateTaken) GetEntry() uint32 {
@@ -1168,7 +1332,7 @@ type GateRevised struct {
 
 func (x *GateRevised) Reset() {
 	*x = GateRevised{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[13]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1180,7 +1344,7 @@ func (x *GateRevised) String() string {
 func (*GateRevised) ProtoMessage() {}
 
 func (x *GateRevised) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[13]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1193,7 +1357,7 @@ func (x *GateRevised) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GateRevised.ProtoReflect.Descriptor instead.
 func (*GateRevised) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{13}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GateRevised) GetEntry() uint32 {
@@ -1250,7 +1414,7 @@ type ReportNoted struct {
 
 func (x *ReportNoted) Reset() {
 	*x = ReportNoted{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[14]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1426,7 @@ func (x *ReportNoted) String() string {
 func (*ReportNoted) ProtoMessage() {}
 
 func (x *ReportNoted) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[14]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1439,7 @@ func (x *ReportNoted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportNoted.ProtoReflect.Descriptor instead.
 func (*ReportNoted) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{14}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReportNoted) GetEntry() uint32 {
@@ -1311,7 +1475,7 @@ type StreamBasis struct {
 
 func (x *StreamBasis) Reset() {
 	*x = StreamBasis{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[15]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1323,7 +1487,7 @@ func (x *StreamBasis) String() string {
 func (*StreamBasis) ProtoMessage() {}
 
 func (x *StreamBasis) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[15]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1336,7 +1500,7 @@ func (x *StreamBasis) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamBasis.ProtoReflect.Descriptor instead.
 func (*StreamBasis) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{15}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StreamBasis) GetDevice() string {
@@ -1378,7 +1542,7 @@ type StatusChanged struct {
 
 func (x *StatusChanged) Reset() {
 	*x = StatusChanged{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[16]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1390,7 +1554,7 @@ func (x *StatusChanged) String() string {
 func (*StatusChanged) ProtoMessage() {}
 
 func (x *StatusChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[16]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1403,7 +1567,7 @@ func (x *StatusChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusChanged.ProtoReflect.Descriptor instead.
 func (*StatusChanged) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{16}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StatusChanged) GetEntry() uint32 {
@@ -1438,7 +1602,7 @@ type ReviewChanged struct {
 
 func (x *ReviewChanged) Reset() {
 	*x = ReviewChanged{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[17]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +1614,7 @@ func (x *ReviewChanged) String() string {
 func (*ReviewChanged) ProtoMessage() {}
 
 func (x *ReviewChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[17]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1463,7 +1627,7 @@ func (x *ReviewChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReviewChanged.ProtoReflect.Descriptor instead.
 func (*ReviewChanged) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{17}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReviewChanged) GetEntry() uint32 {
@@ -1498,7 +1662,7 @@ type PenaltyAdded struct {
 
 func (x *PenaltyAdded) Reset() {
 	*x = PenaltyAdded{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[18]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1510,7 +1674,7 @@ func (x *PenaltyAdded) String() string {
 func (*PenaltyAdded) ProtoMessage() {}
 
 func (x *PenaltyAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[18]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1523,7 +1687,7 @@ func (x *PenaltyAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PenaltyAdded.ProtoReflect.Descriptor instead.
 func (*PenaltyAdded) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{18}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PenaltyAdded) GetEntry() uint32 {
@@ -1558,7 +1722,7 @@ type Decided struct {
 
 func (x *Decided) Reset() {
 	*x = Decided{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[19]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1570,7 +1734,7 @@ func (x *Decided) String() string {
 func (*Decided) ProtoMessage() {}
 
 func (x *Decided) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[19]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1583,7 +1747,7 @@ func (x *Decided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decided.ProtoReflect.Descriptor instead.
 func (*Decided) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{19}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Decided) GetEntry() uint32 {
@@ -1618,7 +1782,7 @@ type SettleBegun struct {
 
 func (x *SettleBegun) Reset() {
 	*x = SettleBegun{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[20]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1630,7 +1794,7 @@ func (x *SettleBegun) String() string {
 func (*SettleBegun) ProtoMessage() {}
 
 func (x *SettleBegun) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[20]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1643,7 +1807,7 @@ func (x *SettleBegun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleBegun.ProtoReflect.Descriptor instead.
 func (*SettleBegun) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{20}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SettleBegun) GetNumber() uint64 {
@@ -1677,7 +1841,7 @@ type SettleAnswered struct {
 
 func (x *SettleAnswered) Reset() {
 	*x = SettleAnswered{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[21]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1689,7 +1853,7 @@ func (x *SettleAnswered) String() string {
 func (*SettleAnswered) ProtoMessage() {}
 
 func (x *SettleAnswered) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[21]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1702,7 +1866,7 @@ func (x *SettleAnswered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleAnswered.ProtoReflect.Descriptor instead.
 func (*SettleAnswered) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{21}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SettleAnswered) GetNumber() uint64 {
@@ -1731,7 +1895,7 @@ type LateInput struct {
 
 func (x *LateInput) Reset() {
 	*x = LateInput{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[22]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1743,7 +1907,7 @@ func (x *LateInput) String() string {
 func (*LateInput) ProtoMessage() {}
 
 func (x *LateInput) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[22]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1756,7 +1920,7 @@ func (x *LateInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LateInput.ProtoReflect.Descriptor instead.
 func (*LateInput) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{22}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LateInput) GetEntry() uint32 {
@@ -1804,7 +1968,7 @@ type ResultPublished struct {
 
 func (x *ResultPublished) Reset() {
 	*x = ResultPublished{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[23]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1816,7 +1980,7 @@ func (x *ResultPublished) String() string {
 func (*ResultPublished) ProtoMessage() {}
 
 func (x *ResultPublished) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[23]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1829,7 +1993,7 @@ func (x *ResultPublished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultPublished.ProtoReflect.Descriptor instead.
 func (*ResultPublished) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{23}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ResultPublished) GetVersion() uint32 {
@@ -1911,7 +2075,7 @@ type ResultRow struct {
 
 func (x *ResultRow) Reset() {
 	*x = ResultRow{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[24]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1923,7 +2087,7 @@ func (x *ResultRow) String() string {
 func (*ResultRow) ProtoMessage() {}
 
 func (x *ResultRow) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[24]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1936,7 +2100,7 @@ func (x *ResultRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultRow.ProtoReflect.Descriptor instead.
 func (*ResultRow) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{24}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ResultRow) GetEntry() uint32 {
@@ -2054,7 +2218,7 @@ type GateTime struct {
 
 func (x *GateTime) Reset() {
 	*x = GateTime{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[25]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2066,7 +2230,7 @@ func (x *GateTime) String() string {
 func (*GateTime) ProtoMessage() {}
 
 func (x *GateTime) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[25]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2079,7 +2243,7 @@ func (x *GateTime) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GateTime.ProtoReflect.Descriptor instead.
 func (*GateTime) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{25}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GateTime) GetGate() uint32 {
@@ -2113,7 +2277,7 @@ type EntryInput struct {
 
 func (x *EntryInput) Reset() {
 	*x = EntryInput{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[26]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2125,7 +2289,7 @@ func (x *EntryInput) String() string {
 func (*EntryInput) ProtoMessage() {}
 
 func (x *EntryInput) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[26]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2138,7 +2302,7 @@ func (x *EntryInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryInput.ProtoReflect.Descriptor instead.
 func (*EntryInput) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{26}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *EntryInput) GetEntry() uint32 {
@@ -2210,7 +2374,7 @@ type InputStream struct {
 
 func (x *InputStream) Reset() {
 	*x = InputStream{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[27]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2222,7 +2386,7 @@ func (x *InputStream) String() string {
 func (*InputStream) ProtoMessage() {}
 
 func (x *InputStream) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[27]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2235,7 +2399,7 @@ func (x *InputStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InputStream.ProtoReflect.Descriptor instead.
 func (*InputStream) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{27}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *InputStream) GetDevice() string {
@@ -2282,7 +2446,7 @@ type Cancelled struct {
 
 func (x *Cancelled) Reset() {
 	*x = Cancelled{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[28]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2458,7 @@ func (x *Cancelled) String() string {
 func (*Cancelled) ProtoMessage() {}
 
 func (x *Cancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[28]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2471,7 @@ func (x *Cancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancelled.ProtoReflect.Descriptor instead.
 func (*Cancelled) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{28}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Cancelled) GetReason() string {
@@ -2325,7 +2489,7 @@ type Fenced struct {
 
 func (x *Fenced) Reset() {
 	*x = Fenced{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[29]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2337,7 +2501,7 @@ func (x *Fenced) String() string {
 func (*Fenced) ProtoMessage() {}
 
 func (x *Fenced) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[29]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2350,7 +2514,7 @@ func (x *Fenced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fenced.ProtoReflect.Descriptor instead.
 func (*Fenced) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{29}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{31}
 }
 
 type Command struct {
@@ -2379,7 +2543,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[30]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2391,7 +2555,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[30]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2404,7 +2568,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{30}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Command) GetCall() *v11.Call {
@@ -2643,7 +2807,7 @@ type Lock struct {
 
 func (x *Lock) Reset() {
 	*x = Lock{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[31]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2655,7 +2819,7 @@ func (x *Lock) String() string {
 func (*Lock) ProtoMessage() {}
 
 func (x *Lock) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[31]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2668,7 +2832,7 @@ func (x *Lock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lock.ProtoReflect.Descriptor instead.
 func (*Lock) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{31}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{33}
 }
 
 // Leave withdraws a person's own entry, by the person.
@@ -2681,7 +2845,7 @@ type Leave struct {
 
 func (x *Leave) Reset() {
 	*x = Leave{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[32]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2693,7 +2857,7 @@ func (x *Leave) String() string {
 func (*Leave) ProtoMessage() {}
 
 func (x *Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[32]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2706,7 +2870,7 @@ func (x *Leave) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leave.ProtoReflect.Descriptor instead.
 func (*Leave) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{32}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Leave) GetUserId() string {
@@ -2727,7 +2891,7 @@ type Join struct {
 
 func (x *Join) Reset() {
 	*x = Join{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[33]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2739,7 +2903,7 @@ func (x *Join) String() string {
 func (*Join) ProtoMessage() {}
 
 func (x *Join) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[33]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2752,7 +2916,7 @@ func (x *Join) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Join.ProtoReflect.Descriptor instead.
 func (*Join) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{33}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Join) GetUserId() string {
@@ -2785,7 +2949,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[34]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2797,7 +2961,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[34]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2810,7 +2974,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{34}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Ready) GetUserId() string {
@@ -2829,7 +2993,7 @@ type StartRace struct {
 
 func (x *StartRace) Reset() {
 	*x = StartRace{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[35]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2841,7 +3005,7 @@ func (x *StartRace) String() string {
 func (*StartRace) ProtoMessage() {}
 
 func (x *StartRace) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[35]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2854,7 +3018,7 @@ func (x *StartRace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRace.ProtoReflect.Descriptor instead.
 func (*StartRace) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{35}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *StartRace) GetGunAtMs() int64 {
@@ -2872,7 +3036,7 @@ type PublishProvisional struct {
 
 func (x *PublishProvisional) Reset() {
 	*x = PublishProvisional{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[36]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2884,7 +3048,7 @@ func (x *PublishProvisional) String() string {
 func (*PublishProvisional) ProtoMessage() {}
 
 func (x *PublishProvisional) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[36]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2897,7 +3061,7 @@ func (x *PublishProvisional) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishProvisional.ProtoReflect.Descriptor instead.
 func (*PublishProvisional) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{36}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{38}
 }
 
 type MakeOfficial struct {
@@ -2908,7 +3072,7 @@ type MakeOfficial struct {
 
 func (x *MakeOfficial) Reset() {
 	*x = MakeOfficial{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[37]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2920,7 +3084,7 @@ func (x *MakeOfficial) String() string {
 func (*MakeOfficial) ProtoMessage() {}
 
 func (x *MakeOfficial) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[37]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2933,7 +3097,7 @@ func (x *MakeOfficial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MakeOfficial.ProtoReflect.Descriptor instead.
 func (*MakeOfficial) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{37}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{39}
 }
 
 // Correct publishes a new version from a fresh settle.
@@ -2946,7 +3110,7 @@ type Correct struct {
 
 func (x *Correct) Reset() {
 	*x = Correct{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[38]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2958,7 +3122,7 @@ func (x *Correct) String() string {
 func (*Correct) ProtoMessage() {}
 
 func (x *Correct) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[38]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2971,7 +3135,7 @@ func (x *Correct) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Correct.ProtoReflect.Descriptor instead.
 func (*Correct) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{38}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Correct) GetReason() string {
@@ -2993,7 +3157,7 @@ type CommandDone struct {
 
 func (x *CommandDone) Reset() {
 	*x = CommandDone{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[39]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3005,7 +3169,7 @@ func (x *CommandDone) String() string {
 func (*CommandDone) ProtoMessage() {}
 
 func (x *CommandDone) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[39]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3018,7 +3182,7 @@ func (x *CommandDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandDone.ProtoReflect.Descriptor instead.
 func (*CommandDone) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{39}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CommandDone) GetVersion() uint64 {
@@ -3068,7 +3232,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[40]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3080,7 +3244,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[40]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3093,7 +3257,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{40}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Report) GetCompetitionId() string {
@@ -3229,7 +3393,7 @@ type SettleAnswer struct {
 
 func (x *SettleAnswer) Reset() {
 	*x = SettleAnswer{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[41]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3241,7 +3405,7 @@ func (x *SettleAnswer) String() string {
 func (*SettleAnswer) ProtoMessage() {}
 
 func (x *SettleAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[41]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3254,7 +3418,7 @@ func (x *SettleAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleAnswer.ProtoReflect.Descriptor instead.
 func (*SettleAnswer) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{41}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SettleAnswer) GetCompetitionId() string {
@@ -3292,6 +3456,67 @@ func (x *SettleAnswer) GetRecording() []byte {
 	return nil
 }
 
+// NoticeTaken says that a person's journal has all notices of the entry through a version.
+type NoticeTaken struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	Entry         uint32                 `protobuf:"varint,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	Through       uint64                 `protobuf:"varint,3,opt,name=through,proto3" json:"through,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoticeTaken) Reset() {
+	*x = NoticeTaken{}
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoticeTaken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoticeTaken) ProtoMessage() {}
+
+func (x *NoticeTaken) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoticeTaken.ProtoReflect.Descriptor instead.
+func (*NoticeTaken) Descriptor() ([]byte, []int) {
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *NoticeTaken) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *NoticeTaken) GetEntry() uint32 {
+	if x != nil {
+		return x.Entry
+	}
+	return 0
+}
+
+func (x *NoticeTaken) GetThrough() uint64 {
+	if x != nil {
+		return x.Through
+	}
+	return 0
+}
+
 type Get struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3300,7 +3525,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[42]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3312,7 +3537,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[42]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3325,7 +3550,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{42}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{45}
 }
 
 type State struct {
@@ -3345,7 +3570,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[43]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3357,7 +3582,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[43]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3370,7 +3595,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{43}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *State) GetId() string {
@@ -3455,7 +3680,7 @@ type EntryState struct {
 
 func (x *EntryState) Reset() {
 	*x = EntryState{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[44]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3467,7 +3692,7 @@ func (x *EntryState) String() string {
 func (*EntryState) ProtoMessage() {}
 
 func (x *EntryState) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[44]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3480,7 +3705,7 @@ func (x *EntryState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryState.ProtoReflect.Descriptor instead.
 func (*EntryState) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{44}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *EntryState) GetEntry() uint32 {
@@ -3587,7 +3812,7 @@ const file_paceline_competition_v1_competition_proto_rawDesc = "" +
 	"distanceMm\x12\x1f\n" +
 	"\vcorridor_mm\x18\b \x01(\x03R\n" +
 	"corridorMm\x12\x1b\n" +
-	"\theight_mm\x18\t \x03(\x11R\bheightMm\"\xcb\x03\n" +
+	"\theight_mm\x18\t \x03(\x11R\bheightMm\"\x8d\x04\n" +
 	"\n" +
 	"Definition\x12'\n" +
 	"\x0forganization_id\x18\x01 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -3603,7 +3828,14 @@ const file_paceline_competition_v1_competition_proto_rawDesc = "" +
 	"\x0fcutoff_after_ms\x18\t \x01(\x03R\rcutoffAfterMs\x12\x19\n" +
 	"\bgrace_ms\x18\n" +
 	" \x01(\x03R\agraceMs\x123\n" +
-	"\x16auto_official_after_ms\x18\v \x01(\x03R\x13autoOfficialAfterMs\" \n" +
+	"\x16auto_official_after_ms\x18\v \x01(\x03R\x13autoOfficialAfterMs\x12@\n" +
+	"\taudiences\x18\f \x01(\v2\".paceline.competition.v1.AudiencesR\taudiences\"a\n" +
+	"\bAudience\x12:\n" +
+	"\acolumns\x18\x01 \x01(\x0e2 .paceline.competition.v1.ColumnsR\acolumns\x12\x19\n" +
+	"\bdelay_ms\x18\x02 \x01(\x03R\adelayMs\"\x83\x01\n" +
+	"\tAudiences\x129\n" +
+	"\x06public\x18\x01 \x01(\v2!.paceline.competition.v1.AudienceR\x06public\x12;\n" +
+	"\aentrant\x18\x02 \x01(\v2!.paceline.competition.v1.AudienceR\aentrant\" \n" +
 	"\x06Opened\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\"N\n" +
 	"\aCreated\x12C\n" +
@@ -3799,7 +4031,11 @@ const file_paceline_competition_v1_competition_proto_rawDesc = "" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x127\n" +
 	"\x06report\x18\x03 \x01(\v2\x1f.paceline.competition.v1.ReportR\x06report\x12>\n" +
 	"\astreams\x18\x04 \x03(\v2$.paceline.competition.v1.InputStreamR\astreams\x12\x1c\n" +
-	"\trecording\x18\x05 \x01(\fR\trecording\"\x05\n" +
+	"\trecording\x18\x05 \x01(\fR\trecording\"V\n" +
+	"\vNoticeTaken\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x14\n" +
+	"\x05entry\x18\x02 \x01(\rR\x05entry\x12\x18\n" +
+	"\athrough\x18\x03 \x01(\x04R\athrough\"\x05\n" +
 	"\x03Get\"\x8d\x03\n" +
 	"\x05State\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12C\n" +
@@ -3847,7 +4083,11 @@ const file_paceline_competition_v1_competition_proto_rawDesc = "" +
 	"\x06RankBy\x12\x17\n" +
 	"\x13RANK_BY_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vRANK_BY_GUN\x10\x01\x12\x0f\n" +
-	"\vRANK_BY_NET\x10\x02*\x85\x01\n" +
+	"\vRANK_BY_NET\x10\x02*N\n" +
+	"\aColumns\x12\x17\n" +
+	"\x13COLUMNS_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10COLUMNS_PROGRESS\x10\x01\x12\x14\n" +
+	"\x10COLUMNS_POSITION\x10\x02*\x85\x01\n" +
 	"\fResultStatus\x12\x1d\n" +
 	"\x19RESULT_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19RESULT_STATUS_PROVISIONAL\x10\x01\x12\x1a\n" +
@@ -3866,114 +4106,122 @@ func file_paceline_competition_v1_competition_proto_rawDescGZIP() []byte {
 	return file_paceline_competition_v1_competition_proto_rawDescData
 }
 
-var file_paceline_competition_v1_competition_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_paceline_competition_v1_competition_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_paceline_competition_v1_competition_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_paceline_competition_v1_competition_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_paceline_competition_v1_competition_proto_goTypes = []any{
 	(GateKind)(0),              // 0: paceline.competition.v1.GateKind
 	(Format)(0),                // 1: paceline.competition.v1.Format
 	(StartKind)(0),             // 2: paceline.competition.v1.StartKind
 	(RankBy)(0),                // 3: paceline.competition.v1.RankBy
-	(ResultStatus)(0),          // 4: paceline.competition.v1.ResultStatus
-	(*Point)(nil),              // 5: paceline.competition.v1.Point
-	(*Gate)(nil),               // 6: paceline.competition.v1.Gate
-	(*Track)(nil),              // 7: paceline.competition.v1.Track
-	(*Definition)(nil),         // 8: paceline.competition.v1.Definition
-	(*Opened)(nil),             // 9: paceline.competition.v1.Opened
-	(*Created)(nil),            // 10: paceline.competition.v1.Created
-	(*EntryAdded)(nil),         // 11: paceline.competition.v1.EntryAdded
-	(*EntryWithdrawn)(nil),     // 12: paceline.competition.v1.EntryWithdrawn
-	(*EntryReady)(nil),         // 13: paceline.competition.v1.EntryReady
-	(*StartListLocked)(nil),    // 14: paceline.competition.v1.StartListLocked
-	(*EntryBound)(nil),         // 15: paceline.competition.v1.EntryBound
-	(*RaceStarted)(nil),        // 16: paceline.competition.v1.RaceStarted
-	(*GateTaken)(nil),          // 17: paceline.competition.v1.GateTaken
-	(*GateRevised)(nil),        // 18: paceline.competition.v1.GateRevised
-	(*ReportNoted)(nil),        // 19: paceline.competition.v1.ReportNoted
-	(*StreamBasis)(nil),        // 20: paceline.competition.v1.StreamBasis
-	(*StatusChanged)(nil),      // 21: paceline.competition.v1.StatusChanged
-	(*ReviewChanged)(nil),      // 22: paceline.competition.v1.ReviewChanged
-	(*PenaltyAdded)(nil),       // 23: paceline.competition.v1.PenaltyAdded
-	(*Decided)(nil),            // 24: paceline.competition.v1.Decided
-	(*SettleBegun)(nil),        // 25: paceline.competition.v1.SettleBegun
-	(*SettleAnswered)(nil),     // 26: paceline.competition.v1.SettleAnswered
-	(*LateInput)(nil),          // 27: paceline.competition.v1.LateInput
-	(*ResultPublished)(nil),    // 28: paceline.competition.v1.ResultPublished
-	(*ResultRow)(nil),          // 29: paceline.competition.v1.ResultRow
-	(*GateTime)(nil),           // 30: paceline.competition.v1.GateTime
-	(*EntryInput)(nil),         // 31: paceline.competition.v1.EntryInput
-	(*InputStream)(nil),        // 32: paceline.competition.v1.InputStream
-	(*Cancelled)(nil),          // 33: paceline.competition.v1.Cancelled
-	(*Fenced)(nil),             // 34: paceline.competition.v1.Fenced
-	(*Command)(nil),            // 35: paceline.competition.v1.Command
-	(*Lock)(nil),               // 36: paceline.competition.v1.Lock
-	(*Leave)(nil),              // 37: paceline.competition.v1.Leave
-	(*Join)(nil),               // 38: paceline.competition.v1.Join
-	(*Ready)(nil),              // 39: paceline.competition.v1.Ready
-	(*StartRace)(nil),          // 40: paceline.competition.v1.StartRace
-	(*PublishProvisional)(nil), // 41: paceline.competition.v1.PublishProvisional
-	(*MakeOfficial)(nil),       // 42: paceline.competition.v1.MakeOfficial
-	(*Correct)(nil),            // 43: paceline.competition.v1.Correct
-	(*CommandDone)(nil),        // 44: paceline.competition.v1.CommandDone
-	(*Report)(nil),             // 45: paceline.competition.v1.Report
-	(*SettleAnswer)(nil),       // 46: paceline.competition.v1.SettleAnswer
-	(*Get)(nil),                // 47: paceline.competition.v1.Get
-	(*State)(nil),              // 48: paceline.competition.v1.State
-	(*EntryState)(nil),         // 49: paceline.competition.v1.EntryState
-	(v1.EntryStatus)(0),        // 50: paceline.live.v1.EntryStatus
-	(*v11.Call)(nil),           // 51: paceline.cluster.v1.Call
-	(v1.RaceState)(0),          // 52: paceline.live.v1.RaceState
+	(Columns)(0),               // 4: paceline.competition.v1.Columns
+	(ResultStatus)(0),          // 5: paceline.competition.v1.ResultStatus
+	(*Point)(nil),              // 6: paceline.competition.v1.Point
+	(*Gate)(nil),               // 7: paceline.competition.v1.Gate
+	(*Track)(nil),              // 8: paceline.competition.v1.Track
+	(*Definition)(nil),         // 9: paceline.competition.v1.Definition
+	(*Audience)(nil),           // 10: paceline.competition.v1.Audience
+	(*Audiences)(nil),          // 11: paceline.competition.v1.Audiences
+	(*Opened)(nil),             // 12: paceline.competition.v1.Opened
+	(*Created)(nil),            // 13: paceline.competition.v1.Created
+	(*EntryAdded)(nil),         // 14: paceline.competition.v1.EntryAdded
+	(*EntryWithdrawn)(nil),     // 15: paceline.competition.v1.EntryWithdrawn
+	(*EntryReady)(nil),         // 16: paceline.competition.v1.EntryReady
+	(*StartListLocked)(nil),    // 17: paceline.competition.v1.StartListLocked
+	(*EntryBound)(nil),         // 18: paceline.competition.v1.EntryBound
+	(*RaceStarted)(nil),        // 19: paceline.competition.v1.RaceStarted
+	(*GateTaken)(nil),          // 20: paceline.competition.v1.GateTaken
+	(*GateRevised)(nil),        // 21: paceline.competition.v1.GateRevised
+	(*ReportNoted)(nil),        // 22: paceline.competition.v1.ReportNoted
+	(*StreamBasis)(nil),        // 23: paceline.competition.v1.StreamBasis
+	(*StatusChanged)(nil),      // 24: paceline.competition.v1.StatusChanged
+	(*ReviewChanged)(nil),      // 25: paceline.competition.v1.ReviewChanged
+	(*PenaltyAdded)(nil),       // 26: paceline.competition.v1.PenaltyAdded
+	(*Decided)(nil),            // 27: paceline.competition.v1.Decided
+	(*SettleBegun)(nil),        // 28: paceline.competition.v1.SettleBegun
+	(*SettleAnswered)(nil),     // 29: paceline.competition.v1.SettleAnswered
+	(*LateInput)(nil),          // 30: paceline.competition.v1.LateInput
+	(*ResultPublished)(nil),    // 31: paceline.competition.v1.ResultPublished
+	(*ResultRow)(nil),          // 32: paceline.competition.v1.ResultRow
+	(*GateTime)(nil),           // 33: paceline.competition.v1.GateTime
+	(*EntryInput)(nil),         // 34: paceline.competition.v1.EntryInput
+	(*InputStream)(nil),        // 35: paceline.competition.v1.InputStream
+	(*Cancelled)(nil),          // 36: paceline.competition.v1.Cancelled
+	(*Fenced)(nil),             // 37: paceline.competition.v1.Fenced
+	(*Command)(nil),            // 38: paceline.competition.v1.Command
+	(*Lock)(nil),               // 39: paceline.competition.v1.Lock
+	(*Leave)(nil),              // 40: paceline.competition.v1.Leave
+	(*Join)(nil),               // 41: paceline.competition.v1.Join
+	(*Ready)(nil),              // 42: paceline.competition.v1.Ready
+	(*StartRace)(nil),          // 43: paceline.competition.v1.StartRace
+	(*PublishProvisional)(nil), // 44: paceline.competition.v1.PublishProvisional
+	(*MakeOfficial)(nil),       // 45: paceline.competition.v1.MakeOfficial
+	(*Correct)(nil),            // 46: paceline.competition.v1.Correct
+	(*CommandDone)(nil),        // 47: paceline.competition.v1.CommandDone
+	(*Report)(nil),             // 48: paceline.competition.v1.Report
+	(*SettleAnswer)(nil),       // 49: paceline.competition.v1.SettleAnswer
+	(*NoticeTaken)(nil),        // 50: paceline.competition.v1.NoticeTaken
+	(*Get)(nil),                // 51: paceline.competition.v1.Get
+	(*State)(nil),              // 52: paceline.competition.v1.State
+	(*EntryState)(nil),         // 53: paceline.competition.v1.EntryState
+	(v1.EntryStatus)(0),        // 54: paceline.live.v1.EntryStatus
+	(*v11.Call)(nil),           // 55: paceline.cluster.v1.Call
+	(v1.RaceState)(0),          // 56: paceline.live.v1.RaceState
 }
 var file_paceline_competition_v1_competition_proto_depIdxs = []int32{
 	0,  // 0: paceline.competition.v1.Gate.kind:type_name -> paceline.competition.v1.GateKind
-	5,  // 1: paceline.competition.v1.Gate.a:type_name -> paceline.competition.v1.Point
-	5,  // 2: paceline.competition.v1.Gate.b:type_name -> paceline.competition.v1.Point
+	6,  // 1: paceline.competition.v1.Gate.a:type_name -> paceline.competition.v1.Point
+	6,  // 2: paceline.competition.v1.Gate.b:type_name -> paceline.competition.v1.Point
 	1,  // 3: paceline.competition.v1.Track.format:type_name -> paceline.competition.v1.Format
-	5,  // 4: paceline.competition.v1.Track.line:type_name -> paceline.competition.v1.Point
-	6,  // 5: paceline.competition.v1.Track.gates:type_name -> paceline.competition.v1.Gate
-	7,  // 6: paceline.competition.v1.Definition.track:type_name -> paceline.competition.v1.Track
+	6,  // 4: paceline.competition.v1.Track.line:type_name -> paceline.competition.v1.Point
+	7,  // 5: paceline.competition.v1.Track.gates:type_name -> paceline.competition.v1.Gate
+	8,  // 6: paceline.competition.v1.Definition.track:type_name -> paceline.competition.v1.Track
 	2,  // 7: paceline.competition.v1.Definition.start:type_name -> paceline.competition.v1.StartKind
 	3,  // 8: paceline.competition.v1.Definition.rank_by:type_name -> paceline.competition.v1.RankBy
-	8,  // 9: paceline.competition.v1.Created.definition:type_name -> paceline.competition.v1.Definition
-	20, // 10: paceline.competition.v1.ReportNoted.basis:type_name -> paceline.competition.v1.StreamBasis
-	50, // 11: paceline.competition.v1.StatusChanged.status:type_name -> paceline.live.v1.EntryStatus
-	31, // 12: paceline.competition.v1.SettleAnswered.input:type_name -> paceline.competition.v1.EntryInput
-	20, // 13: paceline.competition.v1.LateInput.basis:type_name -> paceline.competition.v1.StreamBasis
-	4,  // 14: paceline.competition.v1.ResultPublished.status:type_name -> paceline.competition.v1.ResultStatus
-	29, // 15: paceline.competition.v1.ResultPublished.rows:type_name -> paceline.competition.v1.ResultRow
-	31, // 16: paceline.competition.v1.ResultPublished.input:type_name -> paceline.competition.v1.EntryInput
-	50, // 17: paceline.competition.v1.ResultRow.status:type_name -> paceline.live.v1.EntryStatus
-	30, // 18: paceline.competition.v1.ResultRow.gates:type_name -> paceline.competition.v1.GateTime
-	32, // 19: paceline.competition.v1.EntryInput.streams:type_name -> paceline.competition.v1.InputStream
-	30, // 20: paceline.competition.v1.EntryInput.gates:type_name -> paceline.competition.v1.GateTime
-	51, // 21: paceline.competition.v1.Command.call:type_name -> paceline.cluster.v1.Call
-	8,  // 22: paceline.competition.v1.Command.create:type_name -> paceline.competition.v1.Definition
-	11, // 23: paceline.competition.v1.Command.add_entry:type_name -> paceline.competition.v1.EntryAdded
-	12, // 24: paceline.competition.v1.Command.withdraw:type_name -> paceline.competition.v1.EntryWithdrawn
-	36, // 25: paceline.competition.v1.Command.lock:type_name -> paceline.competition.v1.Lock
-	38, // 26: paceline.competition.v1.Command.join:type_name -> paceline.competition.v1.Join
-	39, // 27: paceline.competition.v1.Command.ready:type_name -> paceline.competition.v1.Ready
-	40, // 28: paceline.competition.v1.Command.start:type_name -> paceline.competition.v1.StartRace
-	24, // 29: paceline.competition.v1.Command.decide:type_name -> paceline.competition.v1.Decided
-	23, // 30: paceline.competition.v1.Command.penalty:type_name -> paceline.competition.v1.PenaltyAdded
-	41, // 31: paceline.competition.v1.Command.provisional:type_name -> paceline.competition.v1.PublishProvisional
-	42, // 32: paceline.competition.v1.Command.official:type_name -> paceline.competition.v1.MakeOfficial
-	43, // 33: paceline.competition.v1.Command.correct:type_name -> paceline.competition.v1.Correct
-	33, // 34: paceline.competition.v1.Command.cancel:type_name -> paceline.competition.v1.Cancelled
-	37, // 35: paceline.competition.v1.Command.leave:type_name -> paceline.competition.v1.Leave
-	20, // 36: paceline.competition.v1.Report.basis:type_name -> paceline.competition.v1.StreamBasis
-	30, // 37: paceline.competition.v1.Report.gates:type_name -> paceline.competition.v1.GateTime
-	45, // 38: paceline.competition.v1.SettleAnswer.report:type_name -> paceline.competition.v1.Report
-	32, // 39: paceline.competition.v1.SettleAnswer.streams:type_name -> paceline.competition.v1.InputStream
-	8,  // 40: paceline.competition.v1.State.definition:type_name -> paceline.competition.v1.Definition
-	52, // 41: paceline.competition.v1.State.state:type_name -> paceline.live.v1.RaceState
-	49, // 42: paceline.competition.v1.State.entries:type_name -> paceline.competition.v1.EntryState
-	28, // 43: paceline.competition.v1.State.result:type_name -> paceline.competition.v1.ResultPublished
-	50, // 44: paceline.competition.v1.EntryState.status:type_name -> paceline.live.v1.EntryStatus
-	45, // [45:45] is the sub-list for method output_type
-	45, // [45:45] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	11, // 9: paceline.competition.v1.Definition.audiences:type_name -> paceline.competition.v1.Audiences
+	4,  // 10: paceline.competition.v1.Audience.columns:type_name -> paceline.competition.v1.Columns
+	10, // 11: paceline.competition.v1.Audiences.public:type_name -> paceline.competition.v1.Audience
+	10, // 12: paceline.competition.v1.Audiences.entrant:type_name -> paceline.competition.v1.Audience
+	9,  // 13: paceline.competition.v1.Created.definition:type_name -> paceline.competition.v1.Definition
+	23, // 14: paceline.competition.v1.ReportNoted.basis:type_name -> paceline.competition.v1.StreamBasis
+	54, // 15: paceline.competition.v1.StatusChanged.status:type_name -> paceline.live.v1.EntryStatus
+	34, // 16: paceline.competition.v1.SettleAnswered.input:type_name -> paceline.competition.v1.EntryInput
+	23, // 17: paceline.competition.v1.LateInput.basis:type_name -> paceline.competition.v1.StreamBasis
+	5,  // 18: paceline.competition.v1.ResultPublished.status:type_name -> paceline.competition.v1.ResultStatus
+	32, // 19: paceline.competition.v1.ResultPublished.rows:type_name -> paceline.competition.v1.ResultRow
+	34, // 20: paceline.competition.v1.ResultPublished.input:type_name -> paceline.competition.v1.EntryInput
+	54, // 21: paceline.competition.v1.ResultRow.status:type_name -> paceline.live.v1.EntryStatus
+	33, // 22: paceline.competition.v1.ResultRow.gates:type_name -> paceline.competition.v1.GateTime
+	35, // 23: paceline.competition.v1.EntryInput.streams:type_name -> paceline.competition.v1.InputStream
+	33, // 24: paceline.competition.v1.EntryInput.gates:type_name -> paceline.competition.v1.GateTime
+	55, // 25: paceline.competition.v1.Command.call:type_name -> paceline.cluster.v1.Call
+	9,  // 26: paceline.competition.v1.Command.create:type_name -> paceline.competition.v1.Definition
+	14, // 27: paceline.competition.v1.Command.add_entry:type_name -> paceline.competition.v1.EntryAdded
+	15, // 28: paceline.competition.v1.Command.withdraw:type_name -> paceline.competition.v1.EntryWithdrawn
+	39, // 29: paceline.competition.v1.Command.lock:type_name -> paceline.competition.v1.Lock
+	41, // 30: paceline.competition.v1.Command.join:type_name -> paceline.competition.v1.Join
+	42, // 31: paceline.competition.v1.Command.ready:type_name -> paceline.competition.v1.Ready
+	43, // 32: paceline.competition.v1.Command.start:type_name -> paceline.competition.v1.StartRace
+	27, // 33: paceline.competition.v1.Command.decide:type_name -> paceline.competition.v1.Decided
+	26, // 34: paceline.competition.v1.Command.penalty:type_name -> paceline.competition.v1.PenaltyAdded
+	44, // 35: paceline.competition.v1.Command.provisional:type_name -> paceline.competition.v1.PublishProvisional
+	45, // 36: paceline.competition.v1.Command.official:type_name -> paceline.competition.v1.MakeOfficial
+	46, // 37: paceline.competition.v1.Command.correct:type_name -> paceline.competition.v1.Correct
+	36, // 38: paceline.competition.v1.Command.cancel:type_name -> paceline.competition.v1.Cancelled
+	40, // 39: paceline.competition.v1.Command.leave:type_name -> paceline.competition.v1.Leave
+	23, // 40: paceline.competition.v1.Report.basis:type_name -> paceline.competition.v1.StreamBasis
+	33, // 41: paceline.competition.v1.Report.gates:type_name -> paceline.competition.v1.GateTime
+	48, // 42: paceline.competition.v1.SettleAnswer.report:type_name -> paceline.competition.v1.Report
+	35, // 43: paceline.competition.v1.SettleAnswer.streams:type_name -> paceline.competition.v1.InputStream
+	9,  // 44: paceline.competition.v1.State.definition:type_name -> paceline.competition.v1.Definition
+	56, // 45: paceline.competition.v1.State.state:type_name -> paceline.live.v1.RaceState
+	53, // 46: paceline.competition.v1.State.entries:type_name -> paceline.competition.v1.EntryState
+	31, // 47: paceline.competition.v1.State.result:type_name -> paceline.competition.v1.ResultPublished
+	54, // 48: paceline.competition.v1.EntryState.status:type_name -> paceline.live.v1.EntryStatus
+	49, // [49:49] is the sub-list for method output_type
+	49, // [49:49] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_paceline_competition_v1_competition_proto_init() }
@@ -3981,7 +4229,7 @@ func file_paceline_competition_v1_competition_proto_init() {
 	if File_paceline_competition_v1_competition_proto != nil {
 		return
 	}
-	file_paceline_competition_v1_competition_proto_msgTypes[30].OneofWrappers = []any{
+	file_paceline_competition_v1_competition_proto_msgTypes[32].OneofWrappers = []any{
 		(*Command_Create)(nil),
 		(*Command_AddEntry)(nil),
 		(*Command_Withdraw)(nil),
@@ -4002,8 +4250,8 @@ func file_paceline_competition_v1_competition_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_competition_v1_competition_proto_rawDesc), len(file_paceline_competition_v1_competition_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   45,
+			NumEnums:      6,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

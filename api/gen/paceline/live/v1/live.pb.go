@@ -2353,10 +2353,12 @@ func (x *Ready) GetCompetitionId() string {
 	return ""
 }
 
+// React cheers an entry; whoever rides it finds the reaction in the inbox.
 type React struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CompetitionId string                 `protobuf:"bytes,1,opt,name=competition_id,json=competitionId,proto3" json:"competition_id,omitempty"`
-	Reaction      string                 `protobuf:"bytes,2,opt,name=reaction,proto3" json:"reaction,omitempty"`
+	Reaction      string                 `protobuf:"bytes,2,opt,name=reaction,proto3" json:"reaction,omitempty"` // applause, bell, fire, heart, strength, wave
+	Entry         uint32                 `protobuf:"varint,3,opt,name=entry,proto3" json:"entry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2403,6 +2405,13 @@ func (x *React) GetReaction() string {
 		return x.Reaction
 	}
 	return ""
+}
+
+func (x *React) GetEntry() uint32 {
+	if x != nil {
+		return x.Entry
+	}
+	return 0
 }
 
 // CommandResult answers a command. error is set if it was refused.
@@ -2482,7 +2491,8 @@ func (x *CommandResult) GetEntry() uint32 {
 	return 0
 }
 
-// Subscribe asks for a topic in a cut: "" (all), "top:N", "category:NAME", "around:ENTRY".
+// Subscribe asks for a topic in a cut: "" (all), "top:N", "category:NAME", "around:ENTRY"; of positions before it
+// the audience, if it is not the public: "audience:entrant", "audience:official,top:N".
 type Subscribe struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Topic         string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
@@ -2970,6 +2980,7 @@ type Snapshot struct {
 	//	*Snapshot_Positions
 	//	*Snapshot_Feed
 	//	*Snapshot_Workout
+	//	*Snapshot_Inbox
 	Content       isSnapshot_Content `protobuf_oneof:"content"`
 	Sub           uint32             `protobuf:"varint,12,opt,name=sub,proto3" json:"sub,omitempty"` // the node's number for this topic and cut: the deltas that follow carry it in their place
 	unknownFields protoimpl.UnknownFields
@@ -3093,6 +3104,15 @@ func (x *Snapshot) GetWorkout() *Workout {
 	return nil
 }
 
+func (x *Snapshot) GetInbox() *Inbox {
+	if x != nil {
+		if x, ok := x.Content.(*Snapshot_Inbox); ok {
+			return x.Inbox
+		}
+	}
+	return nil
+}
+
 func (x *Snapshot) GetSub() uint32 {
 	if x != nil {
 		return x.Sub
@@ -3124,6 +3144,10 @@ type Snapshot_Workout struct {
 	Workout *Workout `protobuf:"bytes,10,opt,name=workout,proto3,oneof"`
 }
 
+type Snapshot_Inbox struct {
+	Inbox *Inbox `protobuf:"bytes,13,opt,name=inbox,proto3,oneof"`
+}
+
 func (*Snapshot_Board) isSnapshot_Content() {}
 
 func (*Snapshot_Roster) isSnapshot_Content() {}
@@ -3133,6 +3157,8 @@ func (*Snapshot_Positions) isSnapshot_Content() {}
 func (*Snapshot_Feed) isSnapshot_Content() {}
 
 func (*Snapshot_Workout) isSnapshot_Content() {}
+
+func (*Snapshot_Inbox) isSnapshot_Content() {}
 
 // Delta changes a cut. A client whose version is not base drops it and subscribes again. It says what it is about
 // by sub alone, which the snapshot before it has named; for a client that needed no snapshot because it was up to
@@ -3754,7 +3780,7 @@ func (x *RosterRow) GetHeat() uint32 {
 	return 0
 }
 
-// Positions is where everybody is on the course.
+// Positions is where everybody is on the course, as far as the audience may know it.
 type Positions struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	AtMs          int64                  `protobuf:"varint,1,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
@@ -3808,14 +3834,16 @@ func (x *Positions) GetRows() []*PositionRow {
 }
 
 type PositionRow struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Entry         uint32                 `protobuf:"varint,1,opt,name=entry,proto3" json:"entry,omitempty"`
-	ProgressMm    int64                  `protobuf:"varint,2,opt,name=progress_mm,json=progressMm,proto3" json:"progress_mm,omitempty"`
-	LatE7         int32                  `protobuf:"zigzag32,3,opt,name=lat_e7,json=latE7,proto3" json:"lat_e7,omitempty"`
-	LonE7         int32                  `protobuf:"zigzag32,4,opt,name=lon_e7,json=lonE7,proto3" json:"lon_e7,omitempty"`
-	AtMs          int64                  `protobuf:"varint,5,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Entry          uint32                 `protobuf:"varint,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	ProgressMm     int64                  `protobuf:"varint,2,opt,name=progress_mm,json=progressMm,proto3" json:"progress_mm,omitempty"`
+	LatE7          int32                  `protobuf:"zigzag32,3,opt,name=lat_e7,json=latE7,proto3" json:"lat_e7,omitempty"` // both 0: not for this audience, or not known
+	LonE7          int32                  `protobuf:"zigzag32,4,opt,name=lon_e7,json=lonE7,proto3" json:"lon_e7,omitempty"`
+	AtMs           int64                  `protobuf:"varint,5,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`                                 // event time
+	OfflineSinceMs int64                  `protobuf:"varint,6,opt,name=offline_since_ms,json=offlineSinceMs,proto3" json:"offline_since_ms,omitempty"` // for officials; others read it from the board
+	Unconfirmed    bool                   `protobuf:"varint,7,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`                               // for officials; others read it from the board
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *PositionRow) Reset() {
@@ -3881,6 +3909,20 @@ func (x *PositionRow) GetAtMs() int64 {
 		return x.AtMs
 	}
 	return 0
+}
+
+func (x *PositionRow) GetOfflineSinceMs() int64 {
+	if x != nil {
+		return x.OfflineSinceMs
+	}
+	return 0
+}
+
+func (x *PositionRow) GetUnconfirmed() bool {
+	if x != nil {
+		return x.Unconfirmed
+	}
+	return false
 }
 
 // Feed is what happened; every entry, in order, resumable.
@@ -4153,12 +4195,15 @@ func (x *Workout) GetControl() *ControlState {
 	return nil
 }
 
-// Event is a notification for this principal.
+// Event is a notification for this principal: one new entry of the topic inbox, which then is at {1, version}.
 type Event struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
-	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
-	AtMs          int64                  `protobuf:"varint,3,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`              // reaction, result, review, decided, penalty, withdrawn, cancelled
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`              // of a reaction: which; else a stable word or somebody's reason
+	AtMs          int64                  `protobuf:"varint,3,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"` // node clock
+	Version       uint64                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`       // of the person's journal: rises
+	CompetitionId string                 `protobuf:"bytes,5,opt,name=competition_id,json=competitionId,proto3" json:"competition_id,omitempty"`
+	Entry         uint32                 `protobuf:"varint,6,opt,name=entry,proto3" json:"entry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4214,6 +4259,72 @@ func (x *Event) GetAtMs() int64 {
 	return 0
 }
 
+func (x *Event) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Event) GetCompetitionId() string {
+	if x != nil {
+		return x.CompetitionId
+	}
+	return ""
+}
+
+func (x *Event) GetEntry() uint32 {
+	if x != nil {
+		return x.Entry
+	}
+	return 0
+}
+
+// Inbox is what this principal was told; every entry, in order, resumable.
+type Inbox struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Items         []*Event               `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Inbox) Reset() {
+	*x = Inbox{}
+	mi := &file_paceline_live_v1_live_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Inbox) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Inbox) ProtoMessage() {}
+
+func (x *Inbox) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_live_v1_live_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Inbox.ProtoReflect.Descriptor instead.
+func (*Inbox) Descriptor() ([]byte, []int) {
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *Inbox) GetItems() []*Event {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
 // Throttle: send at most so many samples a second until then. The client keeps its data.
 type Throttle struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -4225,7 +4336,7 @@ type Throttle struct {
 
 func (x *Throttle) Reset() {
 	*x = Throttle{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[45]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4237,7 +4348,7 @@ func (x *Throttle) String() string {
 func (*Throttle) ProtoMessage() {}
 
 func (x *Throttle) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[45]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4250,7 +4361,7 @@ func (x *Throttle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Throttle.ProtoReflect.Descriptor instead.
 func (*Throttle) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{45}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Throttle) GetMaxSamplesPerS() float64 {
@@ -4284,7 +4395,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[46]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4296,7 +4407,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[46]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4309,7 +4420,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{46}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Error) GetCode() string {
@@ -4380,7 +4491,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[47]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4392,7 +4503,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[47]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4405,7 +4516,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{47}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Goodbye) GetReason() string {
@@ -4447,7 +4558,7 @@ type Control struct {
 
 func (x *Control) Reset() {
 	*x = Control{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[48]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4459,7 +4570,7 @@ func (x *Control) String() string {
 func (*Control) ProtoMessage() {}
 
 func (x *Control) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[48]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4472,7 +4583,7 @@ func (x *Control) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Control.ProtoReflect.Descriptor instead.
 func (*Control) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{48}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Control) GetControlId() string {
@@ -4562,7 +4673,7 @@ type ControlResult struct {
 
 func (x *ControlResult) Reset() {
 	*x = ControlResult{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[49]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4574,7 +4685,7 @@ func (x *ControlResult) String() string {
 func (*ControlResult) ProtoMessage() {}
 
 func (x *ControlResult) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[49]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4587,7 +4698,7 @@ func (x *ControlResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControlResult.ProtoReflect.Descriptor instead.
 func (*ControlResult) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{49}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ControlResult) GetControlId() string {
@@ -4624,7 +4735,7 @@ type ControlState struct {
 
 func (x *ControlState) Reset() {
 	*x = ControlState{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[50]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4636,7 +4747,7 @@ func (x *ControlState) String() string {
 func (*ControlState) ProtoMessage() {}
 
 func (x *ControlState) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[50]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4649,7 +4760,7 @@ func (x *ControlState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControlState.ProtoReflect.Descriptor instead.
 func (*ControlState) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{50}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ControlState) GetTarget() isControlState_Target {
@@ -4885,10 +4996,11 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\x05Leave\x12%\n" +
 	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\".\n" +
 	"\x05Ready\x12%\n" +
-	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\"J\n" +
+	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\"`\n" +
 	"\x05React\x12%\n" +
 	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\x12\x1a\n" +
-	"\breaction\x18\x02 \x01(\tR\breaction\"\xa5\x01\n" +
+	"\breaction\x18\x02 \x01(\tR\breaction\x12\x14\n" +
+	"\x05entry\x18\x03 \x01(\rR\x05entry\"\xa5\x01\n" +
 	"\rCommandResult\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12-\n" +
@@ -4931,7 +5043,7 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\rgap_behind_ms\x18\x05 \x01(\x03R\vgapBehindMs\x12\x18\n" +
 	"\bto_go_mm\x18\x06 \x01(\x03R\x06toGoMm\x12\x14\n" +
 	"\x05epoch\x18\a \x01(\x04R\x05epoch\x12\x18\n" +
-	"\aversion\x18\b \x01(\x04R\aversion\"\xa6\x03\n" +
+	"\aversion\x18\b \x01(\x04R\aversion\"\xd7\x03\n" +
 	"\bSnapshot\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x10\n" +
 	"\x03cut\x18\x02 \x01(\tR\x03cut\x12\x14\n" +
@@ -4945,7 +5057,8 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\tpositions\x18\b \x01(\v2\x1b.paceline.live.v1.PositionsH\x00R\tpositions\x12,\n" +
 	"\x04feed\x18\t \x01(\v2\x16.paceline.live.v1.FeedH\x00R\x04feed\x125\n" +
 	"\aworkout\x18\n" +
-	" \x01(\v2\x19.paceline.live.v1.WorkoutH\x00R\aworkout\x12\x10\n" +
+	" \x01(\v2\x19.paceline.live.v1.WorkoutH\x00R\aworkout\x12/\n" +
+	"\x05inbox\x18\r \x01(\v2\x17.paceline.live.v1.InboxH\x00R\x05inbox\x12\x10\n" +
 	"\x03sub\x18\f \x01(\rR\x03subB\t\n" +
 	"\acontent\"\xb7\x03\n" +
 	"\x05Delta\x12\x14\n" +
@@ -5011,14 +5124,16 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\x04heat\x18\x06 \x01(\rR\x04heat\"S\n" +
 	"\tPositions\x12\x13\n" +
 	"\x05at_ms\x18\x01 \x01(\x03R\x04atMs\x121\n" +
-	"\x04rows\x18\x02 \x03(\v2\x1d.paceline.live.v1.PositionRowR\x04rows\"\x87\x01\n" +
+	"\x04rows\x18\x02 \x03(\v2\x1d.paceline.live.v1.PositionRowR\x04rows\"\xd3\x01\n" +
 	"\vPositionRow\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\rR\x05entry\x12\x1f\n" +
 	"\vprogress_mm\x18\x02 \x01(\x03R\n" +
 	"progressMm\x12\x15\n" +
 	"\x06lat_e7\x18\x03 \x01(\x11R\x05latE7\x12\x15\n" +
 	"\x06lon_e7\x18\x04 \x01(\x11R\x05lonE7\x12\x13\n" +
-	"\x05at_ms\x18\x05 \x01(\x03R\x04atMs\"8\n" +
+	"\x05at_ms\x18\x05 \x01(\x03R\x04atMs\x12(\n" +
+	"\x10offline_since_ms\x18\x06 \x01(\x03R\x0eofflineSinceMs\x12 \n" +
+	"\vunconfirmed\x18\a \x01(\bR\vunconfirmed\"8\n" +
 	"\x04Feed\x120\n" +
 	"\x05items\x18\x01 \x03(\v2\x1a.paceline.live.v1.FeedItemR\x05items\"\xbf\x01\n" +
 	"\bFeedItem\x12\x18\n" +
@@ -5049,11 +5164,16 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"speed_mm_s\x18\t \x01(\x11R\bspeedMmS\x12\x14\n" +
 	"\x05state\x18\n" +
 	" \x01(\tR\x05state\x128\n" +
-	"\acontrol\x18\v \x01(\v2\x1e.paceline.live.v1.ControlStateR\acontrol\"D\n" +
+	"\acontrol\x18\v \x01(\v2\x1e.paceline.live.v1.ControlStateR\acontrol\"\x9b\x01\n" +
 	"\x05Event\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x13\n" +
-	"\x05at_ms\x18\x03 \x01(\x03R\x04atMs\"P\n" +
+	"\x05at_ms\x18\x03 \x01(\x03R\x04atMs\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x04R\aversion\x12%\n" +
+	"\x0ecompetition_id\x18\x05 \x01(\tR\rcompetitionId\x12\x14\n" +
+	"\x05entry\x18\x06 \x01(\rR\x05entry\"6\n" +
+	"\x05Inbox\x12-\n" +
+	"\x05items\x18\x01 \x03(\v2\x17.paceline.live.v1.EventR\x05items\"P\n" +
 	"\bThrottle\x12)\n" +
 	"\x11max_samples_per_s\x18\x01 \x01(\x01R\x0emaxSamplesPerS\x12\x19\n" +
 	"\buntil_ms\x18\x02 \x01(\x03R\auntilMs\"\xcb\x01\n" +
@@ -5162,7 +5282,7 @@ func file_paceline_live_v1_live_proto_rawDescGZIP() []byte {
 }
 
 var file_paceline_live_v1_live_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_paceline_live_v1_live_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_paceline_live_v1_live_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_paceline_live_v1_live_proto_goTypes = []any{
 	(Channel)(0),          // 0: paceline.live.v1.Channel
 	(Trust)(0),            // 1: paceline.live.v1.Trust
@@ -5215,12 +5335,13 @@ var file_paceline_live_v1_live_proto_goTypes = []any{
 	(*FeedItem)(nil),      // 48: paceline.live.v1.FeedItem
 	(*Workout)(nil),       // 49: paceline.live.v1.Workout
 	(*Event)(nil),         // 50: paceline.live.v1.Event
-	(*Throttle)(nil),      // 51: paceline.live.v1.Throttle
-	(*Error)(nil),         // 52: paceline.live.v1.Error
-	(*Goodbye)(nil),       // 53: paceline.live.v1.Goodbye
-	(*Control)(nil),       // 54: paceline.live.v1.Control
-	(*ControlResult)(nil), // 55: paceline.live.v1.ControlResult
-	(*ControlState)(nil),  // 56: paceline.live.v1.ControlState
+	(*Inbox)(nil),         // 51: paceline.live.v1.Inbox
+	(*Throttle)(nil),      // 52: paceline.live.v1.Throttle
+	(*Error)(nil),         // 53: paceline.live.v1.Error
+	(*Goodbye)(nil),       // 54: paceline.live.v1.Goodbye
+	(*Control)(nil),       // 55: paceline.live.v1.Control
+	(*ControlResult)(nil), // 56: paceline.live.v1.ControlResult
+	(*ControlState)(nil),  // 57: paceline.live.v1.ControlState
 }
 var file_paceline_live_v1_live_proto_depIdxs = []int32{
 	8,  // 0: paceline.live.v1.ClientMessage.hello:type_name -> paceline.live.v1.Hello
@@ -5232,7 +5353,7 @@ var file_paceline_live_v1_live_proto_depIdxs = []int32{
 	32, // 6: paceline.live.v1.ClientMessage.subscribe:type_name -> paceline.live.v1.Subscribe
 	33, // 7: paceline.live.v1.ClientMessage.unsubscribe:type_name -> paceline.live.v1.Unsubscribe
 	34, // 8: paceline.live.v1.ClientMessage.ping:type_name -> paceline.live.v1.Ping
-	55, // 9: paceline.live.v1.ClientMessage.control_result:type_name -> paceline.live.v1.ControlResult
+	56, // 9: paceline.live.v1.ClientMessage.control_result:type_name -> paceline.live.v1.ControlResult
 	9,  // 10: paceline.live.v1.ServerMessage.welcome:type_name -> paceline.live.v1.Welcome
 	15, // 11: paceline.live.v1.ServerMessage.stream_opened:type_name -> paceline.live.v1.StreamOpened
 	37, // 12: paceline.live.v1.ServerMessage.ack:type_name -> paceline.live.v1.Ack
@@ -5240,11 +5361,11 @@ var file_paceline_live_v1_live_proto_depIdxs = []int32{
 	39, // 14: paceline.live.v1.ServerMessage.snapshot:type_name -> paceline.live.v1.Snapshot
 	40, // 15: paceline.live.v1.ServerMessage.delta:type_name -> paceline.live.v1.Delta
 	50, // 16: paceline.live.v1.ServerMessage.event:type_name -> paceline.live.v1.Event
-	51, // 17: paceline.live.v1.ServerMessage.throttle:type_name -> paceline.live.v1.Throttle
-	52, // 18: paceline.live.v1.ServerMessage.error:type_name -> paceline.live.v1.Error
-	53, // 19: paceline.live.v1.ServerMessage.goodbye:type_name -> paceline.live.v1.Goodbye
+	52, // 17: paceline.live.v1.ServerMessage.throttle:type_name -> paceline.live.v1.Throttle
+	53, // 18: paceline.live.v1.ServerMessage.error:type_name -> paceline.live.v1.Error
+	54, // 19: paceline.live.v1.ServerMessage.goodbye:type_name -> paceline.live.v1.Goodbye
 	35, // 20: paceline.live.v1.ServerMessage.pong:type_name -> paceline.live.v1.Pong
-	54, // 21: paceline.live.v1.ServerMessage.control:type_name -> paceline.live.v1.Control
+	55, // 21: paceline.live.v1.ServerMessage.control:type_name -> paceline.live.v1.Control
 	10, // 22: paceline.live.v1.Welcome.limits:type_name -> paceline.live.v1.Limits
 	0,  // 23: paceline.live.v1.ChannelSpec.channel:type_name -> paceline.live.v1.Channel
 	1,  // 24: paceline.live.v1.ChannelSpec.trust:type_name -> paceline.live.v1.Trust
@@ -5267,7 +5388,7 @@ var file_paceline_live_v1_live_proto_depIdxs = []int32{
 	29, // 41: paceline.live.v1.Command.ready:type_name -> paceline.live.v1.Ready
 	30, // 42: paceline.live.v1.Command.react:type_name -> paceline.live.v1.React
 	26, // 43: paceline.live.v1.FinishWorkout.streams:type_name -> paceline.live.v1.StreamEnd
-	52, // 44: paceline.live.v1.CommandResult.error:type_name -> paceline.live.v1.Error
+	53, // 44: paceline.live.v1.CommandResult.error:type_name -> paceline.live.v1.Error
 	36, // 45: paceline.live.v1.Ack.refused:type_name -> paceline.live.v1.RefusedSample
 	38, // 46: paceline.live.v1.Ack.standing:type_name -> paceline.live.v1.Standing
 	41, // 47: paceline.live.v1.Snapshot.board:type_name -> paceline.live.v1.Board
@@ -5275,23 +5396,25 @@ var file_paceline_live_v1_live_proto_depIdxs = []int32{
 	45, // 49: paceline.live.v1.Snapshot.positions:type_name -> paceline.live.v1.Positions
 	47, // 50: paceline.live.v1.Snapshot.feed:type_name -> paceline.live.v1.Feed
 	49, // 51: paceline.live.v1.Snapshot.workout:type_name -> paceline.live.v1.Workout
-	41, // 52: paceline.live.v1.Delta.board:type_name -> paceline.live.v1.Board
-	43, // 53: paceline.live.v1.Delta.roster:type_name -> paceline.live.v1.Roster
-	45, // 54: paceline.live.v1.Delta.positions:type_name -> paceline.live.v1.Positions
-	47, // 55: paceline.live.v1.Delta.feed:type_name -> paceline.live.v1.Feed
-	49, // 56: paceline.live.v1.Delta.workout:type_name -> paceline.live.v1.Workout
-	4,  // 57: paceline.live.v1.Board.state:type_name -> paceline.live.v1.RaceState
-	42, // 58: paceline.live.v1.Board.rows:type_name -> paceline.live.v1.BoardRow
-	5,  // 59: paceline.live.v1.BoardRow.status:type_name -> paceline.live.v1.EntryStatus
-	44, // 60: paceline.live.v1.Roster.rows:type_name -> paceline.live.v1.RosterRow
-	46, // 61: paceline.live.v1.Positions.rows:type_name -> paceline.live.v1.PositionRow
-	48, // 62: paceline.live.v1.Feed.items:type_name -> paceline.live.v1.FeedItem
-	56, // 63: paceline.live.v1.Workout.control:type_name -> paceline.live.v1.ControlState
-	64, // [64:64] is the sub-list for method output_type
-	64, // [64:64] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	51, // 52: paceline.live.v1.Snapshot.inbox:type_name -> paceline.live.v1.Inbox
+	41, // 53: paceline.live.v1.Delta.board:type_name -> paceline.live.v1.Board
+	43, // 54: paceline.live.v1.Delta.roster:type_name -> paceline.live.v1.Roster
+	45, // 55: paceline.live.v1.Delta.positions:type_name -> paceline.live.v1.Positions
+	47, // 56: paceline.live.v1.Delta.feed:type_name -> paceline.live.v1.Feed
+	49, // 57: paceline.live.v1.Delta.workout:type_name -> paceline.live.v1.Workout
+	4,  // 58: paceline.live.v1.Board.state:type_name -> paceline.live.v1.RaceState
+	42, // 59: paceline.live.v1.Board.rows:type_name -> paceline.live.v1.BoardRow
+	5,  // 60: paceline.live.v1.BoardRow.status:type_name -> paceline.live.v1.EntryStatus
+	44, // 61: paceline.live.v1.Roster.rows:type_name -> paceline.live.v1.RosterRow
+	46, // 62: paceline.live.v1.Positions.rows:type_name -> paceline.live.v1.PositionRow
+	48, // 63: paceline.live.v1.Feed.items:type_name -> paceline.live.v1.FeedItem
+	57, // 64: paceline.live.v1.Workout.control:type_name -> paceline.live.v1.ControlState
+	50, // 65: paceline.live.v1.Inbox.items:type_name -> paceline.live.v1.Event
+	66, // [66:66] is the sub-list for method output_type
+	66, // [66:66] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_paceline_live_v1_live_proto_init() }
@@ -5342,6 +5465,7 @@ func file_paceline_live_v1_live_proto_init() {
 		(*Snapshot_Positions)(nil),
 		(*Snapshot_Feed)(nil),
 		(*Snapshot_Workout)(nil),
+		(*Snapshot_Inbox)(nil),
 	}
 	file_paceline_live_v1_live_proto_msgTypes[34].OneofWrappers = []any{
 		(*Delta_Board)(nil),
@@ -5351,12 +5475,12 @@ func file_paceline_live_v1_live_proto_init() {
 		(*Delta_Workout)(nil),
 	}
 	file_paceline_live_v1_live_proto_msgTypes[36].OneofWrappers = []any{}
-	file_paceline_live_v1_live_proto_msgTypes[48].OneofWrappers = []any{
+	file_paceline_live_v1_live_proto_msgTypes[49].OneofWrappers = []any{
 		(*Control_PowerW)(nil),
 		(*Control_InclineBp)(nil),
 		(*Control_ResistanceDeci)(nil),
 	}
-	file_paceline_live_v1_live_proto_msgTypes[50].OneofWrappers = []any{
+	file_paceline_live_v1_live_proto_msgTypes[51].OneofWrappers = []any{
 		(*ControlState_PowerW)(nil),
 		(*ControlState_InclineBp)(nil),
 		(*ControlState_ResistanceDeci)(nil),
@@ -5367,7 +5491,7 @@ func file_paceline_live_v1_live_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_live_v1_live_proto_rawDesc), len(file_paceline_live_v1_live_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   51,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
