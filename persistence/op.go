@@ -11,6 +11,7 @@ import (
 type Do struct {
 	Tag uint64
 	Op  Op
+	Old bool // about old data: everybody else's goes first
 }
 
 // Done is the outcome of a Do. Result is what the Op documents; it is nil if Err is set, unless said otherwise.

@@ -121,16 +121,27 @@ func (c *Carrier) perform(now step.Now, o step.Out) {
 
 func (c *Carrier) do(d persistence.Do) {
 	rt, post := c.Runtime, c.Post
-	ok := rt.Lanes.Go(func(ctx context.Context) {
+	ok := rt.Lanes.Go(Job{Old: d.Old, Durable: durable(d.Op), Do: func(ctx context.Context) error {
 		result, err := d.Op.Run(ctx, rt.Store, rt.Events)
 		if incurable(err) {
 			rt.Log.Error("an operation failed", "grain", c.Grain.String(), "op", fmt.Sprintf("%T", d.Op), "err", err)
 		}
 		post(persistence.Done{Tag: d.Tag, Result: result, Err: err})
-	})
+		return err
+	}})
 	if !ok {
 		post(persistence.Done{Tag: d.Tag, Err: fmt.Errorf("store lanes are full: %w", persistence.ErrUnavailable)})
 	}
+}
+
+// durable reports an operation whose success means that a driver has synced.
+func durable(op persistence.Op) bool {
+	switch op.(type) {
+	case persistence.AppendOp, persistence.PutBlockOp, persistence.PutWakeupOp, persistence.DeleteWakeupOp,
+		persistence.PutRecordingOp, persistence.DeleteThroughOp:
+		return true
+	}
+	return false
 }
 
 // incurable errors are those that a repeat does not mend; nobody but a person can.

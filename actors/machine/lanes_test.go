@@ -1,0 +1,157 @@
+package machine
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"paceline/domain/unit"
+	"paceline/persistence"
+)
+
+// TestLanesHoldNoMoreThanTheyMay: the queue at its limit, with live and old data in any mixture.
+func TestLanesHoldNoMoreThanTheyMay(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		cfg := LanesConfig{Workers: rapid.IntRange(1, 8).Draw(rt, "workers"), Waiting: rapid.IntRange(1, 40).Draw(rt, "waiting"), Timeout: time.Minute}
+		l := NewLanes(cfg)
+		release := make(chan struct{})
+		hold := func(context.Context) error { <-release; return nil }
+		begun := 0
+		for range cfg.Workers { // all of them are busy
+			started := make(chan struct{})
+			if !l.Go(Job{Do: func(ctx context.Context) error { close(started); return hold(ctx) }}) {
+				rt.Fatal("refused while workers are idle")
+			}
+			<-started
+			begun++
+		}
+		taken, old := 0, 0
+		for range 3 * cfg.Waiting {
+			j := Job{Do: hold, Old: rapid.Bool().Draw(rt, "old")}
+			if l.Go(j) {
+				taken++
+				if j.Old {
+					old++
+				}
+			}
+		}
+		for l.Go(Job{Do: hold}) {
+			taken++
+		}
+		if taken != cfg.Waiting {
+			rt.Errorf("%d jobs wait, want %d", taken, cfg.Waiting)
+		}
+		if most := max(1, cfg.Waiting/2); old > most {
+			rt.Errorf("%d old jobs wait, want at most %d", old, most)
+		}
+		if all, _ := l.Queued(); all != taken {
+			rt.Errorf("Queued() = %d, want %d", all, taken)
+		}
+		close(release)
+		l.Close()
+		if l.Go(Job{Do: hold}) {
+			rt.Error("a closed pool takes a job")
+		}
+	})
+}
+
+// TestOldDataIsNeverInTheWay: with the queue full of old jobs, a live one is the next to begin, and old ones keep few
+// of the workers.
+func TestOldDataIsNeverInTheWay(t *testing.T) {
+	l := NewLanes(LanesConfig{Workers: 8, Waiting: 64, Old: 2, Timeout: time.Minute})
+	defer l.Close()
+	one := make(chan struct{})
+	began := make(chan string, 100)
+	job := func(name string, old bool) Job {
+		return Job{Old: old, Do: func(context.Context) error { began <- name; <-one; return nil }}
+	}
+	for i := 0; l.Go(job(fmt.Sprint("old ", i), true)); i++ {
+	}
+	for range 2 {
+		<-began
+	}
+	for i := range 6 {
+		if !l.Go(job("live", false)) {
+			t.Fatalf("live job %d has no room beside old ones", i)
+		}
+	}
+	for i := range 6 {
+		if got := <-began; got != "live" {
+			t.Fatalf("beginning %d is %q, want the live ones: old data has 2 workers", i, got)
+		}
+	}
+	if !l.Go(job("late", false)) {
+		t.Fatal("no room for a live job")
+	}
+	one <- struct{}{} // one worker is free
+	if got := <-began; got != "late" {
+		// The worker may have been one of the old ones': then the next old job may begin beside the live one.
+		if got2 := <-began; got2 != "late" {
+			t.Fatalf("then came %q and %q, want the live one", got, got2)
+		}
+	}
+	close(one)
+}
+
+// TestBehind: what counts as a store that does not keep up, and since when.
+func TestBehind(t *testing.T) {
+	failed := func(context.Context) error { return fmt.Errorf("away: %w", persistence.ErrUnavailable) }
+	well := func(context.Context) error { return nil }
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLanes(LanesConfig{Workers: 2, Waiting: 8, Timeout: time.Hour, Behind: 2 * time.Second})
+		defer l.Close()
+		wait := func(d time.Duration) unit.InstantMs {
+			timer := time.NewTimer(d)
+			<-timer.C
+			synctest.Wait()
+			return l.Behind()
+		}
+		run := func(j Job) {
+			l.Go(j)
+			synctest.Wait()
+		}
+		if got := wait(10 * time.Second); got != 0 {
+			t.Fatalf("behind since %d with nothing to do", got)
+		}
+		slow := make(chan struct{})
+		began := wall()
+		run(Job{Durable: true, Do: func(context.Context) error { <-slow; return nil }})
+		if got := wait(1900 * time.Millisecond); got != 0 {
+			t.Fatalf("behind since %d after less than the time", got)
+		}
+		if got := wait(time.Second); got != began {
+			t.Fatalf("behind since %d, want %d: an operation has no outcome for 2.9 s", got, began)
+		}
+		close(slow)
+		if got := wait(time.Second); got != began {
+			t.Fatalf("well at once after a slow operation: %d", got)
+		}
+		if got := wait(3 * time.Second); got != 0 {
+			t.Fatalf("behind since %d, long after the last slow operation", got)
+		}
+		began = wall()
+		for range 6 {
+			run(Job{Durable: true, Do: failed})
+			run(Job{Do: well}) // reads work on: that shows nothing
+			wait(time.Second)
+		}
+		if got := l.Behind(); got != began {
+			t.Fatalf("behind since %d, want %d: writes fail", got, began)
+		}
+		run(Job{Durable: true, Do: well})
+		if got := wait(3 * time.Second); got != 0 {
+			t.Fatalf("behind since %d after a write that succeeded", got)
+		}
+		run(Job{Durable: true, Do: failed})
+		if got := wait(5 * time.Second); got == 0 {
+			t.Fatal("a failure that nobody has made up for is forgotten at once")
+		}
+		if got := wait(20 * time.Second); got != 0 {
+			t.Fatalf("behind since %d although nobody tries any more", got)
+		}
+	})
+}
