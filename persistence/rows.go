@@ -16,11 +16,14 @@ const (
 	TableRecording Table = 7
 	TableKeys      Table = 8 // subject → wrapped key; compacted after an erasure
 	TableView      Table = 9
+	TableNode      Table = 10 // a cluster's name → its members, each renewing its row every second
 )
 
 // Cache reports whether losing the newest writes of a table costs time only, never truth: a driver need not
-// sync them. (A cursor may lag; a snapshot may be missing.)
-func (t Table) Cache() bool { return t == TableSnapshot || t == TableCursor || t == TableLowWater }
+// sync them. (A cursor may lag; a snapshot may be missing; a node's row is written again a second later.)
+func (t Table) Cache() bool {
+	return t == TableSnapshot || t == TableCursor || t == TableLowWater || t == TableNode
+}
 
 // Part names one partition: the unit that a conditional write may touch.
 type Part struct {
