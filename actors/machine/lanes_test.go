@@ -59,42 +59,48 @@ func TestLanesHoldNoMoreThanTheyMay(t *testing.T) {
 	})
 }
 
-// TestOldDataIsNeverInTheWay: with the queue full of old jobs, a live one is the next to begin, and old ones keep few
-// of the workers.
+// TestOldDataIsNeverInTheWay: with old jobs in every place that they may have, a live one begins before them, and old
+// ones keep few of the workers.
 func TestOldDataIsNeverInTheWay(t *testing.T) {
-	l := NewLanes(LanesConfig{Workers: 8, Waiting: 64, Old: 2, Timeout: time.Minute})
-	defer l.Close()
-	one := make(chan struct{})
-	began := make(chan string, 100)
-	job := func(name string, old bool) Job {
-		return Job{Old: old, Do: func(context.Context) error { began <- name; <-one; return nil }}
-	}
-	for i := 0; l.Go(job(fmt.Sprint("old ", i), true)); i++ {
-	}
-	for range 2 {
-		<-began
-	}
-	for i := range 6 {
-		if !l.Go(job("live", false)) {
-			t.Fatalf("live job %d has no room beside old ones", i)
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLanes(LanesConfig{Workers: 8, Waiting: 64, Old: 2, Timeout: time.Hour})
+		one := make(chan struct{})
+		live, old := 0, 0 // that have begun
+		job := func(count *int, isOld bool) Job {
+			return Job{Old: isOld, Do: func(context.Context) error {
+				l.mu.Lock()
+				*count++
+				l.mu.Unlock()
+				<-one
+				return nil
+			}}
 		}
-	}
-	for i := range 6 {
-		if got := <-began; got != "live" {
-			t.Fatalf("beginning %d is %q, want the live ones: old data has 2 workers", i, got)
+		want := func(what string, wantOld, wantLive int) {
+			t.Helper()
+			synctest.Wait()
+			if old != wantOld || live != wantLive {
+				t.Fatalf("%s: %d old and %d live jobs have begun, want %d and %d", what, old, live, wantOld, wantLive)
+			}
 		}
-	}
-	if !l.Go(job("late", false)) {
-		t.Fatal("no room for a live job")
-	}
-	one <- struct{}{} // one worker is free
-	if got := <-began; got != "late" {
-		// The worker may have been one of the old ones': then the next old job may begin beside the live one.
-		if got2 := <-began; got2 != "late" {
-			t.Fatalf("then came %q and %q, want the live one", got, got2)
+		for l.Go(job(&old, true)) {
+			synctest.Wait()
 		}
-	}
-	close(one)
+		want("old ones alone", 2, 0)
+		for range 8 {
+			if !l.Go(job(&live, false)) {
+				t.Fatal("no room for a live job")
+			}
+		}
+		want("six workers are left", 2, 6)
+		one <- struct{}{}
+		one <- struct{}{}
+		synctest.Wait()
+		if live != 8 {
+			t.Fatalf("%d live and %d old jobs have begun with two more workers free, want all 8 live ones first", live, old)
+		}
+		close(one)
+		l.Close()
+	})
 }
 
 // TestBehind: what counts as a store that does not keep up, and since when.
