@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test test-all bench lint gen sim fuzz clone-test
+.PHONY: help build demo run test test-all bench lint gen sim fuzz clone-test cassandra cassandra-stop
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 12
@@ -36,3 +36,9 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 
 clone-test: ## test and demo in a fresh clone of what is committed
 	@scripts/fresh-clone.sh
+
+cassandra: ## a real Apache Cassandra on 127.0.0.1:9042: NODES=3 for a ring on 127.0.0.1, .2 and .3
+	@NODES='$(or $(NODES),1)' scripts/cassandra.sh start
+
+cassandra-stop: ## stops what make cassandra started; its data stays in bin/cassandra
+	@scripts/cassandra.sh stop

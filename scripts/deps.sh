@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs Debian packages that a target needs and the machine lacks. Usage: scripts/deps.sh node|chromium|gcc|redis ...
+# Installs Debian packages that a target needs and the machine lacks. Usage: scripts/deps.sh node|chromium|gcc|redis|java|maven ...
 # It says what it is about to install before it does, and does nothing where everything is there.
 set -euo pipefail
 node_major_min=18
@@ -23,6 +23,13 @@ for need in "$@"; do
 		;;
 	redis) # the board's baseline in make bench
 		command -v redis-server >/dev/null || missing+=(redis-server)
+		;;
+	java) # Cassandra 5.0 runs on 17; scripts/cassandra.sh takes it also where the machine's own java is another
+		compgen -G '/usr/lib/jvm/*17*/bin/java' >/dev/null ||
+			java -version 2>&1 | grep -qE 'version "17[."]' || missing+=(openjdk-17-jre-headless)
+		;;
+	maven) # fetches Cassandra's jars
+		command -v mvn >/dev/null || missing+=(maven)
 		;;
 	gcc) # the race detector is linked with it
 		command -v gcc >/dev/null || missing+=(gcc libc6-dev)
@@ -50,5 +57,8 @@ fi
 echo "deps: this machine lacks ${missing[*]}: installing with apt-get now"
 export DEBIAN_FRONTEND=noninteractive
 "${as_root[@]}" apt-get update -qq
-"${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+"${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || {
+	echo "deps: apt-get could not install ${missing[*]}: please install them yourself" >&2
+	exit 1
+}
 echo "deps: installed ${missing[*]}"
