@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"paceline/domain/geo"
 	"paceline/domain/id"
 	"paceline/domain/unit"
 )
@@ -127,7 +128,8 @@ func decideOpen(s *State, c OpenStream) ([]Event, error) {
 	if f := s.Streams[c.Stream]; f != nil {
 		// Whoever rode then may deliver what is left, also after the claim has ended.
 		o := f.Opening
-		if o.Training != training || o.Person != c.Person || o.Clock != c.Clock || !slices.Equal(o.Channels, channels) {
+		if o.Training != training || o.Person != c.Person || o.Clock != c.Clock || !slices.Equal(o.Channels, channels) ||
+			c.Sport != "" && c.Sport != o.Sport {
 			return nil, ErrDiffers
 		}
 		if _, known := LimitsOf(o.LimitsVersion, o.Sport); !known {
@@ -158,8 +160,8 @@ func checkOpening(s *State, c OpenStream) error {
 			return err
 		}
 	}
-	if !text(c.Sport) {
-		return ErrText
+	if c.Sport != "" && !geo.Sport(c.Sport).Known() {
+		return ErrSport.With("%q", c.Sport)
 	}
 	if c.DeviceTime <= 0 || c.DeviceTime > maxDeviceTime || c.NodeTime < 0 || c.NodeTime > maxDeviceTime {
 		return ErrDeviceTime

@@ -40,6 +40,13 @@ func streamOpened() StreamOpened {
 		LimitsVersion: 1, Clock: sample.GNSS, Channels: heartAndPower}
 }
 
+// streamOf is the same stream of a sport.
+func streamOf(sport string) StreamOpened {
+	e := streamOpened()
+	e.Sport = sport
+	return e
+}
+
 // freeOpened is the same stream with a clock that drifts.
 func freeOpened() StreamOpened {
 	e := streamOpened()
@@ -90,6 +97,12 @@ func TestDecide(t *testing.T) {
 		{"open a device that is not registered", nil, open(), nil, ErrNotRegistered},
 		{"open again", running, open(), nil, nil},
 		{"open again with another clock", running, openWith(func(c *OpenStream) { c.Clock = sample.NTP }), nil, ErrDiffers},
+		{"open with a sport", []Event{watch}, openWith(func(c *OpenStream) { c.Sport = "run" }), []Event{streamOf("run")}, nil},
+		{"open with a sport that nobody knows", []Event{watch}, openWith(func(c *OpenStream) { c.Sport = "running" }), nil, ErrSport},
+		{"open again with the same sport", []Event{watch, streamOf("run")}, openWith(func(c *OpenStream) { c.Sport = "run" }), nil, nil},
+		{"open again without a word of the sport", []Event{watch, streamOf("run")}, open(), nil, nil},
+		{"open again with another sport", []Event{watch, streamOf("run")}, openWith(func(c *OpenStream) { c.Sport = "ride" }), nil, ErrDiffers},
+		{"open again with a sport where none was named", running, openWith(func(c *OpenStream) { c.Sport = "run" }), nil, ErrDiffers},
 		{"open again for another workout", running, openWith(func(c *OpenStream) { c.Workout = "w2" }), nil, ErrDiffers},
 		{"open again with fewer channels", running, openWith(func(c *OpenStream) { c.Channels = heartAndPower[:1] }), nil, ErrDiffers},
 		{"open for somebody who has no claim", []Event{watch}, openWith(func(c *OpenStream) { c.Person = "u2"; c.By = "device:u1/d1" }), nil, ErrNotYours},

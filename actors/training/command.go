@@ -50,6 +50,7 @@ type (
 	Attach struct {
 		step.Meta
 		Stream Stream
+		Sport  string // by which the stream's samples are judged; empty: it names none
 	}
 	// Bind comes from a competition.
 	Bind struct {

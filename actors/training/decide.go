@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"paceline/domain/basis"
+	"paceline/domain/geo"
 	"paceline/domain/step"
 )
 
@@ -43,8 +44,8 @@ func Decide(s *State, c Command) ([]Event, error) {
 func decideStart(s *State, c Start) ([]Event, error) {
 	const day = 18 * 3600
 	switch st := c.Started; {
-	case st.Sport == "" || len(st.Sport) > 32:
-		return nil, ErrSport
+	case !geo.Sport(st.Sport).Known():
+		return nil, ErrSport.With("%q", st.Sport)
 	case len(st.Zone) > 64 || st.UTCOffsetS > day || st.UTCOffsetS < -day:
 		return nil, ErrZone
 	case s.Phase == PhaseNone:
@@ -64,6 +65,11 @@ func decideAttach(s *State, c Attach) ([]Event, error) {
 	}
 	if s.Phase == PhaseNone {
 		return nil, ErrNotStarted
+	}
+	// What the device's journal says of a stream and what this one says of the workout never change: whoever asks
+	// again gets the same.
+	if c.Sport != "" && c.Sport != s.Started.Sport {
+		return nil, ErrSportDiffers.With("%s in a workout of %s", c.Sport, s.Started.Sport)
 	}
 	if _, ok := slices.BinarySearchFunc(s.Streams, k, func(t Stream, k StreamKey) int { return compareKeys(t.Key, k) }); ok {
 		return nil, nil

@@ -96,7 +96,7 @@ func TestBadInput(t *testing.T) {
 		return fmt.Sprintf(`{"telemetry":{"stream_id":"s1","first_seq":"%d","base_time_ms":"%d","at_delta_ms":[%s],"columns":[{"channel":"CHANNEL_HEART_RATE_BPM","values":[%s]}]}}`,
 			first, now+int64(first-1)*1000, strings.TrimSuffix("0,"+strings.Repeat("1000,", n-1), ","), values)
 	}
-	start := fmt.Sprintf(`{"command":{"command_id":"c1","workout_id":"w1","start_workout":{"sport":"running","zone":"Etc/UTC","device_time_ms":"%d"}}}`, now)
+	start := fmt.Sprintf(`{"command":{"command_id":"c1","workout_id":"w1","start_workout":{"sport":"run","zone":"Etc/UTC","device_time_ms":"%d"}}}`, now)
 
 	c := talkTo(t, s)
 	c.say(hello("athlete:"+ann), "welcome")

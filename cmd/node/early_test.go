@@ -24,7 +24,7 @@ func TestTooEarlyIsAnswered(t *testing.T) {
 	if refused["code"] != "training.not_started" || refused["retry"] != true {
 		t.Errorf("a lap before the start: %v, want training.not_started, to be tried again", result)
 	}
-	start := fmt.Sprintf(`{"command":{"command_id":"c2","workout_id":"w1","start_workout":{"sport":"running","device_time_ms":"%d"}}}`, time.Now().UnixMilli())
+	start := fmt.Sprintf(`{"command":{"command_id":"c2","workout_id":"w1","start_workout":{"sport":"run","device_time_ms":"%d"}}}`, time.Now().UnixMilli())
 	if result := c.say(start, "command_result"); result["error"] != nil {
 		t.Errorf("the start: %v", result)
 	}

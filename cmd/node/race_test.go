@@ -83,7 +83,7 @@ func (r *race) enter(i int, mmS int64) {
 		Device: &devicev1.Registered{Owner: user, Name: name}}))).DeviceId
 	r.command(&competitionv1.Command{Command: &competitionv1.Command_AddEntry{AddEntry: &competitionv1.EntryAdded{Entry: uint32(i + 1), UserId: user}}})
 	d := &swarm.Device{
-		Node: r.node, Name: name, User: user, Device: device, Workout: r.node.NewID(), Stream: r.node.NewID(), Sport: "running",
+		Node: r.node, Name: name, User: user, Device: device, Workout: r.node.NewID(), Stream: r.node.NewID(), Sport: "run",
 		Competition: r.id, Channels: map[sample.Channel]sample.Trust{sample.DistanceMm: 1, sample.HeartRateBpm: 1},
 		Samples: run(r.gun, mmS), MaxBackOff: 500 * time.Millisecond,
 	}

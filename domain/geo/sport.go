@@ -6,11 +6,11 @@ import "paceline/domain/unit"
 // one stays for the races that were run on it.
 const LimitsVersion = 1
 
-// Sport is the name of a sport, as courses and races carry it. Any text is a sport; those without limits of their
-// own have those of Other.
+// Sport is the name of a sport, as workouts, courses and races carry it. A workout and a stream take only the known
+// ones; a course may name any: those without limits of their own have those of Other.
 type Sport string
 
-// The sports with limits of their own.
+// The known sports.
 const (
 	Run   Sport = "run"
 	Ride  Sport = "ride"
@@ -18,8 +18,19 @@ const (
 	Swim  Sport = "swim"
 	Ski   Sport = "ski"
 	Walk  Sport = "walk"
+	Sail  Sport = "sail" // limits of Other
 	Other Sport = "other"
 )
+
+// Known reports whether it is one of the sports above, letter by letter: "Run" and "running" are typing errors that
+// would be judged by the limits of Other without a word.
+func (s Sport) Known() bool {
+	switch s {
+	case Run, Ride, Row, Swim, Ski, Walk, Sail, Other:
+		return true
+	}
+	return false
+}
 
 // Limits bound what is plausible in a sport.
 type Limits struct {

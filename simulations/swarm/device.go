@@ -201,7 +201,7 @@ func (d *Device) enter(ctx context.Context, c *live.Client) (*live.Stream, error
 		return nil, fmt.Errorf("start the workout: %w", err)
 	}
 	open := &livev1.OpenStream{DeviceId: d.Device, StreamId: d.Stream, WorkoutId: d.Workout, PersonId: d.User,
-		Clock: livev1.ClockKind_CLOCK_KIND_GNSS}
+		Clock: livev1.ClockKind_CLOCK_KIND_GNSS, Sport: d.Sport}
 	for ch := sample.Channel(1); ch < sample.Channels; ch++ {
 		if trust, ok := d.Channels[ch]; ok {
 			open.Channels = append(open.Channels, &livev1.ChannelSpec{Channel: livev1.Channel(ch), Trust: livev1.Trust(trust)})

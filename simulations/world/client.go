@@ -182,7 +182,7 @@ func (c *source) reopen() {
 	w := c.w
 	w.try(c.grain(), &devicev1.Open{Call: &clusterv1.Call{By: "device:" + c.s.device}, Node: fmt.Sprintf("g%d", c.n%2), Session: session,
 		NodeTimeMs: int64(w.now().Node), Open: &livev1.OpenStream{DeviceId: c.s.device, StreamId: c.s.id, WorkoutId: c.r.workout,
-			PersonId: c.r.user, Channels: c.channels(), Clock: c.s.kind, DeviceTimeMs: int64(w.now().Node) - c.s.openOff()}},
+			PersonId: c.r.user, Channels: c.channels(), Clock: c.s.kind, Sport: "run", DeviceTimeMs: int64(w.now().Node) - c.s.openOff()}},
 		func(reply any, err error) {
 			if c.session != session {
 				return

@@ -229,7 +229,7 @@ func (c *source) clockSet() *devicev1.Clock {
 func (w *World) openElsewhere(c *source, n *node, done func()) {
 	w.tell(n, c.grain(), &devicev1.Open{Call: &clusterv1.Call{By: "device:" + c.s.device}, Node: "elsewhere", Session: "elsewhere",
 		NodeTimeMs: int64(w.now().Node), Open: &livev1.OpenStream{DeviceId: c.s.device, StreamId: c.s.id, WorkoutId: c.r.workout,
-			PersonId: c.r.user, Channels: c.channels(), Clock: c.s.kind, DeviceTimeMs: int64(w.now().Node)}},
+			PersonId: c.r.user, Channels: c.channels(), Clock: c.s.kind, Sport: "run", DeviceTimeMs: int64(w.now().Node)}},
 		w.must("open elsewhere", func(any) { done() }))
 }
 

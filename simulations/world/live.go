@@ -58,7 +58,7 @@ func (c *source) say(m *livev1.ClientMessage) { c.line.send(m) }
 
 func (c *source) sayOpen() {
 	c.say(&livev1.ClientMessage{Message: &livev1.ClientMessage_OpenStream{OpenStream: &livev1.OpenStream{
-		DeviceId: c.s.device, StreamId: c.s.id, WorkoutId: c.r.workout, PersonId: c.r.user, Channels: c.channels(), Clock: c.s.kind,
+		DeviceId: c.s.device, StreamId: c.s.id, WorkoutId: c.r.workout, PersonId: c.r.user, Channels: c.channels(), Clock: c.s.kind, Sport: "run",
 		DeviceTimeMs: int64(c.w.now().Node)}}})
 }
 

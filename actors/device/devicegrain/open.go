@@ -30,7 +30,7 @@ func (s *Shell) onOpen(now step.Now, m *devicev1.Open, from step.Return) {
 	}
 	cmd := device.OpenStream{
 		Meta: meta(now, m.Call), Stream: o.GetStreamId(), Workout: o.GetWorkoutId(), Person: o.GetPersonId(),
-		Clock: devicecodec.ClockFromProto(o.GetClock()), Channels: channels,
+		Clock: devicecodec.ClockFromProto(o.GetClock()), Channels: channels, Sport: o.GetSport(),
 		DeviceTime: unit.InstantMs(o.GetDeviceTimeMs()), NodeTime: unit.InstantMs(m.NodeTimeMs),
 	}
 	s.submit(now, cmd, func(now step.Now, _ device.Answer, err error) {
@@ -92,7 +92,7 @@ func (s *Shell) attach(now step.Now, l *lane) {
 	s.out(step.Send{To: trainingOf(o), Msg: &trainingv1.Attach{
 		Stream: &trainingv1.StreamAttached{Device: s.cfg.Grain.ID, StreamId: l.name,
 			Clock: livev1.ClockKind(o.Clock), Channels: devicecodec.ChannelsToProto(o.Channels)},
-		FactsVersion: s.facts,
+		FactsVersion: s.facts, Sport: o.Sport,
 	}}, step.After{Key: tickAttach + l.name, At: now.Wall.Add(s.cfg.AttachEvery)})
 }
 

@@ -157,7 +157,7 @@ func (s *Shell) onAttach(now step.Now, m *trainingv1.Attach) {
 		s.refuse(st.Key, training.ErrStream.With("%v", err))
 		return
 	}
-	s.submit(now, training.Attach{Meta: step.Meta{At: now.Node, By: "grain:" + deviceGrain(st.Key.Device).String()}, Stream: st},
+	s.submit(now, training.Attach{Meta: step.Meta{At: now.Node, By: "grain:" + deviceGrain(st.Key.Device).String()}, Stream: st, Sport: m.Sport},
 		func(now step.Now, err error) {
 			if err != nil {
 				s.refuse(st.Key, err)

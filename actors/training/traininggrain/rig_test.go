@@ -87,6 +87,7 @@ type rig struct {
 	held      *competitionv1.Report
 	reports   int
 	attached  bool
+	heard     func(m *devicev1.Attached) // nil: nobody
 	answers   map[uint64]*competitionv1.SettleAnswer
 	replies   map[string]error
 	recorded  int
@@ -492,6 +493,9 @@ func (r *rig) receive(msg any) {
 	case *devicev1.Attached:
 		if m.Refused == nil {
 			r.attached = true
+		}
+		if r.heard != nil {
+			r.heard(m)
 		}
 	case *devicev1.Recorded:
 		r.record(m)
