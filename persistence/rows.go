@@ -45,6 +45,11 @@ type Mutation struct {
 	Part   Part
 	Row    Row
 	Delete bool
+	// Stamp orders the writes of one row on a driver that is Shared: of two the one with the higher stamp holds,
+	// whichever arrives later, a deletion too; 0: as they arrive. A row is written with stamps always or never, and
+	// a partition whose stamped rows were deleted by DeleteRange is not written again. A driver that one process
+	// holds may leave it alone: there the caller keeps the order.
+	Stamp uint64
 }
 
 // Range asks for the rows From <= Cluster < To of a partition ("" in To: to the end), at most Limit (0: all).
@@ -92,6 +97,18 @@ type Blinder interface {
 // Compacter is implemented by a driver on which what was overwritten lingers until a table is rewritten.
 type Compacter interface {
 	Compact(ctx context.Context, t Table) error
+}
+
+// Sharer is implemented by a driver whose rows other processes write too: Put obeys stamps, and rows of different
+// partitions become visible one after the other.
+type Sharer interface {
+	Shared() bool
+}
+
+// Shared reports whether other processes may write to the rows.
+func Shared(rows Rows) bool {
+	s, ok := rows.(Sharer)
+	return ok && s.Shared()
 }
 
 // Scanner is implemented by a driver that can list the partitions of a table: for rebuilds and exports, never

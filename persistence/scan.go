@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	"paceline/domain/id"
 )
@@ -13,28 +12,30 @@ import (
 var ErrNoScan = errors.New("the store cannot be scanned")
 
 // Grains lists the grains that have a journal, at most limit, after a token that an earlier call returned ("": from
-// the start). next is "" when there are no more. It is resumable: grains that come into being meanwhile may or
-// may not be in it.
+// the start). next is "" when there are no more; a page may be empty and not the last. It is resumable: grains that
+// come into being meanwhile may or may not be in it. The order is the driver's: by key, or by token.
 func (s *RowStore) Grains(ctx context.Context, after string, limit int) (grains []id.Grain, next string, err error) {
 	scan, ok := s.rows.(Scanner)
 	if !ok {
 		return nil, "", ErrNoScan
 	}
-	for len(grains) < limit {
-		keys, err := scan.Parts(ctx, TableJournal, after, 1)
-		if err != nil {
-			return nil, "", fmt.Errorf("list grains: %w", err)
-		}
-		if len(keys) == 0 {
-			return grains, "", nil
-		}
-		k := ReadKey(keys[0])
+	keys, err := scan.Parts(ctx, TableJournal, after, limit)
+	if err != nil {
+		return nil, "", fmt.Errorf("list grains: %w", err)
+	}
+	for _, key := range keys {
+		k := ReadKey(key)
 		g := id.Grain{Kind: id.Kind(k.Str()), ID: k.Str()}
-		if k.U64(); !k.End() {
+		bucket := k.U64()
+		if !k.End() {
 			return nil, "", fmt.Errorf("%w: key of a journal", ErrCorrupt)
 		}
-		grains = append(grains, g)
-		after = journalPart(g, math.MaxUint64).Key // over its other buckets
+		if bucket == 0 { // every journal has it: the first append lies there
+			grains = append(grains, g)
+		}
 	}
-	return grains, after, nil
+	if len(keys) < limit {
+		return grains, "", nil
+	}
+	return grains, keys[len(keys)-1], nil
 }

@@ -76,6 +76,9 @@ func (r *Rows) RowID(ctx context.Context, subject string, plain []byte) ([16]byt
 	return persistence.PlainRowID(plain), nil
 }
 
+// Shared passes on what the driver underneath says.
+func (r *Rows) Shared() bool { return persistence.Shared(r.Rows) }
+
 // TakeLate returns the writes that are still on their way, oldest first, and forgets them.
 func (r *Rows) TakeLate() []*Late {
 	r.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"sync"
@@ -29,12 +30,18 @@ type partKey struct {
 type partition struct {
 	head persistence.Head
 	rows []persistence.Row // by Cluster; cells are never changed, only replaced
+	// stamps of the rows that were written with one, also of deleted ones: an older write must not come back.
+	stamps map[string]uint64
 }
 
 var (
 	_ persistence.Rows    = (*Rows)(nil)
 	_ persistence.Scanner = (*Rows)(nil)
+	_ persistence.Sharer  = (*Rows)(nil)
 )
+
+// Shared implements persistence.Sharer: tests run several projectors over one memory, as over one cluster.
+func (r *Rows) Shared() bool { return true }
 
 // New is an empty store.
 func New() *Rows { return &Rows{parts: make(map[partKey]*partition)} }
@@ -45,7 +52,7 @@ func (r *Rows) Clone() *Rows {
 	defer r.mu.RUnlock()
 	c := New()
 	for k, p := range r.parts {
-		c.parts[k] = &partition{head: p.head, rows: slices.Clone(p.rows)}
+		c.parts[k] = &partition{head: p.head, rows: slices.Clone(p.rows), stamps: maps.Clone(p.stamps)}
 	}
 	return c
 }
@@ -121,6 +128,21 @@ func (p *partition) put(row persistence.Row) {
 	p.rows = slices.Insert(p.rows, i, row)
 }
 
+// stamp reports whether the mutation holds against what was written with a stamp before.
+func (p *partition) stamp(m persistence.Mutation) bool {
+	if m.Stamp == 0 {
+		return true
+	}
+	if p.stamps == nil {
+		p.stamps = make(map[string]uint64)
+	}
+	if m.Stamp < p.stamps[m.Row.Cluster] {
+		return false
+	}
+	p.stamps[m.Row.Cluster] = m.Stamp
+	return true
+}
+
 // PutIf implements persistence.Rows.
 func (r *Rows) PutIf(ctx context.Context, p persistence.Part, expected uint64, head persistence.Head, rows []persistence.Row) (bool, persistence.Head, error) {
 	if err := live(ctx); err != nil {
@@ -163,6 +185,9 @@ func (r *Rows) Put(ctx context.Context, muts []persistence.Mutation) error {
 	defer r.mu.Unlock()
 	for _, m := range muts {
 		q := r.partition(m.Part)
+		if !q.stamp(m) {
+			continue
+		}
 		if !m.Delete {
 			q.put(m.Row)
 			continue

@@ -19,6 +19,7 @@ func runRows(t *testing.T, open Open) {
 		{"conditional writes", testPutIf},
 		{"cancelled", testCancelled},
 		{"concurrent writers", testConcurrentRows},
+		{"stamps", testStamps},
 	})
 }
 
@@ -178,6 +179,28 @@ func testCancelled(t *testing.T, rows persistence.Rows) {
 	}
 	if r := read(t, s, persistence.SeriesQuery{}); len(r.Batches) != 0 {
 		t.Errorf("a cancelled block was stored")
+	}
+}
+
+// testStamps: where other processes write too, the higher stamp holds in whatever order writes arrive. A driver of
+// one process is written in order, and then every driver must show the newest.
+func testStamps(t *testing.T, rows persistence.Rows) {
+	orders := [][]uint64{{1, 2, 3, 4}}
+	if persistence.Shared(rows) {
+		orders = append(orders, []uint64{4, 3, 2, 1}, []uint64{2, 4, 1, 3}, []uint64{3, 1, 4, 4, 2})
+	}
+	ctx := context.Background()
+	for i, order := range orders {
+		p := persistence.Part{Table: persistence.TableView, Key: fmt.Sprint("stamped", i)}
+		for _, stamp := range order {
+			put := persistence.Mutation{Part: p, Row: persistence.Row{Cluster: "a", Cell: fmt.Append(nil, stamp)}, Stamp: stamp}
+			gone := persistence.Mutation{Part: p, Row: persistence.Row{Cluster: "b", Cell: []byte("b")}, Stamp: stamp, Delete: stamp%2 == 0}
+			check(t, rows.Put(ctx, []persistence.Mutation{put, gone}))
+		}
+		all := must(rows.Range(ctx, p, persistence.Range{}))(t)
+		if len(all) != 1 || all[0].Cluster != "a" || string(all[0].Cell) != "4" {
+			t.Errorf("written in the order %v: %q, want a = 4 and no b", order, all)
+		}
 	}
 }
 

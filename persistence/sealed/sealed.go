@@ -185,6 +185,9 @@ func (r *Rows) DeleteRange(ctx context.Context, p persistence.Part, from, to str
 	return r.under.DeleteRange(ctx, p, from, to)
 }
 
+// Shared implements persistence.Sharer.
+func (r *Rows) Shared() bool { return persistence.Shared(r.under) }
+
 // Parts implements persistence.Scanner, if what is underneath does.
 func (r *Rows) Parts(ctx context.Context, t persistence.Table, after string, limit int) ([]string, error) {
 	if s, ok := r.under.(persistence.Scanner); ok {
