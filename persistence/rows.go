@@ -17,6 +17,7 @@ const (
 	TableKeys      Table = 8 // subject → wrapped key; compacted after an erasure
 	TableView      Table = 9
 	TableNode      Table = 10 // a cluster's name → its members, each renewing its row every second
+	TableControl   Table = 11 // which generation of the views holds; conditional writes only
 )
 
 // Cache reports whether losing the newest writes of a table costs time only, never truth: a driver need not
