@@ -24,12 +24,10 @@ type Config struct {
 	// Name of the cluster: members of another name are strangers.
 	Name string
 	// Host and Port of the members' own traffic. Port 0 takes a free one.
-	Host string
-	Port int
-	// LinkQueue bounds what waits for this node's hub; 0: link.DefaultQueue.
-	LinkQueue int
-
+	Host      string
+	Port      int
 	Call      call.Config
+	Link      link.Config
 	Placement placement.Config
 	// Log gets warnings and errors of the runtime too.
 	Log *slog.Logger
@@ -37,7 +35,7 @@ type Config struct {
 
 // Default is a lone member on loopback.
 func Default() Config {
-	return Config{Name: "paceline", Host: "127.0.0.1", Call: call.Default(), Placement: placement.Default(), Log: slog.Default()}
+	return Config{Name: "paceline", Host: "127.0.0.1", Call: call.Default(), Link: link.Default(), Placement: placement.Default(), Log: slog.Default()}
 }
 
 // The runtime's numbers (see the findings behind this package): its own are for one message a day or for a memory
@@ -76,13 +74,17 @@ func Start(cfg Config, kinds func(*Cluster) []Kind) (c *Cluster, err error) {
 	)
 	c.placement = placement.New(cfg.Placement, cfg.Log)
 	c.caller = call.New(c.system, c.placement, cfg.Call, cfg.Log)
-	c.link = link.New(c.system, c.placement, cfg.LinkQueue)
+	c.link = link.New(c.system, c.placement, c.caller, c.placement, cfg.Link)
+	c.caller.Over(c.link)
 
 	served := kinds(c)
 	for _, k := range served {
 		c.provider.kinds = append(c.provider.kinds, string(k.Name))
 	}
-	c.placement.Serve(served, c.caller, c.caller.MembersChanged)
+	c.placement.Serve(served, c.caller, handover{c.link}, func() {
+		c.caller.MembersChanged()
+		c.link.MembersChanged()
+	})
 	c.runtime = pcluster.New(c.system, pcluster.Configure(cfg.Name, c.provider, c.placement, c.remote(),
 		pcluster.WithHeartbeatExpiration(heartbeatOff), // membership has one authority: the provider
 		pcluster.WithRequestTimeout(requestsAfter),

@@ -45,17 +45,20 @@ func Default() Config {
 
 // Router knows who owns a grain.
 type Router interface {
-	// Activator is the actor that activates the grain, on the node that owns it; nil: nobody does.
-	Activator(g id.Grain) *actor.PID
+	// Owner is the member that owns the grain, and whether that is this one; not ok: nobody does.
+	Owner(g id.Grain) (member string, here, ok bool)
+	// Activator is the actor of this member that activates grains.
+	Activator() *actor.PID
 }
 
 // Caller sends messages to grains. It is safe for concurrent use.
 type Caller struct {
 	system *actor.ActorSystem
 	route  Router
+	remote Remote
 	cfg    Config
 	log    *slog.Logger
-	places *places
+	places *places // of grains of this member
 
 	outstanding atomic.Int64
 	counts      Counts
@@ -68,8 +71,11 @@ type Counts struct {
 
 // New makes a Caller.
 func New(system *actor.ActorSystem, route Router, cfg Config, log *slog.Logger) *Caller {
-	return &Caller{system: system, route: route, cfg: cfg, log: log, places: newPlaces(cfg.MaxPlaces)}
+	return &Caller{system: system, route: route, remote: nobody{}, cfg: cfg, log: log, places: newPlaces(cfg.MaxPlaces)}
 }
+
+// Over says how other members are reached; before the first message.
+func (c *Caller) Over(r Remote) { c.remote = r }
 
 // Counts of this Caller.
 func (c *Caller) Counts() *Counts { return &c.counts }
@@ -125,6 +131,17 @@ func (c *Caller) Start(to id.Grain, msg proto.Message, deadline time.Time, done 
 }
 
 func (c *Caller) start(to id.Grain, msg proto.Message, deadline time.Time, trace string, done func(proto.Message, error)) *pending {
+	p := c.admit(to, msg, deadline, trace, done)
+	if p == nil {
+		return nil
+	}
+	p.register()
+	p.attempt()
+	return p
+}
+
+// admit makes a request if there is room for one more.
+func (c *Caller) admit(to id.Grain, msg proto.Message, deadline time.Time, trace string, done func(proto.Message, error)) *pending {
 	if c.outstanding.Add(1) > int64(c.cfg.MaxOutstanding) {
 		c.outstanding.Add(-1)
 		c.counts.Busy.Add(1)
@@ -132,18 +149,18 @@ func (c *Caller) start(to id.Grain, msg proto.Message, deadline time.Time, trace
 		return nil
 	}
 	c.counts.Requests.Add(1)
-	p := &pending{c: c, to: to, msg: msg, deadline: deadline, done: done}
+	p := &pending{c: c, to: to, msg: msg, deadline: deadline, latest: deadline, trace: trace, done: done}
 	p.header = map[string]string{HeaderDeadline: strconv.FormatInt(deadline.UnixMilli(), 10)}
 	if trace != "" {
 		p.header[HeaderTrace] = trace
 	}
-	p.register()
-	p.attempt()
 	return p
 }
 
 // Tell sends a one-way message. It may be lost, doubled or late.
-func (c *Caller) Tell(to id.Grain, msg proto.Message) {
+func (c *Caller) Tell(to id.Grain, msg proto.Message) { c.tell(to, msg, false) }
+
+func (c *Caller) tell(to id.Grain, msg proto.Message, here bool) {
 	c.counts.Tells.Add(1)
 	if pid := c.places.get(to); pid != nil {
 		if c.alive(pid) {
@@ -158,7 +175,8 @@ func (c *Caller) Tell(to id.Grain, msg proto.Message) {
 		c.counts.Lost.Add(1)
 		return
 	}
-	p := &pending{c: c, to: to, msg: msg, oneWay: true, deadline: time.Now().Add(c.cfg.DefaultDeadline)}
+	deadline := time.Now().Add(c.cfg.DefaultDeadline)
+	p := &pending{c: c, to: to, msg: msg, oneWay: true, here: here, deadline: deadline, latest: deadline}
 	p.register()
 	p.attempt()
 }
@@ -192,16 +210,13 @@ func (c *Caller) Reply(to step.Return, msg any, err error) {
 	c.system.Root.Send(pid, m)
 }
 
-// alive reports whether a local process is still there; a remote one may be.
+// alive reports whether a process of this member is still there.
 func (c *Caller) alive(pid *actor.PID) bool {
-	if pid.Address != c.system.Address() {
-		return true
-	}
 	_, ok := c.system.ProcessRegistry.GetLocal(pid.Id)
 	return ok
 }
 
-// activation asks the owner for the grain.
+// activation asks this member's activator for the grain.
 func (c *Caller) activation(to id.Grain) *pcluster.ActivationRequest {
 	return &pcluster.ActivationRequest{ClusterIdentity: &pcluster.ClusterIdentity{Identity: to.Identity(), Kind: string(to.Kind)}}
 }

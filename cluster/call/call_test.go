@@ -34,7 +34,8 @@ type field struct {
 	refuse      int // so many activation requests are answered "failed"
 }
 
-func (f *field) Activator(id.Grain) *actor.PID { return f.activator }
+func (f *field) Owner(id.Grain) (string, bool, bool) { return "me", true, true }
+func (f *field) Activator() *actor.PID               { return f.activator }
 
 func quick() Config {
 	c := Default()

@@ -19,8 +19,8 @@ import (
 type phase uint8
 
 const (
-	resolving phase = iota // the owner was asked for the grain's place
-	asking                 // the grain was asked
+	resolving phase = iota // this member's activator was asked for the grain's place
+	asking                 // the grain was asked, or the member that owns it
 	pausing                // between two attempts
 	finished
 )
@@ -35,11 +35,15 @@ type pending struct {
 	deadline time.Time
 	done     func(proto.Message, error)
 	oneWay   bool
+	here     bool      // another member's: never sent on to a third
+	latest   time.Time // whoever asked waits so long; deadline is this member's share of it
+	trace    string
 	self     *actor.PID
 
 	mu     sync.Mutex
 	phase  phase
-	target *actor.PID
+	target *actor.PID // nil: on another member
+	forget []func()   // of the attempts at other members
 	timer  *time.Timer
 	round  int   // of the timer: a late one is ignored
 	silent int   // attempts that timed out: each makes the next one longer
@@ -53,16 +57,17 @@ func (p *pending) register() {
 	p.self, _ = r.Add(p, "call"+r.NextId())
 }
 
-// attempt begins one attempt: with the remembered place, or by asking the owner.
+// attempt begins one attempt: at the remembered place, by asking the activator, or at the member that owns the grain.
 func (p *pending) attempt() {
 	pid := p.c.places.get(p.to)
 	if pid != nil && !p.c.alive(pid) {
 		p.c.places.drop(p.to, pid)
 		pid = nil
 	}
-	var owner *actor.PID
+	var owner string
+	var here, owned bool
 	if pid == nil {
-		owner = p.c.route.Activator(p.to)
+		owner, here, owned = p.c.route.Owner(p.to)
 	}
 	p.mu.Lock()
 	if p.phase == finished {
@@ -73,20 +78,82 @@ func (p *pending) attempt() {
 	switch {
 	case pid != nil:
 		p.phase = asking
-	case owner != nil:
+	case here:
 		p.phase = resolving
+	case owned && !p.here:
+		p.phase = asking
 	default:
 		p.mu.Unlock()
+		if owned { // not this member's: whoever asked knows better by now, or soon
+			p.finish(nil, ErrMoved)
+			return
+		}
 		p.retry(ErrNoMember)
 		return
 	}
-	p.arm(p.c.cfg.AttemptTimeout << min(p.silent, 2))
+	wait := p.c.cfg.AttemptTimeout << min(p.silent, 2)
+	if p.here {
+		wait = time.Until(p.deadline) // it is the other member that tries again
+	}
+	p.arm(wait)
+	round := p.round
 	p.mu.Unlock()
-	if pid != nil {
+	switch {
+	case pid != nil:
 		p.send(pid)
+	case here:
+		p.c.system.Root.Send(p.c.route.Activator(), &actor.MessageEnvelope{Message: p.c.activation(p.to), Sender: p.self})
+	default:
+		p.sendTo(owner, wait, round)
+	}
+}
+
+// sendTo makes one attempt at another member.
+func (p *pending) sendTo(member string, wait time.Duration, round int) {
+	a, err := Pack(p.to, p.msg)
+	if err != nil {
+		p.finish(nil, err)
 		return
 	}
-	p.c.system.Root.Send(owner, &actor.MessageEnvelope{Message: p.c.activation(p.to), Sender: p.self})
+	if p.oneWay {
+		if !p.c.remote.Tell(member, a) {
+			p.finish(nil, ErrBusy)
+			return
+		}
+		p.finish(nil, nil)
+		return
+	}
+	a.Trace = p.trace
+	a.WithinMs = ms(min(wait, time.Until(p.deadline)))
+	a.DeadlineMs = ms(time.Until(p.latest))
+	forget := p.c.remote.Ask(member, a, func(m proto.Message, err error) { p.answered(round, m, err) })
+	p.mu.Lock()
+	late := p.phase == finished
+	if !late {
+		p.forget = append(p.forget, forget)
+	}
+	p.mu.Unlock()
+	if late {
+		forget()
+	}
+}
+
+// ms of a wait; at least one.
+func ms(d time.Duration) uint32 { return uint32(max(1, d.Milliseconds())) }
+
+// answered is what came of an attempt at another member. An answer to an earlier attempt counts as well; a refusal to
+// answer does not.
+func (p *pending) answered(round int, m proto.Message, err error) {
+	if err == nil {
+		p.SendUserMessage(nil, m)
+		return
+	}
+	p.mu.Lock()
+	mine := p.phase == asking && p.round == round
+	p.mu.Unlock()
+	if mine {
+		p.retry(err)
+	}
 }
 
 func (p *pending) send(pid *actor.PID) {
@@ -124,7 +191,9 @@ func (p *pending) timedOut(round int) {
 		return
 	}
 	p.c.counts.Timeouts.Add(1)
-	p.c.places.drop(p.to, target)
+	if target != nil {
+		p.c.places.drop(p.to, target)
+	}
 	p.retry(ErrTimeout)
 }
 
@@ -174,7 +243,12 @@ func (p *pending) finish(m proto.Message, err error) {
 	if p.timer != nil {
 		p.timer.Stop()
 	}
+	forget := p.forget
+	p.forget = nil
 	p.mu.Unlock()
+	for _, f := range forget {
+		f()
+	}
 	p.c.system.ProcessRegistry.Remove(p.self)
 	p.c.outstanding.Add(-1)
 	if p.oneWay {

@@ -2,20 +2,21 @@ package link
 
 import (
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
 
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
+	"paceline/cluster/call"
+	"paceline/domain/id"
 )
 
 // name of the link's actor, the same on each node.
 const name = "link"
-
-// DefaultQueue is about two ticks of a few hundred topics.
-const DefaultQueue = 1024
 
 // Router knows the members' addresses.
 type Router interface {
@@ -26,39 +27,57 @@ type Router interface {
 type Handler interface {
 	// Deliver gets a *clusterv1.TopicUpdate or *clusterv1.SessionNotice.
 	Deliver(msg proto.Message)
-	// Resync says that updates of the topic were dropped: ask for a snapshot.
+	// Resync says that updates of the topic were dropped: ask for a snapshot. "" is every topic.
 	Resync(topic string)
+}
+
+// Grains takes what other members send to grains of this one (call.Caller).
+type Grains interface {
+	Here(to id.Grain, msg proto.Message, within, deadline time.Time, trace string, done func(proto.Message, error))
+	TellHere(to id.Grain, msg proto.Message)
+}
+
+// Former lets go of grains that this member owned (placement.Placement).
+type Former interface {
+	Release(g id.Grain, done func())
 }
 
 // Counts are what a Link has seen.
 type Counts struct {
-	Sent, Received, Dropped, Unknown atomic.Int64
+	Sent, Received, Dropped, Unknown atomic.Int64 // messages for hubs
+	Parcels, Taken                   atomic.Int64 // parcels sent and taken
+	Holes, Strangers                 atomic.Int64 // parcels that never came, and such as were not for this run
+	Refused                          atomic.Int64 // asks without room
 }
 
 // Link is this node's end. It is safe for concurrent use.
 type Link struct {
+	cfg    Config
 	system *actor.ActorSystem
+	self   string // member id
 	route  Router
+	grains Grains
+	former Former
 	pid    *actor.PID
 	counts Counts
 
 	mu      sync.Mutex
 	queue   []proto.Message
-	most    int
 	lost    map[string]struct{} // topics to resync
+	peers   map[string]*peer    // by member id
 	closed  bool
 	handler Handler
 	awake   chan struct{} // capacity 1: there is something to do
 	ended   chan struct{}
 }
 
+var _ call.Remote = (*Link)(nil)
+
 // New makes the link of a node; Open starts it.
-func New(system *actor.ActorSystem, route Router, queue int) *Link {
-	if queue <= 0 {
-		queue = DefaultQueue
-	}
+func New(system *actor.ActorSystem, route Router, grains Grains, former Former, cfg Config) *Link {
 	return &Link{
-		system: system, route: route, most: queue, lost: make(map[string]struct{}),
+		cfg: cfg, system: system, self: system.ID, route: route, grains: grains, former: former,
+		lost: make(map[string]struct{}), peers: make(map[string]*peer),
 		awake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 }
@@ -87,7 +106,12 @@ func (l *Link) Close() {
 	l.mu.Lock()
 	was := l.closed
 	l.closed = true
+	peers := l.peers
+	l.peers = make(map[string]*peer)
 	l.mu.Unlock()
+	for _, p := range peers {
+		p.leave()
+	}
 	l.wake()
 	if l.pid == nil {
 		return
@@ -103,17 +127,158 @@ func (l *Link) Counts() *Counts { return &l.counts }
 
 // ToNode sends a one-way message to the hub of a member. One that is no member now is left out: its interest ends.
 func (l *Link) ToNode(member string, msg proto.Message) {
-	address, ok := l.route.Address(member)
-	if !ok {
+	if member == l.self {
+		l.counts.Sent.Add(1)
+		l.arrive(msg)
+		return
+	}
+	p := l.peer(member)
+	if p == nil {
 		l.counts.Unknown.Add(1)
 		return
 	}
 	l.counts.Sent.Add(1)
-	l.system.Root.Send(actor.NewPID(address, name), msg)
+	switch m := msg.(type) {
+	case *clusterv1.TopicUpdate:
+		p.update(m)
+	case *clusterv1.SessionNotice:
+		if !p.put(&clusterv1.Item{What: &clusterv1.Item_Notice{Notice: m}}, l.cfg.PeerBytes) {
+			l.counts.Dropped.Add(1)
+		}
+	}
+}
+
+// Ask implements call.Remote.
+func (l *Link) Ask(member string, a *clusterv1.Ask, done func(proto.Message, error)) (forget func()) {
+	p := l.peer(member)
+	if p == nil {
+		done(nil, call.ErrMoved)
+		return func() {}
+	}
+	return p.ask(a, done)
+}
+
+// Tell implements call.Remote.
+func (l *Link) Tell(member string, a *clusterv1.Ask) bool {
+	p := l.peer(member)
+	return p != nil && p.put(&clusterv1.Item{What: &clusterv1.Item_Ask{Ask: a}}, l.cfg.PeerBytes*3/4)
+}
+
+// peer is the way to a member; nil: it is none now.
+func (l *Link) peer(member string) *peer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p := l.peers[member]; p != nil || l.closed {
+		return p
+	}
+	address, ok := l.route.Address(member)
+	if !ok {
+		return nil
+	}
+	p := newPeer(l, member, address)
+	l.peers[member] = p
+	return p
+}
+
+// MembersChanged forgets who is no member any more.
+func (l *Link) MembersChanged() {
+	var gone []*peer
+	l.mu.Lock()
+	for member, p := range l.peers {
+		if _, ok := l.route.Address(member); !ok {
+			delete(l.peers, member)
+			gone = append(gone, p)
+		}
+	}
+	l.mu.Unlock()
+	for _, p := range gone {
+		p.leave()
+	}
 }
 
 func (l *Link) receive(ctx actor.Context) {
-	switch m := ctx.Message().(type) {
+	if m, ok := ctx.Message().(*clusterv1.Parcel); ok {
+		l.unpack(m)
+	}
+}
+
+// unpack opens a parcel. What a former run was sent, or what somebody sends who is no member, is dropped: this one
+// would answer for state that it does not have.
+func (l *Link) unpack(m *clusterv1.Parcel) {
+	var p *peer
+	if m.GetTo() == l.self {
+		p = l.peer(m.GetFrom())
+	}
+	if p == nil {
+		l.counts.Strangers.Add(1)
+		return
+	}
+	l.counts.Taken.Add(1)
+	lost, again := p.arrived(m)
+	if again {
+		return
+	}
+	if lost {
+		l.counts.Holes.Add(1)
+		l.resync("")
+	}
+	for _, it := range m.GetItems() {
+		switch w := it.GetWhat().(type) {
+		case *clusterv1.Item_Ask:
+			l.asked(p, w.Ask)
+		case *clusterv1.Item_Answer:
+			if done := p.answered(w.Answer.GetId()); done != nil {
+				done(call.Unpack(w.Answer.GetType(), w.Answer.GetMessage()))
+			}
+		case *clusterv1.Item_Update:
+			l.arrive(w.Update)
+		case *clusterv1.Item_Notice:
+			l.arrive(w.Notice)
+		case *clusterv1.Item_Resync:
+			l.resync(w.Resync)
+		}
+	}
+}
+
+// asked hands on what another member sends to a grain of this one.
+func (l *Link) asked(p *peer, a *clusterv1.Ask) {
+	reply := func(m proto.Message, err error) {
+		if err != nil {
+			m = call.Reason(err)
+		}
+		bytes, err := proto.Marshal(m)
+		if err != nil {
+			return // the asker's time ends
+		}
+		answer := &clusterv1.Answer{Id: a.GetId(), Type: string(m.ProtoReflect().Descriptor().FullName()), Message: bytes}
+		// An answer may go over the bound: it lets the other side forget something, and there are as many as it asked.
+		p.put(&clusterv1.Item{What: &clusterv1.Item_Answer{Answer: answer}}, math.MaxInt)
+	}
+	to, err := id.ParseIdentity(a.GetGrain())
+	if err != nil {
+		reply(nil, err)
+		return
+	}
+	msg, err := call.Unpack(a.GetType(), a.GetMessage())
+	if _, release := msg.(*clusterv1.Release); release {
+		l.former.Release(to, func() { reply(&clusterv1.Released{}, nil) })
+		return
+	}
+	switch now := time.Now(); {
+	case err != nil:
+		reply(nil, err)
+	case a.GetId() == 0:
+		l.grains.TellHere(to, msg)
+	default:
+		within := now.Add(time.Duration(a.GetWithinMs()) * time.Millisecond)
+		deadline := now.Add(time.Duration(a.GetDeadlineMs()) * time.Millisecond)
+		l.grains.Here(to, msg, within, deadline, a.GetTrace(), reply)
+	}
+}
+
+// arrive queues what came for this node's hub and sessions.
+func (l *Link) arrive(msg proto.Message) {
+	switch m := msg.(type) {
 	case *clusterv1.TopicUpdate:
 		l.put(m, m.GetTopic())
 	case *clusterv1.SessionNotice:
@@ -121,11 +286,18 @@ func (l *Link) receive(ctx actor.Context) {
 	}
 }
 
+func (l *Link) resync(topic string) {
+	l.mu.Lock()
+	l.lost[topic] = struct{}{}
+	l.mu.Unlock()
+	l.wake()
+}
+
 func (l *Link) put(m proto.Message, topic string) {
 	l.mu.Lock()
-	room := l.most
+	room := l.cfg.HubQueue
 	if topic != "" {
-		room = l.most * 3 / 4
+		room = l.cfg.HubQueue * 3 / 4
 	}
 	switch {
 	case l.closed:

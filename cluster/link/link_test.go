@@ -12,11 +12,18 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
+	"paceline/cluster/call"
+	"paceline/domain/id"
 )
 
 // alone is a router of one member, called "me".
 type alone struct{ address string }
 
+func (a alone) Here(_ id.Grain, _ proto.Message, _, _ time.Time, _ string, done func(proto.Message, error)) {
+	done(nil, call.ErrMoved)
+}
+func (a alone) TellHere(id.Grain, proto.Message)     {}
+func (a alone) Release(_ id.Grain, done func())      { done() }
 func (a alone) Address(member string) (string, bool) { return a.address, member == "me" }
 
 func open(t *testing.T, queue int) *Link {
@@ -24,7 +31,12 @@ func open(t *testing.T, queue int) *Link {
 	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(slog.NewTextHandler(io.Discard, nil))
 	}))
-	l := New(system, alone{system.Address()}, queue)
+	cfg := Default()
+	if queue > 0 {
+		cfg.HubQueue = queue
+	}
+	l := New(system, alone{system.Address()}, alone{}, alone{}, cfg)
+	l.self = "me"
 	if err := l.Open(); err != nil {
 		t.Fatal(err)
 	}

@@ -12,9 +12,12 @@ import (
 
 // What the activator hears beside activation requests.
 type (
-	membersChanged struct{}
-	sweepNow       struct{}
-	drain          struct{ done chan struct{} }
+	membersChanged struct {
+		before *Members
+		at     time.Time
+	}
+	sweepNow struct{}
+	drain    struct{ done chan struct{} }
 	// released: the activation has ended (it may linger); its grain may be activated anew.
 	released struct {
 		identity string
@@ -25,6 +28,15 @@ type (
 		identity string
 		pid      *actor.PID
 	}
+	// release: another member is the owner now, and asks.
+	release struct {
+		identity string
+		done     func()
+	}
+	// handedOver: the former owner has let go, or was not heard.
+	handedOver struct{ identity string }
+	abandon    struct{}
+	count      struct{ answer chan<- map[id.Kind]int }
 )
 
 // activator owns the table of this member's activations. It is an actor so that nobody else touches the table; it
@@ -35,10 +47,25 @@ type activator struct {
 	draining bool
 	drained  []chan struct{}
 	ticker   *time.Timer
+
+	former []past               // the members before each of the last changes, newest first
+	asked  map[string]time.Time // identities whose former owner was asked, and has not answered: until
+	free   map[string]time.Time // identities whose former owner has let go: remembered until
+	given  map[string]time.Time // identities that another member was given: not activated here until
+	wait   map[string][]func()  // who waits for the end of an activation
+}
+
+// past is what the members were until then.
+type past struct {
+	members *Members
+	until   time.Time
 }
 
 func newActivator(p *Placement) *activator {
-	return &activator{p: p, grains: make(map[string]*activation)}
+	return &activator{
+		p: p, grains: make(map[string]*activation), asked: make(map[string]time.Time), free: make(map[string]time.Time),
+		given: make(map[string]time.Time), wait: make(map[string][]func()),
+	}
 }
 
 // Receive implements actor.Actor.
@@ -62,9 +89,24 @@ func (a *activator) Receive(ctx actor.Context) {
 			ctx.Stop(m.pid)
 		}
 	case membersChanged:
+		a.changed(m)
 		a.releaseForeign(ctx)
+	case release:
+		a.release(ctx, m)
+	case handedOver:
+		delete(a.asked, m.identity)
+		a.free[m.identity] = time.Now().Add(a.p.cfg.HandOver)
+	case abandon:
+		a.abandon(ctx)
+	case count:
+		n := make(map[id.Kind]int)
+		for _, g := range a.grains {
+			n[g.grain.Kind]++
+		}
+		m.answer <- n
 	case sweepNow:
 		a.sweep(ctx)
+		a.forget(time.Now())
 		a.sweepLater(ctx)
 	case drain:
 		a.drain(ctx, m.done)
@@ -82,7 +124,7 @@ func (a *activator) activate(ctx actor.Context, r *pcluster.ActivationRequest) *
 		return &pcluster.ActivationResponse{Pid: found.self}
 	}
 	g, err := id.ParseIdentity(identity)
-	if err != nil || a.draining || !a.owns(g) {
+	if err != nil || a.draining || !a.owns(g) || !a.mayTake(g, identity) {
 		return failed
 	}
 	kind, ok := a.p.kinds[g.Kind]
@@ -106,8 +148,8 @@ func (a *activator) activate(ctx actor.Context, r *pcluster.ActivationRequest) *
 }
 
 func (a *activator) owns(g id.Grain) bool {
-	owner, ok := a.p.Members().Owner(g.Affinity())
-	return ok && owner.Address == a.p.system.Address()
+	_, here, ok := a.p.Owner(g)
+	return ok && here
 }
 
 func (a *activator) released(m released) {
@@ -115,6 +157,10 @@ func (a *activator) released(m released) {
 		return
 	}
 	delete(a.grains, m.identity)
+	for _, done := range a.wait[m.identity] {
+		done()
+	}
+	delete(a.wait, m.identity)
 	a.p.counts.Released.Add(1)
 	a.p.counts.Active.Store(int64(len(a.grains)))
 	a.finishDrain()

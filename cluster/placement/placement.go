@@ -28,6 +28,11 @@ type Config struct {
 	Linger time.Duration
 	// ReleaseWithin is how long a grain that must end may take before it is no longer waited for.
 	ReleaseWithin time.Duration
+	// HandOver is how long after a change of the members a grain's former owner is asked to let go of it before it
+	// is activated here. It should be longer than members take to agree.
+	HandOver time.Duration
+	// HandOverWithin is how long one such request may take; then the grain is activated all the same.
+	HandOverWithin time.Duration
 }
 
 // Default is right for a node.
@@ -37,6 +42,9 @@ func Default() Config {
 		IdleAfter:     5 * time.Minute,
 		Linger:        time.Second,
 		ReleaseWithin: 3 * time.Second,
+
+		HandOver:       10 * time.Second,
+		HandOverWithin: 3 * time.Second,
 	}
 }
 
@@ -44,6 +52,11 @@ func Default() Config {
 type Kind struct {
 	Name id.Kind
 	New  func(g id.Grain) actor.Actor
+}
+
+// Handover asks a member to let go of a grain that it owned; done says whether it has. It runs on any goroutine.
+type Handover interface {
+	Release(member string, g id.Grain, within time.Duration, done func(ok bool))
 }
 
 // Forwarder hands on a one-way message that came to an activation which has ended, and forgets such an activation.
@@ -55,6 +68,7 @@ type Forwarder interface {
 // Counts are what a Placement has seen.
 type Counts struct {
 	Active, Activated, Released, Panicked, Shed, Forced atomic.Int64
+	HandedOver, NotHandedOver                           atomic.Int64 // by the former owner: let go, and no answer in time
 }
 
 // Placement is this member's part of the placement. It is safe for concurrent use once Setup has returned.
@@ -63,6 +77,7 @@ type Placement struct {
 	log     *slog.Logger
 	kinds   map[id.Kind]Kind
 	forward Forwarder
+	former  Handover
 	changed func() // the members have changed
 
 	members atomic.Pointer[Members]
@@ -81,12 +96,13 @@ func New(cfg Config, log *slog.Logger) *Placement {
 	return p
 }
 
-// Serve says which kinds this member serves, who hands messages on, and whom a change of members concerns.
-func (p *Placement) Serve(kinds []Kind, forward Forwarder, changed func()) {
+// Serve says which kinds this member serves, who hands messages on, how a former owner is asked to let go (nil: there
+// is none), and whom a change of members concerns.
+func (p *Placement) Serve(kinds []Kind, forward Forwarder, former Handover, changed func()) {
 	for _, k := range kinds {
 		p.kinds[k.Name] = k
 	}
-	p.forward, p.changed = forward, changed
+	p.forward, p.former, p.changed = forward, former, changed
 }
 
 // Counts of this Placement.
@@ -95,14 +111,14 @@ func (p *Placement) Counts() *Counts { return &p.counts }
 // Members is the current view.
 func (p *Placement) Members() *Members { return p.members.Load() }
 
-// Activator of a grain: on the member that owns it; nil if there is none.
-func (p *Placement) Activator(g id.Grain) *actor.PID {
+// Owner of a grain, and whether that is this member; not ok: there is none.
+func (p *Placement) Owner(g id.Grain) (member string, here, ok bool) {
 	owner, ok := p.Members().Owner(g.Affinity())
-	if !ok {
-		return nil
-	}
-	return actor.NewPID(owner.Address, activatorName)
+	return owner.ID, ok && owner.ID == p.system.ID, ok
 }
+
+// Activator is the actor of this member that activates grains.
+func (p *Placement) Activator() *actor.PID { return p.activator }
 
 // Address of a member; false if it is none now.
 func (p *Placement) Address(member string) (string, bool) {
@@ -131,31 +147,37 @@ func (p *Placement) topology(t *pcluster.ClusterTopology) {
 	for _, m := range t.Members {
 		all = append(all, Member{ID: m.Id, Address: m.Address()})
 	}
-	p.members.Store(NewMembers(all))
+	now := NewMembers(all)
+	before := p.members.Swap(now)
 	p.changed()
-	p.system.Root.Send(p.activator, membersChanged{})
+	p.system.Root.Send(p.activator, membersChanged{before: before, at: time.Now()})
 }
 
-// Get implements cluster.IdentityLookup. Our own messages do not go this way (see cluster/call); it answers
-// Proto.Actor's few own requests, within one attempt.
-func (p *Placement) Get(ci *pcluster.ClusterIdentity) *actor.PID {
-	g, err := id.ParseIdentity(ci.Identity)
-	if err != nil {
-		return nil
+// Counted is how many activations of each kind there are, by kind.
+func (p *Placement) Counted(ctx context.Context) (map[id.Kind]int, error) {
+	answer := make(chan map[id.Kind]int, 1)
+	p.system.Root.Send(p.activator, count{answer})
+	select {
+	case n := <-answer:
+		return n, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	to := p.Activator(g)
-	if to == nil {
-		return nil
-	}
-	r, err := p.system.Root.RequestFuture(to, &pcluster.ActivationRequest{ClusterIdentity: ci}, 500*time.Millisecond).Result()
-	if err != nil {
-		return nil
-	}
-	if done, ok := r.(*pcluster.ActivationResponse); ok {
-		return done.Pid
-	}
-	return nil
 }
+
+// Release lets go of a grain that this member owned; done says that it is not active here any more, and will not be
+// for HandOver. It runs on the activator's goroutine.
+func (p *Placement) Release(g id.Grain, done func()) {
+	p.system.Root.Send(p.activator, release{identity: g.Identity(), done: done})
+}
+
+// Abandon drops all activations of this member as a crash would, and activates none any more: for a member that may
+// not serve. What was under way is decided by its appends' outcome, as after any crash.
+func (p *Placement) Abandon() { p.system.Root.Send(p.activator, abandon{}) }
+
+// Get implements cluster.IdentityLookup. Our messages do not go this way (see cluster/call), and Proto.Actor's own
+// topics are not used.
+func (p *Placement) Get(*pcluster.ClusterIdentity) *actor.PID { return nil }
 
 // RemovePid implements cluster.IdentityLookup: places are forgotten by those who remember them.
 func (p *Placement) RemovePid(*pcluster.ClusterIdentity, *actor.PID) {}
