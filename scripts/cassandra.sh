@@ -4,7 +4,7 @@
 # Maven where they are absent.
 #
 # Usage: scripts/cassandra.sh start    starts what does not run yet of NODES nodes and waits until all answer CQL
-#        scripts/cassandra.sh stop     stops exactly those nodes, by pid; their data stays
+#        scripts/cassandra.sh stop     stops exactly those nodes, by pid; their data stays (stop -9: at once)
 #        scripts/cassandra.sh kill N   SIGKILL for node N;   scripts/cassandra.sh start N brings it back
 #        scripts/cassandra.sh hosts    prints address:port of the nodes, as PACELINE_CQL_HOSTS takes them
 #        scripts/cassandra.sh get      only fetches the jars
@@ -179,10 +179,12 @@ reason() { # the last line in which a node says what is wrong
 	grep -hE '^ERROR|Exception|Error' "$1/stdout.log" "$1/system.log" 2>/dev/null | tail -1 | cut -c1-300 | grep . || echo "see $1/stdout.log"
 }
 
-# guard stops the ring when the process that wanted it is gone.
+# guard stops the ring when the process that wanted it is gone; it leaves when the ring's folder is gone.
 guard() {
-	local with=$1 n
-	setsid bash -c 'while kill -0 "$1" 2>/dev/null; do sleep 1; done; NODES=$2 CASSANDRA_DIR=$3 scripts/cassandra.sh stop' \
+	local with=$1
+	[ "$(cat "$ring/guard" 2>/dev/null)" != "$with" ] || return 0
+	echo "$with" >"$ring/guard"
+	setsid bash -c 'while [ -d "$3" ] && kill -0 "$1" 2>/dev/null; do sleep 1; done; [ ! -d "$3" ] || NODES=$2 CASSANDRA_DIR=$3 scripts/cassandra.sh stop -9' \
 		guard "$with" "$nodes" "$ring" >/dev/null 2>&1 </dev/null &
 }
 
@@ -233,7 +235,7 @@ stop() {
 		local pids=()
 		for folder in "$ring"/[1-9]; do
 			pid=$(pid_of "$(basename "$folder")") || continue
-			kill "$pid" 2>/dev/null && pids+=("$pid")
+			kill "${1:--15}" "$pid" 2>/dev/null && pids+=("$pid")
 		done
 		until=$((SECONDS + 20))
 		for pid in "${pids[@]}"; do
@@ -267,7 +269,7 @@ clean() {
 
 case $command in
 start) start "${@:2}" ;;
-stop) stop ;;
+stop) stop "${2:--15}" ;;
 kill) kill_node "${2:?which node?}" ;;
 hosts) hosts ;;
 get) get ;;
