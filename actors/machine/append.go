@@ -33,7 +33,7 @@ func (m *Machine[S, C, E]) pump(now step.Now) {
 		a.Records = append(a.Records, it.record)
 	}
 	m.rows.issued(items[n-1].record.Version)
-	m.flight = &flight[E]{append: a, items: items, retryMs: retryFirst, since: now.Wall}
+	m.flight = &flight[E]{append: a, items: items, retryMs: retryFirst, since: now.Wall, began: now}
 	m.tryAppend()
 }
 

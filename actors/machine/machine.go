@@ -44,6 +44,7 @@ type flight[E any] struct {
 	items   []item[E]
 	retryMs unit.DurationMs
 	since   unit.InstantMs // wall, of the first try
+	began   step.Now       // of the first try
 	looking bool           // the head is being read
 }
 
@@ -106,6 +107,14 @@ func (m *Machine[S, C, E]) Version() uint64 { return m.version }
 
 // Committed is the version through which the journal is known to reach.
 func (m *Machine[S, C, E]) Committed() uint64 { return m.committed }
+
+// Appending is when, by both clocks, the append under way was first tried, if one is.
+func (m *Machine[S, C, E]) Appending() (at step.Now, ok bool) {
+	if m.flight == nil {
+		return step.Now{}, false
+	}
+	return m.flight.began, true
+}
 
 // Ready reports that the state is recovered and the activation has not stopped.
 func (m *Machine[S, C, E]) Ready() bool { return m.phase == ready }

@@ -18,9 +18,9 @@ func SaysRow(was, is *livev1.BoardRow) bool {
 		(is.GateAtMs != 0 || was.GateAtMs == 0 || is.GatesPassed == 0)
 }
 
-// Delta is the header of a delta: what has changed, and at_ms. It has no rows.
+// Delta is the header of a delta: what has changed, at_ms, and always whether the board is stale. It has no rows.
 func Delta(was, is *livev1.Board) *livev1.Board {
-	d := &livev1.Board{AtMs: is.AtMs}
+	d := &livev1.Board{AtMs: is.AtMs, StaleSinceMs: is.StaleSinceMs}
 	if is.State != was.GetState() {
 		d.State = is.State
 	}
@@ -79,7 +79,7 @@ type View struct {
 
 // Take takes the content of a snapshot.
 func (v *View) Take(b *livev1.Board) {
-	v.Head = &livev1.Board{State: b.GetState(), GunAtMs: b.GetGunAtMs(), AtMs: b.GetAtMs(), CourseLengthMm: b.GetCourseLengthMm(), Entries: b.GetEntries(), Gates: b.GetGates()}
+	v.Head = &livev1.Board{State: b.GetState(), GunAtMs: b.GetGunAtMs(), AtMs: b.GetAtMs(), CourseLengthMm: b.GetCourseLengthMm(), Entries: b.GetEntries(), Gates: b.GetGates(), StaleSinceMs: b.GetStaleSinceMs()}
 	v.Rows = make(map[uint32]*livev1.BoardRow, len(b.GetRows()))
 	for _, r := range b.GetRows() {
 		v.Rows[r.GetEntry()] = r
@@ -95,6 +95,7 @@ func (v *View) Change(b *livev1.Board) {
 	v.Head = &livev1.Board{
 		State: kept(b.GetState(), h.GetState()), GunAtMs: kept(b.GetGunAtMs(), h.GetGunAtMs()), AtMs: b.GetAtMs(),
 		CourseLengthMm: kept(b.GetCourseLengthMm(), h.GetCourseLengthMm()), Entries: kept(b.GetEntries(), h.GetEntries()), Gates: kept(b.GetGates(), h.GetGates()),
+		StaleSinceMs: b.GetStaleSinceMs(), // said by every delta
 	}
 	for _, r := range b.GetRows() {
 		v.Rows[r.GetEntry()] = whole(v.Rows[r.GetEntry()], r, b.GetAtMs())

@@ -12,7 +12,7 @@ import (
 	"paceline/domain/unit"
 )
 
-// Now is what the clocks said when a message arrived.
+// Now is what the clocks said when a message arrived, and how the node's store was then.
 type Now struct {
 	// Wall is the machine's clock: retries, back-off, checkpoints, heartbeats, board tick, wake-up rows.
 	Wall unit.InstantMs
@@ -20,6 +20,11 @@ type Now struct {
 	Node unit.InstantMs
 	// WallOfNode converts an instant of the node clock to the wall clock (a wake-up's due is wall time).
 	WallOfNode func(unit.InstantMs) unit.InstantMs
+	// StaleSince is since when, on the node clock, this node's store has not kept up; 0: it does. It is only ever shown:
+	// nothing is decided by it.
+	StaleSince unit.InstantMs
+	// Full: the store takes no writes, because its disk is nearly full. What would need one is refused.
+	Full bool
 }
 
 // Return is the way back to whoever asked: opaque to the step, filled by the carrier. Nil: nobody waits.

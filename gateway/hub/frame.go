@@ -102,7 +102,7 @@ func (b *board) says() bool {
 func (b *board) snapshot(s *livev1.Snapshot) {
 	s.Content = &livev1.Snapshot_Board{Board: &livev1.Board{
 		State: b.head.State, GunAtMs: b.head.GunAtMs, AtMs: b.head.AtMs, CourseLengthMm: b.head.CourseLengthMm,
-		Entries: b.head.Entries, Gates: b.head.Gates, Rows: b.rows,
+		Entries: b.head.Entries, Gates: b.head.Gates, StaleSinceMs: b.head.StaleSinceMs, Rows: b.rows,
 	}}
 }
 

@@ -94,9 +94,9 @@ func (r *replica) take(b *livev1.Board, c *change) {
 	if !sorted {
 		r.sort()
 	}
-	head := &livev1.Board{State: b.State, GunAtMs: b.GunAtMs, AtMs: b.AtMs, CourseLengthMm: b.CourseLengthMm, Entries: b.Entries, Gates: b.Gates}
+	head := &livev1.Board{State: b.State, GunAtMs: b.GunAtMs, AtMs: b.AtMs, CourseLengthMm: b.CourseLengthMm, Entries: b.Entries, Gates: b.Gates, StaleSinceMs: b.StaleSinceMs}
 	c.head = head.State != r.head.State || head.GunAtMs != r.head.GunAtMs || head.CourseLengthMm != r.head.CourseLengthMm ||
-		head.Entries != r.head.Entries || head.Gates != r.head.Gates
+		head.Entries != r.head.Entries || head.Gates != r.head.Gates || head.StaleSinceMs != r.head.StaleSinceMs
 	r.head = head
 }
 

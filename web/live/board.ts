@@ -8,10 +8,11 @@ export interface BoardState {
   lengthMm: number;
   gates: number;
   entries: number;
+  staleSinceMs: number; // 0: not stale
   rows: Map<number, BoardRow>;
 }
 
-export const empty = (): BoardState => ({ state: "", gunAtMs: 0, atMs: 0, lengthMm: 0, gates: 0, entries: 0, rows: new Map() });
+export const empty = (): BoardState => ({ state: "", gunAtMs: 0, atMs: 0, lengthMm: 0, gates: 0, entries: 0, staleSinceMs: 0, rows: new Map() });
 
 // whole is a row of a delta with what the delta leaves to the row that is held: category, heat, the last gate's time.
 function whole(was: BoardRow | undefined, row: BoardRow, atMs: number): BoardRow {
@@ -24,7 +25,8 @@ function whole(was: BoardRow | undefined, row: BoardRow, atMs: number): BoardRow
   return r;
 }
 
-// apply makes a new state; a snapshot begins with no rows. What a delta leaves out of the header stays as it is.
+// apply makes a new state; a snapshot begins with no rows. What a delta leaves out of the header stays as it is, but for
+// whether the board is stale: every frame says that.
 export function apply(before: BoardState, b: Board, snapshot: boolean): BoardState {
   const kept = snapshot ? empty() : before;
   const rows = new Map(kept.rows);
@@ -37,6 +39,7 @@ export function apply(before: BoardState, b: Board, snapshot: boolean): BoardSta
     lengthMm: num(b.course_length_mm) || kept.lengthMm,
     gates: b.gates ?? kept.gates,
     entries: b.entries ?? kept.entries,
+    staleSinceMs: num(b.stale_since_ms),
     rows,
   };
 }

@@ -35,6 +35,7 @@ export interface Board {
   removed?: number[];
   entries?: number;
   gates?: number;
+  stale_since_ms?: Int64;
 }
 
 export interface RosterRow {

@@ -9,7 +9,7 @@ import { clock, metres } from "./format";
 import { GateTimes } from "./gates";
 import { published } from "./published";
 import { CourseMap } from "./map";
-import { hasBegun, isOut, isOver, news, phase, phaseName } from "./words";
+import { hasBegun, isOut, isOver, news, phase, phaseName, staleWords } from "./words";
 
 const NEWS_SHOWN = 60;
 const results = new Set(["provisional", "official", "corrected"]);
@@ -76,6 +76,7 @@ function Head({ race, live, state, now }: { race?: Competition; live: Live; stat
         {running && <div class="time" role="timer" aria-label={at < board.gunAtMs ? "time to the gun" : "time since the gun"}>{clock(at - board.gunAtMs)}</div>}
         <div class="pills" role="status">
           <span class={`pill ${live.connection}`}>{words[live.connection]}{live.connection === "refused" && live.why ? `: ${live.why}` : ""}</span>
+          {board.staleSinceMs > 0 && <span class="pill warn" title="The node cannot store at the moment: this is the last that is certain. Nothing is lost, it comes when the node can store again.">{staleWords(board.staleSinceMs, board.gunAtMs)}</span>}
           {live.recovering && <span class="pill warn" title="The node has restarted: places are the last known and not yet confirmed by everybody.">recovering</span>}
           {state && <span class={`pill ${kind}`}>{phaseName(state)}{kind && version > 1 ? ` · version ${version}` : ""}</span>}
         </div>

@@ -1,12 +1,16 @@
 // What the page says: states, gates, and what happened.
 import { num, type FeedItem } from "../live/types";
 import type { Gate, Track } from "./api";
+import { clock } from "./format";
 
 // phase is a race's state as the page knows it: "running" of RACE_STATE_RUNNING.
 export const phase = (state: string): string => state.replace("RACE_STATE_", "").toLowerCase();
 
 const phases: Record<string, string> = { open: "open for entries", locked: "start list closed", settling: "finished, being counted" };
 export const phaseName = (state: string): string => phases[phase(state)] ?? phase(state);
+
+// staleWords says since when the board stands still because the node cannot store.
+export const staleWords = (sinceMs: number, gunAtMs: number): string => (gunAtMs > 0 && sinceMs >= gunAtMs ? `as it was at ${clock(sinceMs - gunAtMs)}` : "not up to date");
 
 export const isOver = (state: string): boolean => ["provisional", "official"].includes(phase(state));
 export const hasBegun = (state: string): boolean => ["running", "settling", "provisional", "official"].includes(phase(state));

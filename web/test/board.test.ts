@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { apply, empty, ranked } from "../live/board";
 import { accepts, meaning } from "../live/client";
 import { draw, lapShare, oval, pointAt } from "../src/course";
+import { staleWords } from "../src/words";
 import { clock, gapTime, metres, result } from "../src/format";
 
 test("a delta changes, adds and removes rows; a snapshot begins anew", () => {
@@ -22,6 +23,14 @@ test("what a delta leaves out stays; what a snapshot leaves out is gone", () => 
   assert.deepEqual(s.rows.get(1), { entry: 1, category: "open", heat: 2, gates_passed: 1, gate_at_ms: "8", place: 1, position_at_ms: 170 });
   assert.equal(apply(s, { at_ms: "250", rows: [{ entry: 1 }] }, false).rows.get(1)!.gate_at_ms, undefined); // no gate counts any more
   assert.equal(apply(s, { at_ms: "300" }, true).gunAtMs, 0);
+});
+
+test("every frame says whether the board is stale", () => {
+  const stale = apply(apply(empty(), { gun_at_ms: "1000" }, true), { at_ms: "70000", stale_since_ms: "62000" }, false);
+  assert.equal(stale.staleSinceMs, 62_000);
+  assert.equal(staleWords(stale.staleSinceMs, stale.gunAtMs), "as it was at 1:01");
+  assert.equal(staleWords(62_000, 0), "not up to date");
+  assert.equal(apply(stale, { at_ms: "80000" }, false).staleSinceMs, 0);
 });
 
 test("places first, then racing by progress, then DNF, DNS, DSQ", () => {

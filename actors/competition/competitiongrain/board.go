@@ -76,6 +76,7 @@ type board struct {
 	version         uint64         // of the last update sent
 	state           competition.Phase
 	leader          uint32
+	stale           unit.InstantMs // node clock; since when the board stands still, as last sent
 }
 
 func (b *board) line(number uint32) *line {
@@ -166,15 +167,28 @@ func (sh *Shell) tickBoard(now step.Now) []step.Out {
 		b.at = now.Wall.Add(sh.cfg.BoardTick)
 	}
 	b.changed = false
-	state := sh.shown.PhaseAt(now.Node)
+	state, stale := sh.shown.PhaseAt(now.Node), sh.staleSince(now)
 	rows := sh.changes(now)
 	base := b.version
-	moved := len(rows) > 0 || state != b.state || b.freshRecovering
+	moved := len(rows) > 0 || state != b.state || b.freshRecovering || stale != b.stale
 	if moved && sh.opened && !sh.journalled() {
 		b.version++
 	}
-	b.state, b.freshRecovering = state, false
+	b.state, b.stale, b.freshRecovering = state, stale, false
 	return sh.updates(now, rows, base, moved)
+}
+
+// staleSince is since when the board cannot follow the race, because what happens cannot be stored: an append of this
+// race has no outcome, or the whole node's store does not keep up. 0: it follows.
+func (sh *Shell) staleSince(now step.Now) unit.InstantMs {
+	if sh.journalled() {
+		return 0
+	}
+	since := now.StaleSince
+	if at, ok := sh.m.Appending(); ok && now.Wall.Sub(at.Wall) > sh.cfg.StaleAfter && (since == 0 || at.Node < since) {
+		since = at.Node
+	}
+	return since
 }
 
 // updates are the messages of one tick: one delta for all who have the one before, one snapshot for the others.
@@ -203,7 +217,8 @@ func (sh *Shell) updates(now step.Now, rows []*livev1.BoardRow, base uint64, mov
 
 func (sh *Shell) update(now step.Now, epoch, base uint64, rows []*livev1.BoardRow) *clusterv1.TopicUpdate {
 	s := sh.shown
-	m := &livev1.Board{State: livev1.RaceState(sh.board.state), GunAtMs: int64(s.GunAt), AtMs: int64(now.Node), Rows: rows, Entries: uint32(len(sh.board.lines))}
+	m := &livev1.Board{State: livev1.RaceState(sh.board.state), GunAtMs: int64(s.GunAt), AtMs: int64(now.Node), Rows: rows, Entries: uint32(len(sh.board.lines)),
+		StaleSinceMs: int64(sh.board.stale)}
 	if s.Course != nil {
 		m.CourseLengthMm, m.Gates = int64(s.Course.LengthMm()), uint32(len(s.Course.Visits()))
 	}

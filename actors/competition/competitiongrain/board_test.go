@@ -22,6 +22,7 @@ type replica struct {
 	t              testing.TB
 	epoch, version uint64
 	recovering     bool
+	stale          int64
 	state          livev1.RaceState
 	rows           map[uint32]*livev1.BoardRow
 	snapshots      int
@@ -49,7 +50,7 @@ func (r *replica) take(u *clusterv1.TopicUpdate) {
 	for _, row := range b.Rows {
 		r.rows[row.Entry] = row
 	}
-	r.epoch, r.version, r.recovering, r.state = u.Epoch, u.Version, u.Recovering, b.State
+	r.epoch, r.version, r.recovering, r.state, r.stale = u.Epoch, u.Version, u.Recovering, b.State, b.StaleSinceMs
 }
 
 func (r *replica) row(entry uint32) *livev1.BoardRow {

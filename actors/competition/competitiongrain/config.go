@@ -23,6 +23,7 @@ type Config struct {
 	CheckpointEvery unit.DurationMs // while the race moves
 	InterestFor     unit.DurationMs // an interest not renewed is forgotten
 	OfflineAfter    unit.DurationMs // an entry without a report is offline
+	StaleAfter      unit.DurationMs // an append without an outcome for so long makes the board stale
 	WaitForOfficial unit.DurationMs // how far a race that waits for its officials moves its wake-up
 }
 
@@ -31,6 +32,6 @@ func Default() Config {
 	return Config{
 		BindEvery: unit.Second, AskEvery: unit.Second, SettleEvery: 2 * unit.Second, SettleLimit: 30 * unit.Second,
 		SettleDelay: unit.Minute, BoardTick: 250, CheckpointEvery: 10 * unit.Second, InterestFor: 15 * unit.Second,
-		OfflineAfter: 15 * unit.Second, WaitForOfficial: 10 * unit.Minute,
+		OfflineAfter: 15 * unit.Second, StaleAfter: 2 * unit.Second, WaitForOfficial: 10 * unit.Minute,
 	}
 }

@@ -34,6 +34,7 @@ type scene struct {
 	rows      *memory.Rows
 	store     persistence.Store
 	wall      unit.InstantMs
+	stale     unit.InstantMs // since when the node says that its store does not keep up
 	grain     id.Grain
 	lives     int
 	rand      *rand.Rand
@@ -56,7 +57,7 @@ func (s *scene) Publish(_ context.Context, _ id.Grain, r []persistence.Record) (
 }
 
 func (s *scene) now() step.Now {
-	return step.Now{Wall: s.wall, Node: s.wall, WallOfNode: func(t unit.InstantMs) unit.InstantMs { return t }}
+	return step.Now{Wall: s.wall, Node: s.wall, StaleSince: s.stale, WallOfNode: func(t unit.InstantMs) unit.InstantMs { return t }}
 }
 
 // life is one activation and what it asked for.

@@ -3362,8 +3362,10 @@ type Board struct {
 	Removed        []uint32               `protobuf:"varint,6,rep,packed,name=removed,proto3" json:"removed,omitempty"` // entries that left the cut
 	Entries        uint32                 `protobuf:"varint,7,opt,name=entries,proto3" json:"entries,omitempty"`        // in the whole board
 	Gates          uint32                 `protobuf:"varint,8,opt,name=gates,proto3" json:"gates,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Since when the store of the race's node has not kept up: the board is as it was durable then. Node clock; 0: it keeps up.
+	StaleSinceMs  int64 `protobuf:"varint,9,opt,name=stale_since_ms,json=staleSinceMs,proto3" json:"stale_since_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Board) Reset() {
@@ -3448,6 +3450,13 @@ func (x *Board) GetEntries() uint32 {
 func (x *Board) GetGates() uint32 {
 	if x != nil {
 		return x.Gates
+	}
+	return 0
+}
+
+func (x *Board) GetStaleSinceMs() int64 {
+	if x != nil {
+		return x.StaleSinceMs
 	}
 	return 0
 }
@@ -4328,8 +4337,9 @@ func (x *Inbox) GetItems() []*Event {
 // Throttle: send at most so many samples a second until then. The client keeps its data.
 type Throttle struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
-	MaxSamplesPerS float64                `protobuf:"fixed64,1,opt,name=max_samples_per_s,json=maxSamplesPerS,proto3" json:"max_samples_per_s,omitempty"`
-	UntilMs        int64                  `protobuf:"varint,2,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"` // node clock
+	MaxSamplesPerS float64                `protobuf:"fixed64,1,opt,name=max_samples_per_s,json=maxSamplesPerS,proto3" json:"max_samples_per_s,omitempty"` // 0: nothing
+	UntilMs        int64                  `protobuf:"varint,2,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`                           // node clock; in the past: the throttle before is lifted
+	Reason         string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`                                             // a code, as an error's; empty: too many samples
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -4376,6 +4386,13 @@ func (x *Throttle) GetUntilMs() int64 {
 		return x.UntilMs
 	}
 	return 0
+}
+
+func (x *Throttle) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // Error answers a message that was not obeyed.
@@ -5077,7 +5094,7 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	" \x01(\v2\x16.paceline.live.v1.FeedH\x00R\x04feed\x125\n" +
 	"\aworkout\x18\v \x01(\v2\x19.paceline.live.v1.WorkoutH\x00R\aworkout\x12\x10\n" +
 	"\x03sub\x18\f \x01(\rR\x03subB\t\n" +
-	"\acontent\"\x8f\x02\n" +
+	"\acontent\"\xb5\x02\n" +
 	"\x05Board\x121\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x1b.paceline.live.v1.RaceStateR\x05state\x12\x1a\n" +
 	"\tgun_at_ms\x18\x02 \x01(\x03R\agunAtMs\x12\x13\n" +
@@ -5086,7 +5103,8 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\x04rows\x18\x05 \x03(\v2\x1a.paceline.live.v1.BoardRowR\x04rows\x12\x18\n" +
 	"\aremoved\x18\x06 \x03(\rR\aremoved\x12\x18\n" +
 	"\aentries\x18\a \x01(\rR\aentries\x12\x14\n" +
-	"\x05gates\x18\b \x01(\rR\x05gates\"\xfe\x04\n" +
+	"\x05gates\x18\b \x01(\rR\x05gates\x12$\n" +
+	"\x0estale_since_ms\x18\t \x01(\x03R\fstaleSinceMs\"\xfe\x04\n" +
 	"\bBoardRow\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\rR\x05entry\x12\x14\n" +
 	"\x05place\x18\x02 \x01(\rR\x05place\x12!\n" +
@@ -5173,10 +5191,11 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\x0ecompetition_id\x18\x05 \x01(\tR\rcompetitionId\x12\x14\n" +
 	"\x05entry\x18\x06 \x01(\rR\x05entry\"6\n" +
 	"\x05Inbox\x12-\n" +
-	"\x05items\x18\x01 \x03(\v2\x17.paceline.live.v1.EventR\x05items\"P\n" +
+	"\x05items\x18\x01 \x03(\v2\x17.paceline.live.v1.EventR\x05items\"h\n" +
 	"\bThrottle\x12)\n" +
 	"\x11max_samples_per_s\x18\x01 \x01(\x01R\x0emaxSamplesPerS\x12\x19\n" +
-	"\buntil_ms\x18\x02 \x01(\x03R\auntilMs\"\xcb\x01\n" +
+	"\buntil_ms\x18\x02 \x01(\x03R\auntilMs\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xcb\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
