@@ -29,6 +29,7 @@ type settings struct {
 	KeysDir string `help:"Folder of the keys (wrapping.key, tokens.json); must lie outside of the data folder. Default: the data folder's name with .keys." default:"" env:"PACELINE_KEYS_DIR"`
 	Store   string `help:"Where everything is kept: embedded, or memory (gone with the process)." default:"embedded" enum:"embedded,memory" env:"PACELINE_STORE"`
 	Listen  string `help:"Address of the HTTP server: live protocol, management API, page." default:"127.0.0.1:8080" env:"PACELINE_LISTEN"`
+	AnyPort bool   `help:"If another process has the port of --listen, take a free one; the first line on standard output says which." default:"false" env:"PACELINE_ANY_PORT"`
 
 	ClockOrigin string  `help:"First start only: the instant (RFC 3339) at which the node's clock begins. Default: now." default:"" env:"PACELINE_CLOCK_ORIGIN"`
 	ClockRate   float64 `help:"First start only: how fast the node's clock runs. 0: 1, as the wall clock." default:"0" env:"PACELINE_CLOCK_RATE"`

@@ -32,7 +32,7 @@ func (r runCmd) Run(p process) error {
 	if err := keys.AllowOn(r.Listen); err != nil {
 		return err
 	}
-	listener, err := listen(r.Listen)
+	listener, err := listen(r.Listen, r.AnyPort)
 	if err != nil {
 		return err
 	}
@@ -54,12 +54,19 @@ func (r runCmd) Run(p process) error {
 	return errors.Join(err, n.stop(ctx))
 }
 
-// listen says in one sentence why it cannot.
-func listen(address string) (net.Listener, error) {
+// listen says in one sentence why it cannot. With anyPort a port that is taken is no reason: whoever looked for a free
+// one before would lose it to a process that does the same.
+func listen(address string, anyPort bool) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	switch {
 	case err == nil:
 		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE) && anyPort:
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, fmt.Errorf("--listen %q: %w", address, err)
+		}
+		return listen(net.JoinHostPort(host, "0"), false)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("cannot listen on %s: another process uses this port (choose another with --listen)", address)
 	case errors.Is(err, os.ErrPermission):

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -21,39 +23,67 @@ import (
 
 // child is a node as a process of its own.
 type child struct {
-	binary  string
-	folder  string // of the run
-	address string // host:port
-	log     *os.File
+	binary string
+	folder string // of the run
+	log    *os.File
 
-	mu     sync.Mutex
-	cmd    *exec.Cmd
-	exited chan struct{} // closed when the present process has ended
-	err    error
-	killed bool // by us, and not started again
+	mu sync.Mutex
+	// address is host:port: first the one that is wished, then the one that the node has said it serves on.
+	address string
+	anyPort bool          // another port will do; only until it serves
+	serves  chan struct{} // closed when the present process has said where
+	cmd     *exec.Cmd
+	exited  chan struct{} // closed when the present process has ended
+	err     error
+	killed  bool // by us, and not started again
 }
 
-func newChild(binary, folder, address string) (*child, error) {
+// newChild is for a port of the loopback; 0: 8080, or a free one if that is taken.
+func newChild(binary, folder string, port int) (*child, error) {
 	log, err := os.OpenFile(filepath.Join(folder, "node.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	return &child{binary: binary, folder: folder, address: address, log: log}, nil
+	c := &child{binary: binary, folder: folder, log: log}
+	if port == 0 {
+		port, c.anyPort = usualPort, true
+	}
+	c.address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	return c, nil
 }
+
+const usualPort = 8080
 
 func (c *child) dataDir() string { return filepath.Join(c.folder, "node") }
 func (c *child) keysDir() string { return filepath.Join(c.folder, "keys") }
-func (c *child) url() string     { return "http://" + c.address }
+
+func (c *child) url() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return "http://" + c.address
+}
 
 // start starts the node; origin 0: with the clock that its folder has.
 func (c *child) start(origin unit.InstantMs, rate float64) error {
+	serves := make(chan struct{})
+	c.mu.Lock()
 	args := []string{"run", "--data-dir=" + c.dataDir(), "--keys-dir=" + c.keysDir(), "--listen=" + c.address}
+	if c.anyPort {
+		args = append(args, "--any-port")
+	}
+	c.mu.Unlock()
 	if origin != 0 {
 		args = append(args, "--clock-origin="+origin.Time().Format("2006-01-02T15:04:05.000Z07:00"),
 			"--clock-rate="+strconv.FormatFloat(rate, 'g', -1, 64))
 	}
 	cmd := exec.Command(c.binary, args...)
-	cmd.Stdout, cmd.Stderr = c.log, c.log
+	cmd.Stdout = &announcement{to: c.log, heard: func(address string) {
+		c.mu.Lock()
+		c.address, c.anyPort = address, false
+		c.mu.Unlock()
+		close(serves)
+	}}
+	cmd.Stderr = c.log
 	// A group of its own: an interrupt from the terminal is for us, and we end it in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -61,7 +91,7 @@ func (c *child) start(origin unit.InstantMs, rate float64) error {
 	}
 	exited := make(chan struct{})
 	c.mu.Lock()
-	c.cmd, c.exited, c.killed = cmd, exited, false
+	c.cmd, c.exited, c.serves, c.killed = cmd, exited, serves, false
 	c.mu.Unlock()
 	go func() {
 		err := cmd.Wait()
@@ -73,10 +103,20 @@ func (c *child) start(origin unit.InstantMs, rate float64) error {
 	return nil
 }
 
-// up waits until the node serves.
+// up waits until the node serves. It asks only where our own process has said it serves: at the usual port another may.
 func (c *child) up(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, upWithin)
 	defer cancel()
+	c.mu.Lock()
+	serves := c.serves
+	c.mu.Unlock()
+	select {
+	case <-serves:
+	case <-c.exitedChan():
+		return fmt.Errorf("demo: the node has ended (%w); its log is %s", c.exitErr(), c.log.Name())
+	case <-ctx.Done():
+		return fmt.Errorf("demo: the node did not come up within %v; its log is %s", upWithin, c.log.Name())
+	}
 	hc := &http.Client{Timeout: 2 * time.Second}
 	for {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url()+"/readyz", nil)
@@ -98,6 +138,30 @@ func (c *child) up(ctx context.Context) error {
 		case <-time.After(25 * time.Millisecond):
 		}
 	}
+}
+
+// announcement passes a node's output on and hears where it serves.
+type announcement struct {
+	to    io.Writer
+	line  []byte // what came since the last line's end
+	heard func(address string)
+}
+
+const servesOn = "paceline serves on http://"
+
+func (a *announcement) Write(b []byte) (int, error) {
+	if a.heard != nil {
+		a.line = append(a.line, b...)
+		for end := bytes.IndexByte(a.line, '\n'); a.heard != nil && end >= 0; end = bytes.IndexByte(a.line, '\n') {
+			if address, ok := strings.CutPrefix(string(a.line[:end]), servesOn); ok {
+				a.heard(address)
+				a.heard, a.line = nil, nil
+				break
+			}
+			a.line = a.line[end+1:]
+		}
+	}
+	return a.to.Write(b)
 }
 
 func (c *child) exitedChan() chan struct{} {
@@ -181,22 +245,4 @@ func (c *child) tokens() (func(subject string) (string, error), error) {
 		}
 		return keys.Mint(auth.Grant{Principal: who, Now: time.Now(), Life: 24 * time.Hour})
 	}, nil
-}
-
-// address finds a port of the loopback that is free. Between here and the node's start another may take it: then the
-// node says so.
-func address(port int) (string, error) {
-	try := []int{port}
-	if port == 0 {
-		try = []int{8080, 0}
-	}
-	var err error
-	for _, p := range try {
-		var l net.Listener
-		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p))); err == nil {
-			a := l.Addr().String()
-			return a, l.Close()
-		}
-	}
-	return "", fmt.Errorf("demo: port %d: %w", port, err)
 }

@@ -42,10 +42,6 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	where, err := address(o.Port)
-	if err != nil {
-		return err
-	}
 	folder, err := o.runFolder()
 	if err != nil {
 		return err
@@ -61,7 +57,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	r.announce()
-	if r.node, err = newChild(o.Binary, folder, where); err != nil {
+	if r.node, err = newChild(o.Binary, folder, o.Port); err != nil {
 		return err
 	}
 	origin := plan.Gun.Add(-unit.DurationMs(r.rate * float64(lead/time.Millisecond)))
