@@ -136,16 +136,28 @@ func (s *RowStore) ReadJournal(ctx context.Context, g id.Grain, after uint64, li
 	if limit <= 0 {
 		limit = journalReadLimit
 	}
+	records, more, ok, err := s.readAhead(ctx, g, after, limit)
+	if err != nil {
+		return nil, false, readError(g, after, err)
+	}
+	if ok {
+		return records, more, nil
+	}
+	return s.readOneByOne(ctx, g, after, limit)
+}
+
+// readOneByOne goes from bucket to bucket, whatever lies where.
+func (s *RowStore) readOneByOne(ctx context.Context, g id.Grain, after uint64, limit int) ([]Record, bool, error) {
 	bucket, head, err := s.bucketHolding(ctx, g, after)
 	if err != nil {
-		return nil, false, fmt.Errorf("read %v after %d: %w", g, after, err)
+		return nil, false, readError(g, after, err)
 	}
 	var records []Record
 	size := 0
 	for head.Version > after {
 		page, err := s.readBucket(ctx, g, bucket, after, head.Version, limit-len(records))
 		if err != nil {
-			return nil, false, fmt.Errorf("read %v after %d: %w", g, after, err)
+			return nil, false, readError(g, after, err)
 		}
 		for i := range page {
 			size += len(page[i].Payload)
@@ -160,7 +172,7 @@ func (s *RowStore) ReadJournal(ctx context.Context, g id.Grain, after uint64, li
 		}
 		bucket = head.Version / JournalBucket
 		if head, err = s.rows.Head(ctx, journalPart(g, bucket)); err != nil {
-			return nil, false, fmt.Errorf("read %v after %d: %w", g, after, err)
+			return nil, false, readError(g, after, err)
 		}
 	}
 	return records, false, nil

@@ -132,15 +132,7 @@ func (o ReadJournalOp) Run(ctx context.Context, s Store, _ EventStream) (any, er
 
 // Run implements Op.
 func (o LoadOp) Run(ctx context.Context, s Store, _ EventStream) (any, error) {
-	snap, found, err := s.LastSnapshot(ctx, o.Grain, o.Name)
-	if err != nil {
-		return nil, err
-	}
-	l := Loaded{Snapshot: snap, Found: found}
-	if o.Consumer != "" {
-		l.Cursor, err = s.Cursor(ctx, o.Grain, o.Consumer)
-	}
-	return l, err
+	return load(ctx, s, o.Grain, o.Name, o.Consumer)
 }
 
 // Run implements Op.

@@ -14,6 +14,8 @@ const (
 	ChunkBytes = 256 << 10
 	// snapshotsKept: the newest may turn out to be incomplete.
 	snapshotsKept = 2
+	// chunksAtOnce is how many rows the first look takes: a snapshot of a megabyte.
+	chunksAtOnce = 4
 )
 
 // chunkKey is the clustering key of one chunk. Newest first: version descending; then by a number that counts
@@ -135,6 +137,17 @@ func (s *RowStore) pruneSnapshots(ctx context.Context, p Part, written chunkKey,
 // were written. Anything else is passed over: a snapshot is a cache.
 func (s *RowStore) LastSnapshot(ctx context.Context, g id.Grain, name string) (Snapshot, bool, error) {
 	p := SnapshotPart(g, name)
+	// Mostly the newest is whole, and its chunks are among the first rows: one round trip.
+	first, err := s.rows.Range(ctx, p, Range{Limit: chunksAtOnce})
+	if err != nil {
+		return Snapshot{}, false, fmt.Errorf("%s of %v: %w", name, g, err)
+	}
+	if len(first) == 0 {
+		return Snapshot{}, false, nil
+	}
+	if snap, ok, err := s.assemble(ctx, p, first); ok || err != nil {
+		return snap, ok, err
+	}
 	keys, present, err := s.snapshotKeys(ctx, p)
 	if err != nil {
 		return Snapshot{}, false, fmt.Errorf("%s of %v: %w", name, g, err)
@@ -149,19 +162,39 @@ func (s *RowStore) LastSnapshot(ctx context.Context, g id.Grain, name string) (S
 		if err != nil {
 			return Snapshot{}, false, fmt.Errorf("%s of %v at %d: %w", name, g, k.version, err)
 		}
-		var b []byte
-		for _, r := range rows {
-			b = append(b, r.Cell...)
-		}
-		hash, err := s.snapshotHash(ctx, p, b)
-		if err != nil {
-			return Snapshot{}, false, fmt.Errorf("%s of %v at %d: %w", name, g, k.version, err)
-		}
-		if len(rows) == int(k.chunks) && hash == k.hash {
-			return Snapshot{Version: k.version, Bytes: b}, true, nil
+		if snap, ok, err := s.assemble(ctx, p, rows); ok || err != nil {
+			return snap, ok, err
 		}
 	}
 	return Snapshot{}, false, nil
+}
+
+// assemble is the snapshot that the rows begin with; false if it is not whole, or not what was written.
+func (s *RowStore) assemble(ctx context.Context, p Part, rows []Row) (Snapshot, bool, error) {
+	if len(rows) == 0 {
+		return Snapshot{}, false, nil
+	}
+	k, err := parseChunkKey(rows[0].Cluster)
+	if err != nil {
+		return Snapshot{}, false, err
+	}
+	if uint64(len(rows)) < uint64(k.chunks) {
+		return Snapshot{}, false, nil
+	}
+	var b []byte
+	for i, r := range rows[:k.chunks] {
+		want := k
+		want.chunk = uint32(i)
+		if r.Cluster != want.String() {
+			return Snapshot{}, false, nil
+		}
+		b = append(b, r.Cell...)
+	}
+	hash, err := s.snapshotHash(ctx, p, b)
+	if err != nil {
+		return Snapshot{}, false, fmt.Errorf("snapshot at %d: %w", k.version, err)
+	}
+	return Snapshot{Version: k.version, Bytes: b}, hash == k.hash, nil
 }
 
 // PutCursor implements Cursors.

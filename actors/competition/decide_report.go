@@ -141,7 +141,7 @@ func decideLate(s *State, e *Entry, r Report, o outcome) ([]Event, error) {
 		return !slices.Contains(e.Review, f) && !slices.Contains(e.Cleared, f)
 	})
 	stream, beyond := beyondInput(e.Input, r.Basis, changes)
-	known := e.LateBasis != nil && !basis.Older(e.LateBasis, r.Basis)
+	known := len(e.LateBasis) > 0 && !basis.Older(e.LateBasis, r.Basis)
 	if !beyond || known || e.Late && (e.LateChanges || !changes) {
 		return nil, nil
 	}

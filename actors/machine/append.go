@@ -126,18 +126,25 @@ func (m *Machine[S, C, E]) commit(now step.Now) {
 	m.tidy(now)
 }
 
-// takeSnapshot writes the state when it holds nothing uncommitted. A lost one costs time, never truth.
+// takeSnapshot keeps the state as it is now, with what is decided and not yet committed, and writes it once all of it
+// is: a grain that is never without an append under way has snapshots too. A lost one costs time, never truth.
 func (m *Machine[S, C, E]) takeSnapshot() {
-	if m.spec.EncodeState == nil || m.version != m.committed || m.committed < m.snapshot+snapshotEvery {
+	if m.spec.EncodeState == nil {
 		return
 	}
-	b, err := m.encodeSnapshot()
-	if err != nil {
+	if m.saving == nil && m.version >= m.snapshot+m.cfg.SnapshotEvery {
+		b, err := m.encodeSnapshot()
+		if err != nil {
+			return
+		}
+		m.saving = &persistence.Snapshot{Version: m.version, Bytes: b}
+	}
+	if m.saving == nil || m.saving.Version > m.committed {
 		return
 	}
-	m.snapshot = m.committed
-	m.do(persistence.PutSnapshotOp{Grain: m.cfg.Grain, Name: snapshotName,
-		Snapshot: persistence.Snapshot{Version: m.committed, Bytes: b}}, func(step.Now, persistence.Done) {})
+	s := *m.saving
+	m.saving, m.snapshot = nil, s.Version
+	m.do(persistence.PutSnapshotOp{Grain: m.cfg.Grain, Name: snapshotName, Snapshot: s}, func(step.Now, persistence.Done) {})
 }
 
 // publish hands committed events to the event stream, in order, one call at a time.

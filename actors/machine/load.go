@@ -91,6 +91,7 @@ func (m *Machine[S, C, E]) loaded(now step.Now) {
 	}
 	m.publish(now)
 	m.armTimers(now)
+	m.takeSnapshot() // the next activation need not read so much
 	waiting := m.waiting
 	m.waiting = nil
 	for _, f := range waiting {

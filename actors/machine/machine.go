@@ -60,11 +60,12 @@ type Machine[S any, C Command, E any] struct {
 	version   uint64 // of state: may hold uncommitted events
 	committed uint64
 	seen      map[string]*answered
-	seenOrder []*answered    // by journal time
-	forgot    unit.InstantMs // newest minting of an id that is not in seen any more
-	snapshot  uint64         // version of the newest snapshot
-	epoch     uint64         // version of this activation's Opened; 0: none yet
-	opening   bool           // Opened is decided
+	seenOrder []*answered           // by journal time
+	forgot    unit.InstantMs        // newest minting of an id that is not in seen any more
+	snapshot  uint64                // version of the newest snapshot
+	saving    *persistence.Snapshot // waits until the journal reaches it
+	epoch     uint64                // version of this activation's Opened; 0: none yet
+	opening   bool                  // Opened is decided
 
 	// On the way to the journal.
 	waiting []func(step.Now) // submitted while loading
@@ -93,6 +94,9 @@ type Machine[S any, C Command, E any] struct {
 
 // New makes an activation. Nothing happens before Start.
 func New[S any, C Command, E any](spec Spec[S, C, E], hooks Hooks[E], cfg Config) *Machine[S, C, E] {
+	if cfg.SnapshotEvery == 0 {
+		cfg.SnapshotEvery = snapshotEvery
+	}
 	return &Machine[S, C, E]{
 		spec: spec, hooks: hooks, cfg: cfg, state: spec.New(), seen: map[string]*answered{},
 		handler: map[uint64]func(step.Now, persistence.Done){}, rows: newRowBook(),

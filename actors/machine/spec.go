@@ -71,13 +71,15 @@ type Config struct {
 	Member     string // this node's member id
 	Random     func() uint64
 	NewID      func(now step.Now) string // append ids
+	// SnapshotEvery is how many events lie between two snapshots; 0: 500. Fewer: faster recovery, more writes.
+	SnapshotEvery uint64
 }
 
 // The numbers of a machine. Wall time.
 const (
 	maxQueued         = 4096                // commands, queries and replies held; beyond it: ErrBusy
 	maxUnpublished    = 8192                // events waiting for the event stream; beyond it: ErrBusy
-	snapshotEvery     = 500                 // events
+	snapshotEvery     = 500                 // events, unless Config says otherwise
 	rowAhead          = 30 * unit.Second    // due of a standing row
 	rowMargin         = 10 * unit.Second    // a row that is due sooner covers no new append
 	retryFirst        = 50                  // ms, doubled to retryMost

@@ -31,6 +31,9 @@ type Faults struct {
 	Cut          float64         // each second, of a connection
 	CrashGate    float64         // each second, of a gateway
 	ClientResend float64         // the client sends again, re-cut, what is already under way
+
+	SnapshotEvery uint64  // events between two snapshots of a grain; 0: 5
+	LoseCaches    float64 // when a node dies, all snapshots and checkpoints are gone
 }
 
 // node is one process: the activations on it die with it.
@@ -115,6 +118,9 @@ func (a *activation) perform(o step.Out) {
 	switch o := o.(type) {
 	case persistence.Do:
 		w.store(o.Op, func(result any, err error) {
+			if l, ok := result.(persistence.Loaded); ok && l.Found && err == nil && o.Op.(persistence.LoadOp).Name == "snapshot" {
+				w.count("begun with a snapshot")
+			}
 			a.step(persistence.Done{Tag: o.Tag, Result: result, Err: err}, nil)
 		})
 	case step.Send:

@@ -20,17 +20,23 @@ import (
 func (w *World) newStepper(n *node, g id.Grain, activation string) machine.Stepper {
 	ids := 0
 	newID := func(step.Now) string { ids++; return fmt.Sprintf("%s-%d", activation, ids) }
+	every := w.faults.SnapshotEvery
+	if every == 0 {
+		every = 5 // a race of the world has few events
+	}
 	switch g.Kind {
 	case id.Device:
 		c := devicegrain.Default()
 		c.Grain, c.Activation, c.Member, c.Random, c.NewID = g, activation, n.name, w.rand.Uint64, newID
+		c.SnapshotEvery = every
 		return devicegrain.New(c)
 	case id.Training:
 		return traininggrain.New(traininggrain.Config{Grain: g, Activation: activation, Member: n.name,
-			Random: w.rand.Uint64, NewID: newID, Numbers: traininggrain.Default()})
+			Random: w.rand.Uint64, NewID: newID, Numbers: traininggrain.Default(), SnapshotEvery: every})
 	case id.Competition:
 		c := competitiongrain.Default()
 		c.Grain, c.Activation, c.Member, c.Random, c.NewID = g, activation, n.name, w.rand.Uint64, newID
+		c.SnapshotEvery = every
 		return competitiongrain.New(c)
 	default:
 		panic("world: no shell for " + g.String())

@@ -88,6 +88,7 @@ func Rough(seed uint64) Faults {
 		CrashOut: 0.0015 * level(8), CrashNode: 0.003 * level(9), Down: 20 * unit.Second,
 		Passivate: 0.01 * level(10), TwoOwners: 0.01 * level(11), ClientResend: 0.1 * level(12),
 		Gateways: seed%3 == 0, Cut: 0.004 * level(13), CrashGate: 0.002 * level(14),
+		SnapshotEvery: 1 + seed%9, LoseCaches: 0.5 * level(15),
 	}
 }
 
@@ -172,6 +173,10 @@ func (n *node) sorted() []*activation {
 func (w *World) crash(n *node) {
 	for _, a := range n.sorted() {
 		a.kill()
+	}
+	if w.chance(w.faults.LoseCaches) {
+		w.count("caches lost")
+		w.rows.Drop(persistence.TableSnapshot)
 	}
 	n.up = false
 	n.life++

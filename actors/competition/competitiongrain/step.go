@@ -65,7 +65,8 @@ func New(cfg Config) *Shell {
 	sh := &Shell{cfg: cfg, board: board{ranks: rank.New(rank.Competition)}}
 	sh.m = machine.New(sh.spec(), machine.Hooks[competition.Event]{
 		Ready: sh.ready, Committed: sh.committed, Due: sh.due, Busy: sh.busy,
-	}, machine.Config{Grain: cfg.Grain, Activation: cfg.Activation, Member: cfg.Member, Random: cfg.Random, NewID: cfg.NewID})
+	}, machine.Config{Grain: cfg.Grain, Activation: cfg.Activation, Member: cfg.Member, Random: cfg.Random, NewID: cfg.NewID,
+		SnapshotEvery: cfg.SnapshotEvery})
 	return sh
 }
 
@@ -90,6 +91,9 @@ func (sh *Shell) spec() machine.Spec[competition.State, competition.Command, com
 		},
 		Encode: competitioncodec.Encode,
 		Decode: competitioncodec.Decode,
+
+		EncodeState: competitioncodec.EncodeState,
+		DecodeState: competitioncodec.DecodeState,
 		Timers: func(s *competition.State) []machine.Timer {
 			var all []machine.Timer
 			for _, t := range competition.Timers(s) {

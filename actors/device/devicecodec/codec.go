@@ -136,6 +136,10 @@ func decodeStreamOpened(b []byte) (device.Event, error) {
 	if err := proto.Unmarshal(b, &m); err != nil {
 		return nil, err
 	}
+	return openedFromProto(&m)
+}
+
+func openedFromProto(m *devicev1.StreamOpened) (device.StreamOpened, error) {
 	channels, err := ChannelsFromProto(m.Channels)
 	return device.StreamOpened{
 		Stream: m.StreamId, Training: m.Training, Person: m.Person,
@@ -147,8 +151,12 @@ func decodeStreamOpened(b []byte) (device.Event, error) {
 func decodeClockSet(b []byte) (device.Event, error) {
 	var m devicev1.ClockSet
 	err := proto.Unmarshal(b, &m)
+	return clockFromProto(&m), err
+}
+
+func clockFromProto(m *devicev1.ClockSet) device.ClockSet {
 	return device.ClockSet{Stream: m.StreamId, FromSeq: m.FromSeq, Offset: unit.DurationMs(m.OffsetMs),
-		Error: unit.DurationMs(m.ErrorMs), Source: m.Source}, err
+		Error: unit.DurationMs(m.ErrorMs), Source: m.Source}
 }
 
 func decodeSkipped(b []byte) (device.Event, error) {

@@ -25,6 +25,8 @@ type Config struct {
 	RestAfter   unit.DurationMs // wall: how long nobody may have asked before the activation goes
 	RetryFirst  unit.DurationMs // wall: before I/O without an outcome is repeated, doubled each time
 	RetryMost   unit.DurationMs // wall: and at most this
+
+	SnapshotEvery uint64 // events; 0: the machine's own
 }
 
 // Default is what suits a node; identity is to be filled in.
@@ -82,6 +84,8 @@ func spec() machine.Spec[device.State, device.Command, device.Event] {
 		},
 		Encode:         devicecodec.Encode,
 		Decode:         devicecodec.Decode,
+		EncodeState:    devicecodec.EncodeState,
+		DecodeState:    devicecodec.DecodeState,
 		Fenced:         func() device.Event { return device.Fenced{} },
 		CommandsExpire: true,
 	}
@@ -118,7 +122,8 @@ func New(cfg Config) *Shell {
 		Ready:     s.ready,
 		Committed: s.committed,
 		Busy:      s.busy,
-	}, machine.Config{Grain: cfg.Grain, Activation: cfg.Activation, Member: cfg.Member, Random: cfg.Random, NewID: cfg.NewID})
+	}, machine.Config{Grain: cfg.Grain, Activation: cfg.Activation, Member: cfg.Member, Random: cfg.Random, NewID: cfg.NewID,
+		SnapshotEvery: cfg.SnapshotEvery})
 	return s
 }
 

@@ -159,14 +159,13 @@ var decoders = map[uint32]func([]byte) (training.Event, error){
 			Why: m.Why, Binding: m.BindingVersion}, nil
 	}),
 	KindFlagged: reading(func(m *trainingv1.Flagged) (training.Event, error) {
-		return training.Flagged{Flag: training.Flag{Reason: m.Reason, Stream: m.StreamId, Seq: m.Seq, At: unit.InstantMs(m.AtMs)}}, nil
+		return training.Flagged{Flag: flagFromProto(m)}, nil
 	}),
 	KindFlagCleared: reading(func(m *trainingv1.FlagCleared) (training.Event, error) {
 		return training.FlagCleared{Reason: m.Reason}, nil
 	}),
 	KindFinishRequested: reading(func(m *trainingv1.FinishRequested) (training.Event, error) {
-		return training.FinishRequested{By: m.By, Reason: m.Reason, DeviceTime: unit.InstantMs(m.DeviceTimeMs),
-			At: unit.InstantMs(m.AtMs), Streams: EndsFromProto(m.Streams), RequestedAt: unit.InstantMs(m.RequestedAtMs)}, nil
+		return finishFromProto(m), nil
 	}),
 	KindFinished: reading(func(m *trainingv1.Finished) (training.Event, error) {
 		return training.Finished{Basis: track.BasisFrom(m.Basis), Totals: TotalsFromProto(m.Totals), Incomplete: m.Incomplete}, nil
@@ -176,6 +175,15 @@ var decoders = map[uint32]func([]byte) (training.Event, error){
 	}),
 	KindRecordingWritten: reading(recordingFromProto),
 	KindFenced:           reading(func(*trainingv1.Fenced) (training.Event, error) { return training.Fenced{}, nil }),
+}
+
+func flagFromProto(m *trainingv1.Flagged) training.Flag {
+	return training.Flag{Reason: m.Reason, Stream: m.StreamId, Seq: m.Seq, At: unit.InstantMs(m.AtMs)}
+}
+
+func finishFromProto(m *trainingv1.FinishRequested) training.FinishRequested {
+	return training.FinishRequested{By: m.By, Reason: m.Reason, DeviceTime: unit.InstantMs(m.DeviceTimeMs),
+		At: unit.InstantMs(m.AtMs), Streams: EndsFromProto(m.Streams), RequestedAt: unit.InstantMs(m.RequestedAtMs)}
 }
 
 func recordingFromProto(m *trainingv1.RecordingWritten) (training.Event, error) {

@@ -15,6 +15,8 @@ type Config struct {
 	Random     func() uint64
 	NewID      func(step.Now) string
 	Numbers    Numbers // zero: Default
+	// SnapshotEvery is how many events lie between two snapshots; 0: the machine's own.
+	SnapshotEvery uint64
 	// Compile shares courses between the workouts of a node; nil: each has its own, which costs memory in a race
 	// over a long line.
 	Compile training.Compile

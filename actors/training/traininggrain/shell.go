@@ -97,7 +97,8 @@ func New(cfg Config) *Shell {
 	}
 	s.machine = machine.New(s.spec(), machine.Hooks[training.Event]{
 		Ready: s.ready, Committed: s.committed, Due: s.due, Busy: s.busy,
-	}, machine.Config{Grain: cfg.Grain, Activation: cfg.Activation, Member: cfg.Member, Random: cfg.Random, NewID: cfg.NewID})
+	}, machine.Config{Grain: cfg.Grain, Activation: cfg.Activation, Member: cfg.Member, Random: cfg.Random, NewID: cfg.NewID,
+		SnapshotEvery: cfg.SnapshotEvery})
 	return s
 }
 
@@ -117,7 +118,11 @@ func (s *Shell) spec() machine.Spec[training.State, training.Command, training.E
 		AnswerUnchanged: func(_ *training.State, _ training.Command, v uint64) any { return ack(v) },
 		Encode:          trainingcodec.Encode,
 		Decode:          trainingcodec.Decode,
-		Open:            s.open,
+		EncodeState:     trainingcodec.EncodeState,
+		DecodeState: func(b []byte) (*training.State, error) {
+			return trainingcodec.DecodeState(b, s.cfg.Compile)
+		},
+		Open: s.open,
 		Timers: func(st *training.State) []machine.Timer {
 			if at, ok := st.GraceEnds(); ok {
 				return []machine.Timer{{Reason: "grace", At: at}}

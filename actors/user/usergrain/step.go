@@ -21,7 +21,8 @@ type Config struct {
 	Random     func() uint64
 	NewID      func(step.Now) string
 
-	RestAfter unit.DurationMs // wall: how long nobody may have asked before the activation goes
+	RestAfter     unit.DurationMs // wall: how long nobody may have asked before the activation goes
+	SnapshotEvery uint64          // events; 0: the machine's own
 }
 
 // Default is what suits a node; identity is to be filled in.
@@ -55,11 +56,13 @@ func New(cfg Config) *Shell {
 		},
 		Encode:         usercodec.Encode,
 		Decode:         usercodec.Decode,
+		EncodeState:    usercodec.EncodeState,
+		DecodeState:    usercodec.DecodeState,
 		Fenced:         func() user.Event { return user.Fenced{} },
 		CommandsExpire: true,
 	}
 	return &Shell{cfg: cfg, machine: machine.New(spec, machine.Hooks[user.Event]{}, machine.Config{Grain: cfg.Grain,
-		Activation: cfg.Activation, Member: cfg.Member, Random: cfg.Random, NewID: cfg.NewID})}
+		Activation: cfg.Activation, Member: cfg.Member, Random: cfg.Random, NewID: cfg.NewID, SnapshotEvery: cfg.SnapshotEvery})}
 }
 
 func ack(g id.Grain, a user.Answer) *clusterv1.Ack {

@@ -1,0 +1,96 @@
+package competitioncodec_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+
+	"paceline/actors/competition"
+	"paceline/actors/competition/competitioncodec"
+	"paceline/actors/leaderboard"
+	"paceline/domain/basis"
+	"paceline/domain/course"
+	"paceline/internal/testkit"
+)
+
+func TestState(t *testing.T) {
+	all := samples(t)
+	golden := competition.New()
+	for _, e := range all {
+		if _, over := e.(competition.Cancelled); !over {
+			golden.Apply(e)
+		}
+	}
+	// Some events undo others: every field of an entry is to be there.
+	var full competition.Entry
+	fill := filler(rand.New(rand.NewPCG(1, 1)))
+	fill.Full = true
+	fill.Fill(&full)
+	full.Number, full.User, full.Input.Entry = 18, "u2", 18
+	golden, err := competition.Restore(golden, append(golden.Entries(), &full))
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Settle = competition.Settle{Number: 2, Final: true, Why: "late", Open: true, Begun: 9}
+	if golden, err = competition.Restore(golden, golden.Entries()); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Stored[competition.State, competition.Event]{
+		Dir: "testdata", Format: competitioncodec.StateFormat, Rewrite: *rewrite, Except: []any{course.Course{}, course.Track{}},
+		New: competition.New, Apply: (*competition.State).Apply, Check: (*competition.State).Check,
+		EncodeState: competitioncodec.EncodeState, DecodeState: competitioncodec.DecodeState,
+		Encode: competitioncodec.Encode, Decode: competitioncodec.Decode,
+	}.Run(t, golden, func(r *rand.Rand) []competition.Event { return randomEvents(r, all) })
+}
+
+func filler(r *rand.Rand) *testkit.Filler {
+	fill := &testkit.Filler{Rand: r, Of: map[reflect.Type]func(*rand.Rand) any{}}
+	fill.Of[reflect.TypeFor[basis.Basis]()] = func(*rand.Rand) any {
+		all := []basis.StreamBasis{{}}
+		fill.Fill(&all)
+		if fill.Full && len(all) == 0 {
+			all = []basis.StreamBasis{{Device: "u1/d", Stream: "s"}}
+		}
+		return basis.Of(all...)
+	}
+	fill.Of[reflect.TypeFor[leaderboard.Status]()] = func(r *rand.Rand) any { return leaderboard.Status(1 + r.IntN(5)) }
+	fill.Of[reflect.TypeFor[course.Track]()] = func(r *rand.Rand) any {
+		return course.Track{Format: course.Distance, Sport: "run", Name: "x", DistanceMm: 400_000}
+	}
+	return fill
+}
+
+// randomEvents are events as no rule would allow them, Apply cannot refuse; only a race is created first, and each
+// number and person is entered once.
+func randomEvents(r *rand.Rand, kinds []competition.Event) []competition.Event {
+	fill := filler(r)
+	all := []competition.Event{kinds[1]}
+	entered := uint32(0)
+	for range r.IntN(80) {
+		p := reflect.New(reflect.TypeOf(kinds[r.IntN(len(kinds))]))
+		fill.Fill(p.Interface())
+		switch e := p.Interface().(type) {
+		case *competition.EntryAdded:
+			entered++
+			e.Entry, e.User = entered, fmt.Sprint("u", entered)
+		case *competition.ResultPublished: // the gates of an input are those of its row
+			e.Inputs = nil
+			seen := map[uint32]bool{}
+			rows := e.Rows
+			e.Rows = nil
+			for _, row := range rows {
+				if !seen[row.Entry] {
+					seen[row.Entry] = true
+					e.Rows = append(e.Rows, row)
+					in := competition.Input{}
+					fill.Fill(&in)
+					in.Entry, in.Gates = row.Entry, row.Gates
+					e.Inputs = append(e.Inputs, in)
+				}
+			}
+		}
+		all = append(all, p.Elem().Interface().(competition.Event))
+	}
+	return all
+}
