@@ -16,6 +16,7 @@ var (
 	ErrUnknownStream = fault.New(fault.NotFound, "stream.unknown", "This device has no such stream.")
 	ErrDiffers       = fault.New(fault.Conflict, "stream.differs", "This stream was opened with another workout, person, clock, sport or channels.")
 	ErrSport         = fault.New(fault.Invalid, "stream.sport", "A stream's sport is one of run, ride, row, walk, ski, swim, sail and other.")
+	ErrControl       = fault.New(fault.Invalid, "stream.control", "The equipment cannot be set within what it offers.")
 	ErrChannels      = fault.New(fault.Invalid, "stream.channels", "A stream declares 1 to 14 known channels, each once.")
 	ErrDeviceTime    = fault.New(fault.Invalid, "stream.device_time", "The opening reading of the device's clock cannot be.")
 	ErrClosed        = fault.New(fault.Conflict, "stream.closed", "This stream is closed before that seq.")

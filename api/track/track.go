@@ -16,6 +16,9 @@ func FromProto(p *competitionv1.Track) course.Track {
 	for _, q := range p.GetLine() {
 		t.Line = append(t.Line, point(q))
 	}
+	for _, h := range p.GetHeightMm() {
+		t.HeightsMm = append(t.HeightsMm, int64(h))
+	}
 	for _, g := range p.GetGates() {
 		at := unit.DistanceMm(g.GetAtMm())
 		kind := geo.GateKind(min(max(g.GetKind(), 0), 255))
@@ -36,6 +39,9 @@ func ToProto(t course.Track) *competitionv1.Track {
 	}
 	for _, q := range t.Line {
 		p.Line = append(p.Line, pointProto(q))
+	}
+	for _, h := range t.HeightsMm {
+		p.HeightMm = append(p.HeightMm, int32(h))
 	}
 	for _, g := range t.Gates {
 		o := &competitionv1.Gate{Id: g.ID, Kind: competitionv1.GateKind(g.Kind), Direction: int32(g.Direction),

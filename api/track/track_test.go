@@ -26,7 +26,9 @@ func regatta() course.Track {
 }
 
 func TestTrackThereAndBack(t *testing.T) {
-	for _, tr := range []course.Track{regatta(), {Format: course.Distance, Sport: geo.Run, Name: "5 km", DistanceMm: 5_000_000}} {
+	hilly := regatta()
+	hilly.HeightsMm = []int64{0, 3000, 12_000, -400, 9_000_000}
+	for _, tr := range []course.Track{regatta(), hilly, {Format: course.Distance, Sport: geo.Run, Name: "5 km", DistanceMm: 5_000_000}} {
 		c, err := course.New(tr)
 		if err != nil {
 			t.Fatal(err)

@@ -31,6 +31,7 @@ var (
 	ErrFormat   = fault.New(fault.Invalid, "course.format", "A track is a distance or a GPS course.")
 	ErrSport    = fault.New(fault.Invalid, "course.sport", "A track needs a sport of at most 32 bytes.")
 	ErrDistance = fault.New(fault.Invalid, "course.distance", "A distance race needs a distance of 1 m to 10,000 km.")
+	ErrHeights  = fault.New(fault.Invalid, "course.heights", "A course has no heights, or one for each point of its line, of -500 m to 9,000 m.")
 	ErrVisits   = fault.New(fault.Invalid, "course.visits", "Gates and laps make more than 4,096 passings.")
 )
 
@@ -44,13 +45,14 @@ type Track struct {
 	Laps       int             // 0 and 1: once
 	DistanceMm unit.DistanceMm // of a distance race
 	CorridorMm unit.DistanceMm // how far from the line is still on the course
+	HeightsMm  []int64         // above the sea, one for each point of Line; nil: not known. No result rests on them
 }
 
 // Equal reports whether both tracks say the same.
 func (t Track) Equal(u Track) bool {
 	return t.Format == u.Format && t.Sport == u.Sport && t.Name == u.Name && t.Laps == u.Laps &&
 		t.DistanceMm == u.DistanceMm && t.CorridorMm == u.CorridorMm &&
-		slices.Equal(t.Line, u.Line) && slices.Equal(t.Gates, u.Gates)
+		slices.Equal(t.Line, u.Line) && slices.Equal(t.Gates, u.Gates) && slices.Equal(t.HeightsMm, u.HeightsMm)
 }
 
 // Visit is one passing of a gate that a race asks for.
@@ -67,6 +69,7 @@ type Visit struct {
 type Course struct {
 	track  Track
 	line   *geo.Course // nil: a distance race
+	slope  *slope      // nil: heights are not known
 	visits []Visit
 }
 
@@ -96,7 +99,7 @@ func newDistance(t Track) (*Course, error) {
 	case len(t.Gates) > geo.MaxGates:
 		return nil, geo.ErrGates.With("%d gates", len(t.Gates))
 	}
-	t.Laps, t.Line, t.CorridorMm = 1, nil, 0
+	t.Laps, t.Line, t.CorridorMm, t.HeightsMm = 1, nil, 0, nil
 	if len(t.Gates) == 0 {
 		t.Gates = []geo.Gate{{ID: "finish", Kind: geo.FinishGate, Mandatory: true, AtMm: t.DistanceMm}}
 	}
@@ -142,6 +145,9 @@ func newLine(t Track) (*Course, error) {
 	if t.Laps < 0 {
 		return nil, geo.ErrLaps.With("%d", t.Laps)
 	}
+	if err := checkHeights(t); err != nil {
+		return nil, err
+	}
 	if len(t.Gates) == 0 {
 		t.Gates = endGates(t.Line)
 	}
@@ -153,9 +159,15 @@ func newLine(t Track) (*Course, error) {
 		return nil, ErrVisits.With("%d", line.Visits())
 	}
 	plan := line.Plan()
+	if n := len(t.HeightsMm); n > 0 {
+		t.HeightsMm = append([]int64(nil), t.HeightsMm...)
+		if len(plan.Line) > n { // laps closed the line
+			t.HeightsMm = append(t.HeightsMm, t.HeightsMm[0])
+		}
+	}
 	t.Line, t.Gates, t.Laps = plan.Line, plan.Gates, plan.Laps
 	t.DistanceMm = line.TotalMm()
-	c := &Course{track: t, line: line, visits: make([]Visit, line.Visits())}
+	c := &Course{track: t, line: line, slope: newSlope(t), visits: make([]Visit, line.Visits())}
 	for n := range c.visits {
 		v := line.Visit(n)
 		g := &plan.Gates[v.Gate]

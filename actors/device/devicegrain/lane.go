@@ -45,6 +45,7 @@ type lane struct {
 	session     string // empty: nobody has opened the stream in this activation
 	competition string
 	entry       uint32
+	control     control
 }
 
 // work is a frame or a job that needs the lane for itself.
@@ -70,6 +71,7 @@ type frame struct {
 type opening struct {
 	from          step.Return
 	node, session string
+	offer         device.Offer
 	until         unit.InstantMs // wall
 	looked        bool
 }

@@ -28,6 +28,11 @@ func (s *Shell) onOpen(now step.Now, m *devicev1.Open, from step.Return) {
 		s.reply(from, nil, ErrMessage.With("open without a session"))
 		return
 	}
+	offer := offerOf(o.GetControl())
+	if err := offer.Check(); err != nil {
+		s.reply(from, nil, err)
+		return
+	}
 	cmd := device.OpenStream{
 		Meta: meta(now, m.Call), Stream: o.GetStreamId(), Workout: o.GetWorkoutId(), Person: o.GetPersonId(),
 		Clock: devicecodec.ClockFromProto(o.GetClock()), Channels: channels, Sport: o.GetSport(),
@@ -38,7 +43,7 @@ func (s *Shell) onOpen(now step.Now, m *devicev1.Open, from step.Return) {
 			s.reply(from, nil, err)
 			return
 		}
-		s.opened(now, cmd.Stream, &opening{from: from, node: m.Node, session: m.Session, until: now.Wall.Add(s.cfg.OpenWait)})
+		s.opened(now, cmd.Stream, &opening{from: from, node: m.Node, session: m.Session, offer: offer, until: now.Wall.Add(s.cfg.OpenWait)})
 	})
 }
 
@@ -144,6 +149,7 @@ func (s *Shell) grant(l *lane) {
 				Replaced: &clusterv1.StreamReplaced{StreamId: l.name}}}))
 		}
 		l.session, l.node = o.session, o.node
+		l.control.offered(o.offer)
 		s.reply(o.from, &devicev1.OpenDone{StreamId: l.name, ThroughSeq: l.through,
 			Training: s.stream(l.name).Opening.Training, CompetitionId: l.competition, Entry: l.entry}, nil)
 		s.tell(l.name, nil)
@@ -157,6 +163,9 @@ func (s *Shell) tell(stream string, b *sample.Batch) {
 	facts := s.stream(stream)
 	closedAt, closed := s.closes[stream]
 	hint := &trainingv1.Block{Device: s.cfg.Grain.ID, StreamId: stream, FactsVersion: s.facts, Closed: closed, ClosedAtSeq: closedAt}
+	if l := s.lanes[stream]; l != nil {
+		hint.Control = l.session != "" && l.control.offer.Enabled
+	}
 	if b != nil {
 		hint.FirstSeq, hint.LastSeq, hint.Samples = b.FirstSeq, b.LastSeq(), persistence.AppendBlock(nil, b)
 	} else if l := s.lanes[stream]; l != nil && l.through > 0 {

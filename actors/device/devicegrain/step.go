@@ -100,6 +100,10 @@ func (s *Shell) request(now step.Now, msg any, from step.Return) {
 		s.onClaim(now, m, from)
 	case *devicev1.Release:
 		s.onRelease(now, m, from)
+	case *devicev1.Target:
+		s.onTarget(now, m)
+	case *devicev1.Controlled:
+		s.onControlled(now, m, from)
 	case *devicev1.Get:
 		s.onGet(now, from)
 	default:

@@ -37,6 +37,7 @@ type Numbers struct {
 	RowSoon         unit.DurationMs // the open row's due while samples come
 	RetryFirst      unit.DurationMs // of I/O, doubled to RetryMost
 	RetryMost       unit.DurationMs
+	SteerEvery      unit.DurationMs // node clock: at most one setting of equipment in this time
 	IdleAfter       unit.DurationMs // node clock: without a sample or command the workout is over
 	ReadSamples     int             // of one read
 }
@@ -47,7 +48,7 @@ func Default() Numbers {
 		ReportEvery: 250, RepeatReport: unit.Second, RepeatRecorded: 2 * unit.Second, CheckpointEvery: 10 * unit.Second,
 		TopicEvery: 250, InterestFor: 15 * unit.Second, RestAfter: 2 * unit.Minute, QuietAfter: 2 * unit.Minute,
 		CalmAfter: 10 * unit.Second, TellAgain: 10 * unit.Second, RowSoon: 30 * unit.Second,
-		RetryFirst: 50, RetryMost: 2 * unit.Second, IdleAfter: 6 * unit.Hour, ReadSamples: 8192,
+		RetryFirst: 50, RetryMost: 2 * unit.Second, IdleAfter: 6 * unit.Hour, SteerEvery: 250, ReadSamples: 8192,
 	}
 }
 

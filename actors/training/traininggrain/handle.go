@@ -40,6 +40,7 @@ func (s *Shell) onBlock(now step.Now, m *trainingv1.Block) {
 	}
 	h := s.hint(k)
 	h.last, h.facts = max(h.last, m.LastSeq), max(h.facts, m.FactsVersion)
+	h.control = m.Control
 	if m.Closed {
 		h.closed, h.closedAt = true, m.ClosedAtSeq
 	}

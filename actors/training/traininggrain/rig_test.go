@@ -88,6 +88,7 @@ type rig struct {
 	reports   int
 	attached  bool
 	heard     func(m *devicev1.Attached) // nil: nobody
+	targeted  func(m *devicev1.Target)
 	answers   map[uint64]*competitionv1.SettleAnswer
 	replies   map[string]error
 	recorded  int
@@ -496,6 +497,10 @@ func (r *rig) receive(msg any) {
 		}
 		if r.heard != nil {
 			r.heard(m)
+		}
+	case *devicev1.Target:
+		if r.targeted != nil {
+			r.targeted(m)
 		}
 	case *devicev1.Recorded:
 		r.record(m)

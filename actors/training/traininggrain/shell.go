@@ -5,6 +5,7 @@ import (
 	"paceline/actors/training"
 	"paceline/actors/training/trainingcodec"
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
+	livev1 "paceline/api/gen/paceline/live/v1"
 	"paceline/domain/basis"
 	"paceline/domain/course"
 	"paceline/domain/fault"
@@ -26,6 +27,8 @@ type hint struct {
 	closed   bool
 	closedAt uint64
 	told     unit.InstantMs // wall: when its device was last told of the race
+	control  bool           // its equipment wants to be set
+	answered *livev1.ControlState
 }
 
 // Shell is one activation of one workout. Only Step may be called, never by two at once.
@@ -63,6 +66,7 @@ type Shell struct {
 	nodes     map[string]*watcher // who wants the workout's topic
 	shownAt   unit.InstantMs
 	signed    signature
+	steeredAt unit.InstantMs // of the position that equipment was last set by
 
 	checkpointAt unit.InstantMs
 	checkpointed basis.Basis

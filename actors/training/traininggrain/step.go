@@ -109,6 +109,8 @@ func (s *Shell) request(now step.Now, msg any, from step.Return) {
 		s.onRecordedEcho(m)
 	case *clusterv1.Interest:
 		s.onInterest(now, m)
+	case *trainingv1.Controlled:
+		s.onControlled(m)
 	case *trainingv1.Get:
 		s.onGet(now, from)
 	default:
@@ -135,6 +137,7 @@ func (s *Shell) pump(now step.Now) {
 	s.observe(now)
 	s.conclude(now)
 	s.record(now)
+	s.steer(now)
 	next := earliest(s.report(now), s.answer(now), s.tellRecorded(now), s.show(now), s.checkpoint(now), s.calm(now), s.again())
 	if next != 0 && next != s.armed {
 		s.armed = max(next, now.Wall+1)

@@ -78,7 +78,8 @@ func (s *Shell) workout() []byte {
 	st, r := s.machine.State(), s.result
 	b, err := proto.Marshal(&livev1.Workout{WorkoutId: s.cfg.Grain.Local(), AtMs: int64(r.At), ElapsedMs: int64(st.Elapsed(r.Totals)),
 		DistanceMm: int64(r.Totals.DistanceMm), ProgressMm: int64(r.ProgressMm), HeartRateBpm: r.Live.HeartBpm, PowerW: r.Live.PowerW,
-		CadenceRpm: r.Live.CadenceRpm, SpeedMmS: r.Live.SpeedMmS, State: st.Phase.String()})
+		CadenceRpm: r.Live.CadenceRpm, SpeedMmS: r.Live.SpeedMmS, State: st.Phase.String(),
+		Control: s.controlState()})
 	if err != nil {
 		return []byte{}
 	}
