@@ -84,7 +84,7 @@ func (c clock) now() step.Now {
 	return step.Now{Wall: wall, Node: c.node(wall), WallOfNode: c.wallOf}
 }
 
-// folder keeps small values beside the tables.
+// folder keeps small values beside the tables. PutMeta may answer errThere: then another process was faster.
 type folder interface {
 	GetMeta(name string) ([]byte, bool, error)
 	PutMeta(name string, value []byte) error
@@ -114,7 +114,11 @@ func openClock(f folder, wish clockWish, wall unit.InstantMs) (clock, error) {
 		if err != nil {
 			return clock{}, fmt.Errorf("store the node's clock: %w", err)
 		}
-		if err := f.PutMeta(clockName, b); err != nil {
+		err = f.PutMeta(clockName, b)
+		if errors.Is(err, errThere) { // another node was first, and its clock holds
+			return openClock(f, wish, wall)
+		}
+		if err != nil {
 			return clock{}, fmt.Errorf("store the node's clock: %w", err)
 		}
 		return c, nil

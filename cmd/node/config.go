@@ -27,7 +27,7 @@ import (
 type settings struct {
 	DataDir string `help:"Folder of the embedded store; made if absent, one process at a time." default:"paceline-data" env:"PACELINE_DATA_DIR"`
 	KeysDir string `help:"Folder of the keys (wrapping.key, tokens.json); must lie outside of the data folder. Default: the data folder's name with .keys." default:"" env:"PACELINE_KEYS_DIR"`
-	Store   string `help:"Where everything is kept: embedded, or memory (gone with the process)." default:"embedded" enum:"embedded,memory" env:"PACELINE_STORE"`
+	Store   string `help:"Where everything is kept: embedded, cql (ScyllaDB or Cassandra, see the cql-… settings), or memory (gone with the process)." default:"embedded" enum:"embedded,cql,memory" env:"PACELINE_STORE"`
 	Listen  string `help:"Address of the HTTP server: live protocol, management API, page." default:"127.0.0.1:8080" env:"PACELINE_LISTEN"`
 	AnyPort bool   `help:"If another process has the port of --listen, take a free one; the first line on standard output says which." default:"false" env:"PACELINE_ANY_PORT"`
 
@@ -41,6 +41,8 @@ type settings struct {
 	StoreMemtableMB int   `help:"What is collected in memory before it is written out sorted (up to four times this is held)." default:"16" env:"PACELINE_STORE_MEMTABLE_MB"`
 	StoreWorkers    int   `help:"Store operations at once. More helps group commit, up to what the disk likes." default:"64" env:"PACELINE_STORE_WORKERS"`
 	StoreWaiting    int   `help:"Store operations waiting beyond those; then grains see a store that is away." default:"1024" env:"PACELINE_STORE_WAITING"`
+
+	cqlSettings
 
 	ClusterPort   int           `help:"Loopback port of the members' own traffic; 0: a free one." default:"0" env:"PACELINE_CLUSTER_PORT"`
 	GrainIdle     time.Duration `help:"A grain that nobody has used for so long is asked to leave the memory." default:"5m" env:"PACELINE_GRAIN_IDLE"`
@@ -84,6 +86,11 @@ func (s settings) validate() error {
 	}
 	if _, err := obs.NewLog(io.Discard, s.LogFormat, s.LogLevel); err != nil {
 		return err
+	}
+	if s.Store == storeCQL {
+		if err := s.cqlSettings.validate(); err != nil {
+			return err
+		}
 	}
 	if within(s.DataDir, s.keysDir()) {
 		return fmt.Errorf("the keys (%s) must not lie in the data folder (%s): a copy of the data would carry them", s.keysDir(), s.DataDir)

@@ -22,6 +22,8 @@ type cli struct {
 	Export exportCmd `cmd:"" help:"Write the bundle of a published result."`
 	Verify verifyCmd `cmd:"" help:"Compute a bundle's result again and compare."`
 	Config configCmd `cmd:"" help:"Show or check the configuration."`
+
+	Migrate migrateCmd `cmd:"" help:"Bring a CQL keyspace to this binary's tables, while nodes serve on it."`
 }
 
 // process is what commands get from the outside.

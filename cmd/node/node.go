@@ -78,6 +78,9 @@ func (n *node) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	n.later(func(context.Context) error { return n.store.close() })
+	if n.keys, err = n.cfg.keepTokenKeys(n.keys); err != nil {
+		return err
+	}
 	wish, err := n.cfg.clock()
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ func (r runCmd) Run(p process) error {
 	if err != nil {
 		return err
 	}
-	keys, err := r.openTokenKeys()
+	keys, err := r.tokenKeys() // kept once the store is open: a start that fails leaves nothing
 	if err != nil {
 		return err
 	}

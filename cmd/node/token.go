@@ -46,12 +46,33 @@ func (t tokenCmd) Run(p process) error {
 
 // openTokenKeys reads the node's token keys; at the first use a development key is made.
 func (s settings) openTokenKeys() (*auth.Keys, error) {
+	keys, err := s.tokenKeys()
+	if err != nil {
+		return nil, err
+	}
+	return s.keepTokenKeys(keys)
+}
+
+// tokenKeys are those of the key file, or fresh ones that are not kept yet.
+func (s settings) tokenKeys() (*auth.Keys, error) {
+	keys, err := auth.LoadKeys(s.tokenKeysFile())
+	if errors.Is(err, os.ErrNotExist) {
+		return auth.NewKeys("development", true, rand.Reader)
+	}
+	return keys, err
+}
+
+// keepTokenKeys stores fresh keys. Those of the file hold, if there is one.
+func (s settings) keepTokenKeys(fresh *auth.Keys) (*auth.Keys, error) {
 	if err := os.MkdirAll(s.keysDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("keys folder: %w", err)
 	}
-	keys, err := auth.OpenKeys(s.tokenKeysFile(), rand.Reader)
-	if errors.Is(err, os.ErrExist) { // another process has made it meanwhile
+	keys, err := auth.LoadKeys(s.tokenKeysFile())
+	if !errors.Is(err, os.ErrNotExist) {
+		return keys, err
+	}
+	if err = fresh.Save(s.tokenKeysFile()); errors.Is(err, os.ErrExist) { // another process has made it meanwhile
 		return auth.LoadKeys(s.tokenKeysFile())
 	}
-	return keys, err
+	return fresh, err
 }

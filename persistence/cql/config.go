@@ -23,6 +23,8 @@ type Config struct {
 	Username, Password string
 	// CAFile names the certificates to trust; empty: no TLS.
 	CAFile string
+	// CertFile and KeyFile are what we show, where the servers ask for it; both or none, and only with CAFile.
+	CertFile, KeyFile string
 
 	// Timeout is for one request to one server. It must be longer than the servers' own (2 s for a write, 5 s
 	// for a read), or outcomes are unknown that the server would have told.

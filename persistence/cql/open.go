@@ -142,7 +142,7 @@ func create(ctx context.Context, cfg Config, datacenter, keyspace string) (gocql
 	c.ReconnectionPolicy = &gocql.ConstantReconnectionPolicy{MaxRetries: 3, Interval: reconnectEvery / 4}
 	c.Logger = logger{cfg.Log}
 	if cfg.CAFile != "" {
-		c.SslOpts = &gocql.SslOptions{CaPath: cfg.CAFile, EnableHostVerification: true}
+		c.SslOpts = &gocql.SslOptions{CaPath: cfg.CAFile, CertPath: cfg.CertFile, KeyPath: cfg.KeyFile, EnableHostVerification: true}
 	}
 	fallback := gocql.RoundRobinHostPolicy()
 	if datacenter != "" {

@@ -20,7 +20,7 @@ var ErrKeyFile = errors.New("wrapping key file")
 // LoadOrCreateWrappingKey reads the key from a file, or makes one with mode 0600. The file must not lie in the
 // data folder: whoever copies the data must not get the key with it.
 func LoadOrCreateWrappingKey(path string) (WrappingKey, error) {
-	key, err := loadWrappingKey(path)
+	key, err := LoadWrappingKey(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
@@ -32,7 +32,7 @@ func LoadOrCreateWrappingKey(path string) (WrappingKey, error) {
 	}
 	if err := writeOnce(path, []byte(hex.EncodeToString(key[:])+"\n")); err != nil {
 		if errors.Is(err, fs.ErrExist) { // another process was faster
-			return loadWrappingKey(path)
+			return LoadWrappingKey(path)
 		}
 		return key, fmt.Errorf("%w %s: %w", ErrKeyFile, path, err)
 	}
@@ -63,7 +63,8 @@ func writeOnce(path string, b []byte) (err error) {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-func loadWrappingKey(path string) (WrappingKey, error) {
+// LoadWrappingKey reads the key from a file, and makes none: fs.ErrNotExist if there is no file.
+func LoadWrappingKey(path string) (WrappingKey, error) {
 	var key WrappingKey
 	info, err := os.Stat(path)
 	if err != nil {

@@ -84,6 +84,15 @@ func keyPart(subject string) persistence.Part {
 	return persistence.Part{Table: persistence.TableKeys, Key: subject}
 }
 
+// Begun reports whether a store has been sealed: then it has a wrapping key, and a fresh one opens nothing of it.
+func Begun(ctx context.Context, rows persistence.Rows) (bool, error) {
+	_, ok, err := rows.Get(ctx, keyPart(checkPart), "")
+	if err != nil {
+		return false, fmt.Errorf("sealed: %w", err)
+	}
+	return ok, nil
+}
+
 // check compares the wrapping key with the one of the store, or notes it.
 func (k *keyTable) check(ctx context.Context) error {
 	p := keyPart(checkPart)
