@@ -14,8 +14,8 @@ const (
 	ChunkBytes = 256 << 10
 	// snapshotsKept: the newest may turn out to be incomplete.
 	snapshotsKept = 2
-	// chunksAtOnce is how many rows the first look takes: a snapshot of a megabyte.
-	chunksAtOnce = 4
+	// chunksAtOnce is how many rows the first look takes: two snapshots of a megabyte.
+	chunksAtOnce = 8
 )
 
 // chunkKey is the clustering key of one chunk. Newest first: version descending; then by a number that counts

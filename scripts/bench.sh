@@ -45,6 +45,7 @@ suite=(
 	"actors/device ^BenchmarkAccept(Bare)?\$ 100ms"
 	"actors/device/devicegrain ^BenchmarkFrame(Bare)?\$ 100ms"
 	"persistence/embedded ^Benchmark(Block|Append)(Bare)?\$/^p(16|128)\$ 200ms"
+	"cmd/node ^BenchmarkRecovery\$ 200ms"
 	"domain/rank ^BenchmarkUpdateRank(Redis)?\$/^any\$ 200ms"
 	"gateway/ws ^BenchmarkBroadcast\$/.*/^1000\$ 120x"
 )

@@ -21,6 +21,8 @@ var pairs = []pair{
 	{what: "telemetry block, synced, 256 writers", unit: "cpu-ns/op", ours: "persistence/embedded Block/p128", bare: "persistence/embedded BlockBare/p128", bar: "≤ 1.5 × (P2, CPU)"},
 	{what: "journal append, synced, 32 writers", unit: "cpu-ns/op", ours: "persistence/embedded Append/p16", bare: "persistence/embedded AppendBare/p16"},
 	{what: "journal append, synced, 256 writers", unit: "cpu-ns/op", ours: "persistence/embedded Append/p128", bare: "persistence/embedded AppendBare/p128"},
+	{what: "recovery, 10,000 events, snapshot 1,000 old", unit: "ms/recovery", ours: "cmd/node Recovery/snapshot_1000_events_old", bar: "≤ 5 ms"},
+	{what: "recovery, 10,000 events, no snapshot", unit: "ms/recovery", ours: "cmd/node Recovery/no_snapshot"},
 	{what: "board, 10k: update + rank, beside Redis", unit: "cpu-ns/op", ours: "domain/rank UpdateRank/any/10000", bare: "domain/rank UpdateRankRedis/any/10000", faster: true, bar: "≥ 5 × as fast (P4)"},
 	{what: "board, 1M: update + rank, beside Redis", unit: "cpu-ns/op", ours: "domain/rank UpdateRank/any/1000000", bare: "domain/rank UpdateRankRedis/any/1000000", faster: true, bar: "≥ 5 × as fast (P4)"},
 	{what: "board, 10k: beside the Redis process alone", unit: "cpu-ns/op", ours: "domain/rank UpdateRank/any/10000", bare: "domain/rank UpdateRankRedis/any/10000", bareUnit: "server-cpu-ns/op", faster: true},
