@@ -58,6 +58,8 @@ const (
 	RuleFiresAgain                          // a due row is fired again until it is gone
 	RuleLowWaterLags                        // the low-water mark never lies ahead
 	RuleSkipTrimmed                         // a skip is trimmed to what the series does not hold
+	RulePlanAgain                           // a projector looks at the views' plan again after it has written
+	RuleStillThere                          // a projector writes only if nobody has moved the cursor while it read
 	Rules                                   // one more than the last
 )
 

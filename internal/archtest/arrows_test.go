@@ -71,10 +71,12 @@ var arrows = map[room][]room{
 var arrowsOfTests = []room{memory, suite, testkit}
 
 // moreForTests are single rooms' additions: a rule's test may read its own stored form, a decorator's test
-// may decorate a real store, and the oracle is compared with what it checks in simulations/world, not here.
+// may decorate a real store, views are rebuilt on real ones, and the oracle is compared with what it checks in
+// simulations/world, not here.
 var moreForTests = map[room][]room{
-	driver: {driver},
-	memory: {driver},
+	driver:   {driver},
+	memory:   {driver},
+	pipeline: {driver},
 }
 
 // ioBans are for rules and domain: no clock, no I/O, no goroutine, no chance. A path bans what is below it.

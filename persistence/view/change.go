@@ -5,27 +5,43 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"sync"
 
 	"paceline/domain/id"
 	"paceline/persistence"
 )
 
-// Change collects the rows that follow from some events of one grain, and writes them with the grain's cursor,
-// whole or not at all. Reads through it see what it has collected. It is for one goroutine.
+// Change collects the rows that follow from some events of one grain, and writes them with the grain's cursor. Reads
+// through it see what it has collected. It is for one goroutine.
+//
+// It reads nothing but the grain's own partition, where the cursor lies too; everything else it writes without
+// reading. So what it writes is a function of the journal through the version that it is committed with, whoever
+// computes it, and the stamp (that version) lets the newer of two writers hold.
 type Change struct {
 	t     *Tables
+	in    generation
+	gen   uint64
 	grain id.Grain
 	muts  []persistence.Mutation
 	// index of the last mutation of a row in muts
-	last map[rowName]int
-	err  error
+	last  map[rowName]int
+	touch Touch
+	err   error
 }
 
 type rowName struct{ part, cluster string }
 
-// Begin begins a change for a grain.
+// Begin begins a change for a grain, in the generation that is read.
 func (t *Tables) Begin(g id.Grain) *Change {
-	return &Change{t: t, grain: g, last: make(map[rowName]int)}
+	p, err := t.Plan(context.Background(), g.Kind)
+	c := t.BeginIn(g, p.Serving)
+	c.err = err
+	return c
+}
+
+// BeginIn begins a change in one generation.
+func (t *Tables) BeginIn(g id.Grain, gen uint64) *Change {
+	return &Change{t: t, in: generationOf(gen), gen: gen, grain: g, last: make(map[rowName]int), touch: Touch{Kind: g.Kind, Grain: g}}
 }
 
 // Grain is whose events the change is about.
@@ -65,30 +81,95 @@ func read[T any](ctx context.Context, c *Change, p persistence.Part, cluster str
 	return one[T](ctx, c.t, p, cluster)
 }
 
-// Commit writes the rows and the cursor. What was collected is then durable.
+// Commit writes the rows and the cursor. What was collected is then durable, and the cursor never lies ahead of it:
+// where rows of different partitions become visible one after the other, the grain's own partition comes last.
 func (c *Change) Commit(ctx context.Context, through uint64) error {
 	if c.err != nil {
 		return c.err
 	}
-	muts := append(c.muts, persistence.Mutation{
-		Part: part(tableCursor, string(c.grain.Kind), c.grain.ID),
-		Row:  persistence.Row{Cell: binary.AppendUvarint(nil, through)},
-	})
-	if err := c.t.rows.Put(ctx, muts); err != nil {
+	home := c.in.home(c.grain)
+	c.set(persistence.Mutation{Part: home, Row: persistence.Row{Cluster: rowCursor, Cell: binary.AppendUvarint(nil, through)}})
+	for i := range c.muts {
+		c.muts[i].Stamp = through
+	}
+	if err := c.write(ctx, home.Key); err != nil {
 		return fmt.Errorf("views of %v through %d: %w", c.grain, through, err)
 	}
+	if p, err := c.t.Plan(ctx, c.grain.Kind); err == nil && p.Serving != c.gen {
+		return nil // nobody reads it
+	}
+	c.touch.Through = through
+	c.t.tell(c.touch)
 	c.t.reached(c.grain, through)
 	return nil
 }
 
-// Competition reads a race as it will be after the change.
-func (c *Change) Competition(ctx context.Context, competition string) (Competition, bool, error) {
-	return read[Competition](ctx, c, part(tableCompetition, competition), "")
+// atOnce bounds the partitions of one change that are written at the same time.
+const atOnce = 16
+
+func (c *Change) write(ctx context.Context, home string) error {
+	if !c.t.shared {
+		return c.t.rows.Put(ctx, c.muts)
+	}
+	parts := make(map[string][]persistence.Mutation)
+	var order []string
+	for _, m := range c.muts {
+		if m.Part.Key != home && parts[m.Part.Key] == nil {
+			order = append(order, m.Part.Key)
+		}
+		parts[m.Part.Key] = append(parts[m.Part.Key], m)
+	}
+	if err := c.others(ctx, order, parts); err != nil {
+		return err
+	}
+	return c.t.rows.Put(ctx, parts[home])
 }
 
-func dayRow(r *Competition) (days, day persistence.Part, dayCluster, cluster string) {
+// others writes the partitions beside the grain's own: all of them, or an error.
+func (c *Change) others(ctx context.Context, order []string, parts map[string][]persistence.Mutation) error {
+	if len(order) <= 1 {
+		for _, key := range order {
+			return c.t.rows.Put(ctx, parts[key])
+		}
+		return nil
+	}
+	errs := make([]error, len(order))
+	lane := make(chan struct{}, atOnce)
+	var wg sync.WaitGroup
+	for i, key := range order {
+		lane <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-lane }()
+			errs[i] = c.t.rows.Put(ctx, parts[key])
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err // the rest is written again with it
+		}
+	}
+	return nil
+}
+
+// Still reports whether the grain's cursor is at through: what was read since it was read there belongs together. On
+// a driver of one process the caller's lock says so.
+func (c *Change) Still(ctx context.Context, through uint64) (bool, error) {
+	if !c.t.shared {
+		return true, nil
+	}
+	now, err := c.t.CursorIn(ctx, c.grain, c.gen)
+	return now == through, err
+}
+
+// Competition reads a race as it will be after the change.
+func (c *Change) Competition(ctx context.Context, competition string) (Competition, bool, error) {
+	return read[Competition](ctx, c, c.in.home(id.Of(id.Competition, competition)), rowRace)
+}
+
+func (g generation) dayRow(r *Competition) (days, day persistence.Part, dayCluster, cluster string) {
 	d := dayOf(r.ScheduledAt)
-	return part(tableDays, r.OrganizationID), part(tableDay, r.OrganizationID, d, r.State),
+	return g.part(tableDays, r.OrganizationID), g.part(tableDay, r.OrganizationID, d, r.State),
 		d + r.State, (&persistence.Key{}).I64(int64(r.ScheduledAt)).Str(r.ID).String()
 }
 
@@ -99,11 +180,12 @@ func (c *Change) PutCompetition(ctx context.Context, r Competition) error {
 		return err
 	}
 	if ok {
-		_, day, _, cluster := dayRow(&before)
+		_, day, _, cluster := c.in.dayRow(&before)
 		c.delete(day, cluster)
 	}
-	c.put(part(tableCompetition, r.ID), "", r)
-	days, day, dayCluster, cluster := dayRow(&r)
+	c.touch.Organizations = touched(c.touch.Organizations, r.OrganizationID)
+	c.put(c.in.home(id.Of(id.Competition, r.ID)), rowRace, r)
+	days, day, dayCluster, cluster := c.in.dayRow(&r)
 	c.put(days, dayCluster, true)
 	c.put(day, cluster, r)
 	return nil
@@ -111,137 +193,65 @@ func (c *Change) PutCompetition(ctx context.Context, r Competition) error {
 
 // PutDefinition keeps what a race was created with.
 func (c *Change) PutDefinition(competition string, definition []byte) {
-	c.set(persistence.Mutation{Part: part(tableDefinition, competition), Row: persistence.Row{Cell: definition}})
+	c.set(persistence.Mutation{Part: c.in.part(tableDefinition, competition), Row: persistence.Row{Cell: definition}})
 }
 
 // Entry reads a roster row as it will be after the change.
 func (c *Change) Entry(ctx context.Context, competition string, entry uint32) (RosterEntry, bool, error) {
-	return read[RosterEntry](ctx, c, part(tableRoster, competition), entryKey(entry))
+	return read[RosterEntry](ctx, c, c.in.home(id.Of(id.Competition, competition)), entryKey(entry))
 }
 
 // PutEntry replaces a roster row.
 func (c *Change) PutEntry(competition string, e RosterEntry) {
-	c.put(part(tableRoster, competition), entryKey(e.Entry), e)
-	c.put(part(tableEntryOf, competition), e.UserID, e.Entry)
+	c.put(c.in.home(id.Of(id.Competition, competition)), entryKey(e.Entry), e)
+	c.put(c.in.part(tableEntryOf, competition), e.UserID, e.Entry)
 }
 
 // PutPerson replaces how somebody is shown. The row of an older handle stays: a look-up checks it.
 func (c *Change) PutPerson(p Person) {
-	c.put(sealed(p.UserID, part(tablePerson, p.UserID)), "", p)
+	c.put(sealed(p.UserID, c.in.home(id.Of(id.User, p.UserID))), rowPerson, p)
 	if p.Handle != "" {
-		c.put(part(tableHandle, c.t.blind(normalHandle(p.Handle))), p.UserID, true)
+		c.put(c.in.part(tableHandle, c.t.blind(normalHandle(p.Handle))), p.UserID, true)
 	}
 }
 
 // PutResult adds a version of a result.
 func (c *Change) PutResult(r Result) {
-	c.put(part(tableResult, r.Competition), entryKey(r.Version), r)
+	c.put(c.in.part(tableResult, r.Competition), versionKey(r.Version), r)
 }
 
 // PutUserResult replaces a person's row of a competition. At must not change between versions.
 func (c *Change) PutUserResult(r UserResult) {
-	c.put(part(tableUserResult, r.UserID), newestFirst(r.At, r.Competition), r)
+	c.touch.Users = touched(c.touch.Users, r.UserID)
+	c.put(c.in.part(tableUserResult, r.UserID), newestFirst(r.At, r.Competition), r)
 }
 
 // PutFeed adds an entry to a competition's feed.
 func (c *Change) PutFeed(competition string, e FeedEntry) {
 	cell := binary.AppendUvarint(nil, uint64(len(e.Kind)))
 	cell = append(append(cell, e.Kind...), e.Bytes...)
-	c.set(persistence.Mutation{Part: feedPart(competition, e.Version), Row: persistence.Row{Cluster: u64Key(e.Version), Cell: cell}})
-}
-
-// trainingAt says where a training's row lies.
-type trainingAt struct {
-	Month   string
-	Cluster []byte // not text: JSON must not touch it
-}
-
-func trainingAtPart(training string) persistence.Part {
-	user := id.Grain{Kind: id.Training, ID: training}.Affinity()
-	return sealed(user, part(tableTrainingAt, training))
+	c.set(persistence.Mutation{Part: c.in.feedPart(competition, e.Version), Row: persistence.Row{Cluster: u64Key(e.Version), Cell: cell}})
 }
 
 // Training reads a workout as it will be after the change.
 func (c *Change) Training(ctx context.Context, training string) (Training, bool, error) {
-	at, ok, err := read[trainingAt](ctx, c, trainingAtPart(training), "")
-	if err != nil || !ok {
-		return Training{}, false, err
-	}
-	p := trainingAtPart(training)
-	return read[Training](ctx, c, sealed(p.Subject, part(tableTraining, p.Subject, at.Month)), string(at.Cluster))
+	g := id.Grain{Kind: id.Training, ID: training}
+	return read[Training](ctx, c, sealed(g.Affinity(), c.in.home(g)), rowTraining)
 }
 
 // PutTraining replaces a workout in its person's list and lets its local id be found. A training starts once, so
 // its place in the list does not move.
 func (c *Change) PutTraining(r Training) {
 	g := id.Grain{Kind: id.Training, ID: r.ID}
-	at := trainingAt{Month: MonthOf(r.StartedAt, r.UTCOffsetS), Cluster: []byte(newestFirst(r.StartedAt, g.Local()))}
-	c.put(trainingAtPart(r.ID), "", at)
-	c.put(sealed(g.Affinity(), part(tableTraining, g.Affinity(), at.Month)), string(at.Cluster), r)
-	c.put(part(tableWorkout, g.Local()), "", r.ID)
+	c.put(sealed(g.Affinity(), c.in.home(g)), rowTraining, r)
+	list := c.in.part(tableTraining, g.Affinity(), MonthOf(r.StartedAt, r.UTCOffsetS))
+	c.put(sealed(g.Affinity(), list), newestFirst(r.StartedAt, g.Local()), r)
+	c.put(c.in.part(tableWorkout, g.Local()), r.ID, r.ID) // two people may have used one local id
 }
 
-// competitionCursor is the cursor of a competition.
-func (t *Tables) competitionCursor(ctx context.Context, competition string) (uint64, error) {
-	return t.Cursor(ctx, id.Of(id.Competition, competition))
-}
-
-// Clear forgets the rows of one grain and its cursor, so that they can be made anew from the journal. Readers
-// see them missing meanwhile. Rows that other grains own (people, lists of other races) stay.
-func (t *Tables) Clear(ctx context.Context, g id.Grain) error {
-	through, err := t.Cursor(ctx, g)
-	if err != nil {
-		return err
+func touched(names []string, name string) []string {
+	if len(names) > 0 && names[len(names)-1] == name {
+		return names
 	}
-	c := t.Begin(g)
-	switch g.Kind {
-	case id.Competition:
-		if err := c.clearCompetition(ctx, through); err != nil {
-			return err
-		}
-	case id.User:
-		c.delete(sealed(g.ID, part(tablePerson, g.ID)), "")
-	case id.Training:
-		at, ok, err := read[trainingAt](ctx, c, trainingAtPart(g.ID), "")
-		if err != nil {
-			return err
-		}
-		if ok {
-			c.delete(sealed(g.Affinity(), part(tableTraining, g.Affinity(), at.Month)), string(at.Cluster))
-		}
-		c.delete(trainingAtPart(g.ID), "")
-	case id.Device:
-	}
-	return c.Commit(ctx, 0)
-}
-
-func (c *Change) clearCompetition(ctx context.Context, through uint64) error {
-	r, ok, err := c.Competition(ctx, c.grain.ID)
-	if err != nil {
-		return err
-	}
-	if ok {
-		_, day, _, cluster := dayRow(&r)
-		c.delete(day, cluster)
-		entries, err := c.t.Roster(ctx, r.ID)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			c.delete(part(tableUserResult, e.UserID), newestFirst(r.Day(), r.ID))
-		}
-		c.delete(part(tableCompetition, r.ID), "")
-		c.delete(part(tableDefinition, r.ID), "")
-	}
-	for _, p := range []persistence.Part{part(tableRoster, c.grain.ID), part(tableEntryOf, c.grain.ID), part(tableResult, c.grain.ID)} {
-		if err := c.t.rows.DeleteRange(ctx, p, "", ""); err != nil {
-			return err
-		}
-	}
-	for block := uint64(0); block <= through/feedBlock; block++ {
-		if err := c.t.rows.DeleteRange(ctx, feedPart(c.grain.ID, block*feedBlock), "", ""); err != nil {
-			return err
-		}
-	}
-	return nil
+	return append(names, name)
 }

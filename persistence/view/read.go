@@ -7,17 +7,26 @@ import (
 	"fmt"
 	"slices"
 
+	"paceline/domain/id"
 	"paceline/persistence"
 )
 
 // Competition implements Reader.
 func (t *Tables) Competition(ctx context.Context, competition string) (Competition, bool, error) {
-	return one[Competition](ctx, t, part(tableCompetition, competition), "")
+	in, err := t.serving(ctx, id.Competition)
+	if err != nil {
+		return Competition{}, false, err
+	}
+	return one[Competition](ctx, t, in.home(id.Of(id.Competition, competition)), rowRace)
 }
 
 // Definition implements Reader.
 func (t *Tables) Definition(ctx context.Context, competition string) ([]byte, bool, error) {
-	return t.rows.Get(ctx, part(tableDefinition, competition), "")
+	in, err := t.serving(ctx, id.Competition)
+	if err != nil {
+		return nil, false, err
+	}
+	return t.rows.Get(ctx, in.part(tableDefinition, competition), "")
 }
 
 // Competitions implements Reader. It goes through the days that have races, newest first, and within a day by
@@ -34,11 +43,15 @@ func (t *Tables) Competitions(ctx context.Context, q CompetitionQuery) ([]Compet
 			return nil, "", ErrPageToken
 		}
 	}
+	in, err := t.serving(ctx, id.Competition)
+	if err != nil {
+		return nil, "", err
+	}
 	size := pageSize(q.PageSize)
 	var list []Competition
 	for {
 		const daysAtOnce = 64
-		days, err := t.rows.Range(ctx, part(tableDays, q.OrganizationID), persistence.Range{From: dayFrom, Limit: daysAtOnce, KeysOnly: true})
+		days, err := t.rows.Range(ctx, in.part(tableDays, q.OrganizationID), persistence.Range{From: dayFrom, Limit: daysAtOnce, KeysOnly: true})
 		if err != nil {
 			return nil, "", err
 		}
@@ -53,7 +66,7 @@ func (t *Tables) Competitions(ctx context.Context, q CompetitionQuery) ([]Compet
 			if q.State != "" && q.State != state {
 				continue
 			}
-			rows, err := t.rows.Range(ctx, part(tableDay, q.OrganizationID, day, state), persistence.Range{From: rowFrom, Limit: size + 1 - len(list)})
+			rows, err := t.rows.Range(ctx, in.part(tableDay, q.OrganizationID, day, state), persistence.Range{From: rowFrom, Limit: size + 1 - len(list)})
 			if err != nil {
 				return nil, "", err
 			}
@@ -84,7 +97,11 @@ func parseDay(cluster string) (day, state string, err error) {
 
 // Roster implements Reader.
 func (t *Tables) Roster(ctx context.Context, competition string) ([]RosterEntry, error) {
-	rows, err := t.rows.Range(ctx, part(tableRoster, competition), persistence.Range{})
+	in, err := t.serving(ctx, id.Competition)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := t.rows.Range(ctx, in.home(id.Of(id.Competition, competition)), persistence.Range{From: rowEntry, To: rowEntryEnd})
 	if err != nil {
 		return nil, err
 	}
@@ -97,24 +114,30 @@ func (t *Tables) Roster(ctx context.Context, competition string) ([]RosterEntry,
 	return list, nil
 }
 
-func entryKey(entry uint32) string { return (&persistence.Key{}).U32(entry).String() }
+func entryKey(entry uint32) string { return rowEntry + versionKey(entry) }
+
+func versionKey(version uint32) string { return (&persistence.Key{}).U32(version).String() }
 
 // EntryOf implements Reader.
 func (t *Tables) EntryOf(ctx context.Context, competition, userID string) (RosterEntry, bool, error) {
-	entry, ok, err := one[uint32](ctx, t, part(tableEntryOf, competition), userID)
+	in, err := t.serving(ctx, id.Competition)
+	if err != nil {
+		return RosterEntry{}, false, err
+	}
+	entry, ok, err := one[uint32](ctx, t, in.part(tableEntryOf, competition), userID)
 	if err != nil || !ok {
 		return RosterEntry{}, false, err
 	}
-	return t.entry(ctx, competition, entry)
-}
-
-func (t *Tables) entry(ctx context.Context, competition string, entry uint32) (RosterEntry, bool, error) {
-	return one[RosterEntry](ctx, t, part(tableRoster, competition), entryKey(entry))
+	return one[RosterEntry](ctx, t, in.home(id.Of(id.Competition, competition)), entryKey(entry))
 }
 
 // Person implements Reader. Somebody whose key is gone is known, and erased.
 func (t *Tables) Person(ctx context.Context, userID string) (Person, bool, error) {
-	p, ok, err := one[Person](ctx, t, sealed(userID, part(tablePerson, userID)), "")
+	in, err := t.serving(ctx, id.User)
+	if err != nil {
+		return Person{}, false, err
+	}
+	p, ok, err := one[Person](ctx, t, sealed(userID, in.home(id.Of(id.User, userID))), rowPerson)
 	if errors.Is(err, persistence.ErrErased) {
 		return Person{UserID: userID, Erased: true}, true, nil
 	}
@@ -142,8 +165,12 @@ func (t *Tables) People(ctx context.Context, userIDs []string) (map[string]Perso
 // UserByHandle implements Reader. The row that is found says who; the person's own row says whether it still
 // holds (a changed handle, an erased person).
 func (t *Tables) UserByHandle(ctx context.Context, handle string) (string, bool, error) {
+	in, err := t.serving(ctx, id.User)
+	if err != nil {
+		return "", false, err
+	}
 	h := normalHandle(handle)
-	rows, err := t.rows.Range(ctx, part(tableHandle, t.blind(h)), persistence.Range{})
+	rows, err := t.rows.Range(ctx, in.part(tableHandle, t.blind(h)), persistence.Range{})
 	if err != nil {
 		return "", false, err
 	}
@@ -161,11 +188,15 @@ func (t *Tables) UserByHandle(ctx context.Context, handle string) (string, bool,
 
 // Result implements Reader.
 func (t *Tables) Result(ctx context.Context, competition string, version uint32) (Result, bool, error) {
+	in, err := t.serving(ctx, id.Competition)
+	if err != nil {
+		return Result{}, false, err
+	}
 	q := persistence.Range{Reverse: true, Limit: 1}
 	if version > 0 {
-		q = persistence.Range{From: entryKey(version), To: entryKey(version) + "\x00"}
+		q = persistence.Range{From: versionKey(version), To: versionKey(version) + "\x00"}
 	}
-	rows, err := t.rows.Range(ctx, part(tableResult, competition), q)
+	rows, err := t.rows.Range(ctx, in.part(tableResult, competition), q)
 	if err != nil || len(rows) == 0 {
 		return Result{}, false, err
 	}
@@ -176,11 +207,25 @@ func (t *Tables) Result(ctx context.Context, competition string, version uint32)
 
 // UserResults implements Reader.
 func (t *Tables) UserResults(ctx context.Context, userID, pageToken string, pageSize int) ([]UserResult, string, error) {
-	return page[UserResult](ctx, t, part(tableUserResult, userID), pageToken, pageSize)
+	in, err := t.serving(ctx, id.Competition)
+	if err != nil {
+		return nil, "", err
+	}
+	return page[UserResult](ctx, t, in.part(tableUserResult, userID), pageToken, pageSize)
 }
 
-func feedPart(competition string, version uint64) persistence.Part {
-	return part(tableFeed, competition, u64Key(version/feedBlock))
+func (g generation) feedPart(competition string, version uint64) persistence.Part {
+	return g.part(tableFeed, competition, u64Key(version/feedBlock))
+}
+
+// feedEnd is which generation is read, and through which version it has the competition's events.
+func (t *Tables) feedEnd(ctx context.Context, competition string) (generation, uint64, error) {
+	p, err := t.Plan(ctx, id.Competition)
+	if err != nil {
+		return "", 0, err
+	}
+	through, err := t.CursorIn(ctx, id.Of(id.Competition, competition), p.Serving)
+	return generationOf(p.Serving), through, err
 }
 
 // Feed implements Reader.
@@ -188,13 +233,13 @@ func (t *Tables) Feed(ctx context.Context, competition string, after uint64, lim
 	if limit <= 0 {
 		limit = 100
 	}
-	through, err := t.competitionCursor(ctx, competition)
+	in, through, err := t.feedEnd(ctx, competition)
 	if err != nil {
 		return nil, false, err
 	}
 	var list []FeedEntry
 	for version := after + 1; version <= through; version = (version/feedBlock + 1) * feedBlock {
-		rows, err := t.rows.Range(ctx, feedPart(competition, version), persistence.Range{From: u64Key(version), Limit: limit + 1 - len(list)})
+		rows, err := t.rows.Range(ctx, in.feedPart(competition, version), persistence.Range{From: u64Key(version), Limit: limit + 1 - len(list)})
 		if err != nil {
 			return nil, false, err
 		}
@@ -214,13 +259,13 @@ func (t *Tables) Feed(ctx context.Context, competition string, after uint64, lim
 
 // LastFeed implements Reader.
 func (t *Tables) LastFeed(ctx context.Context, competition string, limit int) ([]FeedEntry, error) {
-	through, err := t.competitionCursor(ctx, competition)
+	in, through, err := t.feedEnd(ctx, competition)
 	if err != nil {
 		return nil, err
 	}
 	var list []FeedEntry
 	for block := int64(through / feedBlock); block >= 0 && len(list) < limit; block-- {
-		rows, err := t.rows.Range(ctx, feedPart(competition, uint64(block)*feedBlock), persistence.Range{Reverse: true, Limit: limit - len(list)})
+		rows, err := t.rows.Range(ctx, in.feedPart(competition, uint64(block)*feedBlock), persistence.Range{Reverse: true, Limit: limit - len(list)})
 		if err != nil {
 			return nil, err
 		}
@@ -250,10 +295,25 @@ func parseFeed(r persistence.Row) (FeedEntry, error) {
 
 // TrainingOf implements Reader.
 func (t *Tables) TrainingOf(ctx context.Context, workout string) (string, bool, error) {
-	return one[string](ctx, t, part(tableWorkout, workout), "")
+	in, err := t.serving(ctx, id.Training)
+	if err != nil {
+		return "", false, err
+	}
+	// More than one only if two people have used the same local id; the same one is then found every time.
+	rows, err := t.rows.Range(ctx, in.part(tableWorkout, workout), persistence.Range{Limit: 1})
+	if err != nil || len(rows) == 0 {
+		return "", false, err
+	}
+	var training string
+	err = decode(rows[0].Cell, &training)
+	return training, err == nil, err
 }
 
 // Trainings implements Reader.
 func (t *Tables) Trainings(ctx context.Context, userID, month, pageToken string, pageSize int) ([]Training, string, error) {
-	return page[Training](ctx, t, sealed(userID, part(tableTraining, userID, month)), pageToken, pageSize)
+	in, err := t.serving(ctx, id.Training)
+	if err != nil {
+		return nil, "", err
+	}
+	return page[Training](ctx, t, sealed(userID, in.part(tableTraining, userID, month)), pageToken, pageSize)
 }

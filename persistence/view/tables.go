@@ -19,21 +19,38 @@ import (
 
 // The tables. Stored: append only. Each is part of a partition's key.
 const (
-	tableCursor      = "cursor"      // kind, id → through
-	tableCompetition = "competition" // id → Competition
-	tableDefinition  = "definition"  // id → competition.v1.Definition
-	tableDays        = "days"        // organization → day, state
-	tableDay         = "day"         // organization, day, state → start, id → Competition
-	tableRoster      = "roster"      // competition → entry → RosterEntry
-	tableEntryOf     = "entry_of"    // competition → user → entry
-	tablePerson      = "person"      // user → Person (sealed)
-	tableHandle      = "handle"      // blinded handle → user
-	tableResult      = "result"      // competition → version → Result
-	tableUserResult  = "user_result" // user → gun, competition → UserResult
-	tableFeed        = "feed"        // competition, block of versions → version → kind, bytes
-	tableWorkout     = "workout"     // local id → training
-	tableTraining    = "training"    // user, month → start, id → Training (sealed)
-	tableTrainingAt  = "training_at" // training → month, start (sealed): where its row is
+	tableGrain      = "grain"       // kind, id → cursor, and the grain's own rows (see the row… constants)
+	tableDefinition = "definition"  // competition → competition.v1.Definition
+	tableDays       = "days"        // organization → day, state
+	tableDay        = "day"         // organization, day, state → start, id → Competition
+	tableEntryOf    = "entry_of"    // competition → user → entry
+	tableHandle     = "handle"      // blinded handle → user
+	tableResult     = "result"      // competition → version → Result
+	tableUserResult = "user_result" // user → gun, competition → UserResult
+	tableFeed       = "feed"        // competition, block of versions → version → kind, bytes
+	tableWorkout    = "workout"     // local id → training
+	tableTraining   = "training"    // user, month → start, id → Training (sealed)
+
+	// Partitions of before the grains' rows lay together; a rebuild deletes them.
+	oldCursor = "cursor"
+)
+
+// tableKinds says what each table is made from.
+var tableKinds = map[string]id.Kind{
+	tableDefinition: id.Competition, tableDays: id.Competition, tableDay: id.Competition, tableEntryOf: id.Competition,
+	tableResult: id.Competition, tableUserResult: id.Competition, tableFeed: id.Competition, tableHandle: id.User,
+	tableWorkout: id.Training, tableTraining: id.Training,
+	"competition": id.Competition, "roster": id.Competition, "person": id.User, "training_at": id.Training, // as oldCursor
+}
+
+// The rows of a grain's own partition. Stored: append only.
+const (
+	rowCursor   = "c" // the version through which the views have taken the grain's events
+	rowRace     = "s" // Competition
+	rowPerson   = "p" // Person (sealed)
+	rowTraining = "t" // Training (sealed)
+	rowEntry    = "e" // and the entry's number: RosterEntry
+	rowEntryEnd = "f"
 )
 
 const (
@@ -49,10 +66,40 @@ const (
 
 // Tables implements Reader over a row driver, and makes Changes. Safe for concurrent use.
 type Tables struct {
-	rows persistence.Rows
+	rows    persistence.Rows
+	shared  bool
+	planAge time.Duration
+	plans   sync.Map // id.Kind → heldPlan
 
 	mu      sync.Mutex
 	waiting map[id.Grain][]waiter
+	told    []func(Touch)
+}
+
+// Touch says what a committed change, or another generation, makes old.
+type Touch struct {
+	Kind    id.Kind  // everything that is made from this kind, if Grain is none
+	Grain   id.Grain // whose events were taken
+	Through uint64
+	// Organizations and Users whose lists have changed.
+	Organizations, Users []string
+}
+
+// Tell calls f after each change that readers of these Tables may see, before anybody is told that it is there. f
+// must not block.
+func (t *Tables) Tell(f func(Touch)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.told = append(t.told, f)
+}
+
+func (t *Tables) tell(what Touch) {
+	t.mu.Lock()
+	told := t.told
+	t.mu.Unlock()
+	for _, f := range told {
+		f(what)
+	}
 }
 
 type waiter struct {
@@ -62,17 +109,15 @@ type waiter struct {
 
 var _ Reader = (*Tables)(nil)
 
-// New is the query tables in a store.
+// New is the query tables in a store. Over a driver that is not Shared there must be one Tables only.
 func New(rows persistence.Rows) *Tables {
-	return &Tables{rows: rows, waiting: make(map[id.Grain][]waiter)}
+	return &Tables{rows: rows, shared: persistence.Shared(rows), planAge: planAge, waiting: make(map[id.Grain][]waiter)}
 }
 
-func part(table string, keys ...string) persistence.Part {
-	k := (&persistence.Key{}).Str(table)
-	for _, s := range keys {
-		k.Str(s)
-	}
-	return persistence.Part{Table: persistence.TableView, Key: k.String()}
+// serving is the generation of a kind's views that is read.
+func (t *Tables) serving(ctx context.Context, k id.Kind) (generation, error) {
+	p, err := t.Plan(ctx, k)
+	return generationOf(p.Serving), err
 }
 
 func sealed(subject string, p persistence.Part) persistence.Part {
@@ -155,7 +200,16 @@ func parseToken(token string) (string, error) {
 
 // Cursor implements Reader.
 func (t *Tables) Cursor(ctx context.Context, g id.Grain) (uint64, error) {
-	cell, ok, err := t.rows.Get(ctx, part(tableCursor, string(g.Kind), g.ID), "")
+	p, err := t.Plan(ctx, g.Kind)
+	if err != nil {
+		return 0, err
+	}
+	return t.CursorIn(ctx, g, p.Serving)
+}
+
+// CursorIn is the cursor of a grain in one generation.
+func (t *Tables) CursorIn(ctx context.Context, g id.Grain, gen uint64) (uint64, error) {
+	cell, ok, err := t.rows.Get(ctx, generationOf(gen).home(g), rowCursor)
 	if err != nil || !ok {
 		return 0, err
 	}
@@ -168,6 +222,9 @@ func (t *Tables) Cursor(ctx context.Context, g id.Grain) (uint64, error) {
 
 // WaitFor implements Reader.
 func (t *Tables) WaitFor(ctx context.Context, g id.Grain, version uint64) (bool, error) {
+	if Kinds[g.Kind] == "" {
+		return true, nil // no views: nothing to wait for
+	}
 	ctx, cancel := context.WithTimeout(ctx, waitAtMost)
 	defer cancel()
 	w := waiter{version: version, reached: make(chan struct{})}
@@ -178,7 +235,12 @@ func (t *Tables) WaitFor(ctx context.Context, g id.Grain, version uint64) (bool,
 	poll := time.NewTicker(waitPoll)
 	defer poll.Stop()
 	for {
-		through, err := t.Cursor(ctx, g)
+		// The plan is looked at again: a generation that is not served any more may stand still.
+		plan, err := t.LookAtPlan(ctx, g.Kind)
+		var through uint64
+		if err == nil {
+			through, err = t.CursorIn(ctx, g, plan.Serving)
+		}
 		if err == nil && through >= version {
 			return true, nil
 		}

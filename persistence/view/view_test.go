@@ -10,7 +10,6 @@ import (
 
 	"paceline/domain/id"
 	"paceline/domain/unit"
-	"paceline/persistence"
 	"paceline/persistence/memory"
 	"paceline/persistence/view"
 )
@@ -272,28 +271,6 @@ func TestWaitFor(t *testing.T) {
 	cancel()
 	if ok, err := v.WaitFor(gone, race, 100); ok || err == nil {
 		t.Errorf("WaitFor, cancelled: %v, %v", ok, err)
-	}
-}
-
-func TestClear(t *testing.T) {
-	ctx := context.Background()
-	rows := memory.New()
-	v := view.New(rows)
-	c := v.Begin(race)
-	check(t, c.PutCompetition(ctx, view.Competition{ID: race.ID, OrganizationID: "default", State: "open", GunAt: 5}))
-	c.PutEntry(race.ID, view.RosterEntry{Entry: 1, UserID: "u"})
-	c.PutResult(view.Result{Competition: race.ID, Version: 1})
-	c.PutUserResult(view.UserResult{UserID: "u", Competition: race.ID, At: 5})
-	c.PutFeed(race.ID, view.FeedEntry{Version: 5000})
-	commit(t, c, 5000)
-	check(t, v.Clear(ctx, race))
-	left := 0
-	rows.Each(persistence.TableView, func(_ string, r persistence.Row) { left++ })
-	if left != 2 { // the cursor at 0, and the day in the directory of days
-		t.Errorf("%d rows left, want 2", left)
-	}
-	if list, _, err := v.Competitions(ctx, view.CompetitionQuery{OrganizationID: "default"}); err != nil || len(list) != 0 {
-		t.Errorf("list = %+v, %v", list, err)
 	}
 }
 

@@ -28,7 +28,7 @@ const (
 )
 
 // Projector implements persistence.EventStream. Safe for concurrent use; the events of one grain are taken one
-// after the other.
+// after the other here, and any number of processes may take them at once.
 type Projector struct {
 	journal Journal
 	tables  *view.Tables
@@ -50,6 +50,13 @@ func (p *Projector) lock(g id.Grain) func() {
 	return l.Unlock
 }
 
+// target is the views of one grain in one generation.
+type target struct {
+	g       id.Grain
+	gen     uint64
+	project Projection
+}
+
 // Publish implements persistence.EventStream.
 func (p *Projector) Publish(ctx context.Context, g id.Grain, records []persistence.Record) (uint64, error) {
 	project := p.kinds[g.Kind]
@@ -60,9 +67,39 @@ func (p *Projector) Publish(ctx context.Context, g id.Grain, records []persisten
 		return records[len(records)-1].Version, nil
 	}
 	defer p.lock(g)()
-	through, err := p.tables.Cursor(ctx, g)
+	plan, err := p.tables.Plan(ctx, g.Kind)
 	if err != nil {
-		return 0, fmt.Errorf("views of %v: %w", g, err)
+		return 0, err
+	}
+	for {
+		var through uint64
+		for i, gen := range plan.Writes() {
+			reached, err := p.publish(ctx, target{g, gen, project}, records)
+			if i == 0 {
+				through = reached
+			}
+			if err != nil {
+				return through, err
+			}
+		}
+		// A rebuild that began meanwhile may have read the journal before these events were in it only if the plan
+		// said so before this look; what it says since then has read them.
+		now, err := p.tables.LookAtPlan(ctx, g.Kind)
+		if err != nil {
+			return 0, err
+		}
+		if now.Serving == plan.Serving && now.Building == plan.Building || step.RulePlanAgain.Off() {
+			return through, nil
+		}
+		plan = now
+	}
+}
+
+// publish takes events into one generation.
+func (p *Projector) publish(ctx context.Context, t target, records []persistence.Record) (uint64, error) {
+	through, err := p.tables.CursorIn(ctx, t.g, t.gen)
+	if err != nil {
+		return 0, fmt.Errorf("views of %v: %w", t.g, err)
 	}
 	for len(records) > 0 && records[0].Version <= through {
 		records = records[1:]
@@ -72,70 +109,100 @@ func (p *Projector) Publish(ctx context.Context, g id.Grain, records []persisten
 	}
 	if records[0].Version > through+1 && !step.RulePublishHole.Off() {
 		// What lies between was published to somebody who did not live to see it taken.
-		if through, err = p.catchUp(ctx, g, project, through, records[0].Version-1); err != nil {
+		if through, err = p.catchUp(ctx, t, through, records[0].Version-1); err != nil {
 			return through, err
+		}
+		for len(records) > 0 && records[0].Version <= through { // another projector has been faster
+			records = records[1:]
+		}
+		if len(records) == 0 {
+			return through, nil
 		}
 	}
 	if records[0].Version != through+1 && !step.RulePublishHole.Off() {
-		return through, fmt.Errorf("views of %v: %w: the journal ends at %d, published is %d", g, persistence.ErrUnavailable, through, records[0].Version)
+		return through, fmt.Errorf("views of %v: %w: the journal ends at %d, published is %d", t.g, persistence.ErrUnavailable, through, records[0].Version)
 	}
-	return p.take(ctx, g, project, through, records)
+	return p.take(ctx, t, through, records)
 }
 
 // take projects consecutive events that begin right after through.
-func (p *Projector) take(ctx context.Context, g id.Grain, project Projection, through uint64, records []persistence.Record) (uint64, error) {
+func (p *Projector) take(ctx context.Context, t target, through uint64, records []persistence.Record) (uint64, error) {
 	for len(records) > 0 {
 		n := min(eventsAtOnce, len(records))
 		last := records[n-1].Version
-		err := p.write(ctx, g, project, records[:n])
+		taken, err := p.write(ctx, t, through, records[:n])
 		if errors.Is(err, persistence.ErrErased) {
 			// The person is gone: there are no rows to write, and nobody must wait for them.
-			err = p.tables.Begin(g).Commit(ctx, last)
+			taken, err = true, p.tables.BeginIn(t.g, t.gen).Commit(ctx, last)
 		}
 		if err != nil {
-			return through, fmt.Errorf("views of %v after %d: %w", g, through, err)
+			return through, fmt.Errorf("views of %v after %d: %w", t.g, through, err)
 		}
-		through, records = last, records[n:]
+		if taken {
+			through, records = last, records[n:]
+			continue
+		}
+		if through, err = p.tables.CursorIn(ctx, t.g, t.gen); err != nil {
+			return 0, fmt.Errorf("views of %v: %w", t.g, err)
+		}
+		for len(records) > 0 && records[0].Version <= through {
+			records = records[1:]
+		}
 	}
 	return through, nil
 }
 
-func (p *Projector) write(ctx context.Context, g id.Grain, project Projection, records []persistence.Record) error {
-	c := p.tables.Begin(g)
+// write projects events that follow on through. taken is false if another projector has moved on meanwhile: what was
+// read may then be of several versions, and nothing is written.
+func (p *Projector) write(ctx context.Context, t target, through uint64, records []persistence.Record) (taken bool, err error) {
+	c := p.tables.BeginIn(t.g, t.gen)
 	for _, r := range records {
-		if err := project(ctx, c, r); err != nil {
-			return fmt.Errorf("event %d of kind %d: %w", r.Version, r.Kind, err)
+		if err := t.project(ctx, c, r); err != nil {
+			return false, fmt.Errorf("event %d of kind %d: %w", r.Version, r.Kind, err)
 		}
 	}
-	return c.Commit(ctx, records[len(records)-1].Version)
+	if still, err := c.Still(ctx, through); err != nil || !still && !step.RuleStillThere.Off() {
+		return false, err
+	}
+	return true, c.Commit(ctx, records[len(records)-1].Version)
 }
 
 // catchUp projects from the journal until upTo (0: all there is).
-func (p *Projector) catchUp(ctx context.Context, g id.Grain, project Projection, through, upTo uint64) (uint64, error) {
+func (p *Projector) catchUp(ctx context.Context, t target, through, upTo uint64) (uint64, error) {
 	for more := true; more && (upTo == 0 || through < upTo); {
-		limit := eventsAtOnce
-		if upTo > 0 {
-			limit = int(min(eventsAtOnce, upTo-through))
-		}
-		records, again, err := p.journal.ReadJournal(ctx, g, through, limit)
-		if errors.Is(err, persistence.ErrErased) {
-			return p.skipErased(ctx, g, max(through, upTo))
-		}
-		if err != nil {
-			return through, fmt.Errorf("views of %v: %w", g, err)
-		}
-		if through, err = p.take(ctx, g, project, through, records); err != nil {
+		var err error
+		if through, more, err = p.page(ctx, t, through, upTo); err != nil {
 			return through, err
 		}
-		more = again
 	}
 	return through, nil
 }
 
+// page projects one page of the journal.
+func (p *Projector) page(ctx context.Context, t target, through, upTo uint64) (now uint64, more bool, err error) {
+	limit := eventsAtOnce
+	if upTo > 0 {
+		limit = int(min(eventsAtOnce, upTo-through))
+	}
+	records, more, err := p.journal.ReadJournal(ctx, t.g, through, limit)
+	if errors.Is(err, persistence.ErrErased) {
+		now, err = p.skipErased(ctx, t, max(through, upTo))
+		return now, false, err
+	}
+	if err != nil {
+		return through, false, fmt.Errorf("views of %v: %w", t.g, err)
+	}
+	now, err = p.take(ctx, t, through, records)
+	return now, more, err
+}
+
 // skipErased moves over events that nobody can read any more.
-func (p *Projector) skipErased(ctx context.Context, g id.Grain, upTo uint64) (uint64, error) {
-	if err := p.tables.Begin(g).Commit(ctx, upTo); err != nil {
-		return 0, fmt.Errorf("views of %v: %w", g, err)
+func (p *Projector) skipErased(ctx context.Context, t target, upTo uint64) (uint64, error) {
+	if upTo == 0 {
+		return 0, nil
+	}
+	if err := p.tables.BeginIn(t.g, t.gen).Commit(ctx, upTo); err != nil {
+		return 0, fmt.Errorf("views of %v: %w", t.g, err)
 	}
 	return upTo, nil
 }
@@ -147,23 +214,14 @@ func (p *Projector) CatchUp(ctx context.Context, g id.Grain) (uint64, error) {
 		return 0, nil
 	}
 	defer p.lock(g)()
-	through, err := p.tables.Cursor(ctx, g)
+	plan, err := p.tables.Plan(ctx, g.Kind)
+	if err != nil {
+		return 0, err
+	}
+	t := target{g, plan.Serving, project}
+	through, err := p.tables.CursorIn(ctx, g, t.gen)
 	if err != nil {
 		return 0, fmt.Errorf("views of %v: %w", g, err)
 	}
-	return p.catchUp(ctx, g, project, through, 0)
-}
-
-// Rebuild makes the rows of one grain anew from its journal. Readers see them missing meanwhile. It may be
-// broken off and begun again.
-func (p *Projector) Rebuild(ctx context.Context, g id.Grain) (uint64, error) {
-	project := p.kinds[g.Kind]
-	if project == nil {
-		return 0, nil
-	}
-	defer p.lock(g)()
-	if err := p.tables.Clear(ctx, g); err != nil {
-		return 0, fmt.Errorf("rebuild views of %v: %w", g, err)
-	}
-	return p.catchUp(ctx, g, project, 0, 0)
+	return p.catchUp(ctx, t, through, 0)
 }

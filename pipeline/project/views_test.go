@@ -164,7 +164,7 @@ func TestCompetitionFollowsTheRules(t *testing.T) {
 				add(competition.Fenced{})
 			}
 		}
-		if _, err := j.p.Rebuild(context.Background(), j.g); err != nil {
+		if err := j.p.Rebuild(context.Background(), j.store, quick(j.g.Kind)); err != nil {
 			t.Fatalf("rebuild: %v", err)
 		}
 		same(t, j, s)
