@@ -34,6 +34,7 @@ const (
 // blockScratch is what encoding one block needs; pooled, because the accept path allocates nothing per sample.
 type blockScratch struct {
 	raw    []byte
+	packed []byte
 	values []int64
 }
 
@@ -44,17 +45,16 @@ func AppendBlock(dst []byte, b *sample.Batch) []byte {
 	s := blockScratches.Get().(*blockScratch)
 	defer blockScratches.Put(s)
 	s.raw = s.appendColumns(s.raw[:0], b)
+	// Packed beside, because packing wants more room than it then needs; dst grows to what is kept.
+	body, packing := s.raw, byte(packPlain)
 	if len(s.raw) >= packMin {
-		room := s2.MaxEncodedLen(len(s.raw))
-		at := len(dst) + 2
-		dst = slices.Grow(append(dst, blockFormat, packS2), room)[:at+room]
-		packed := s2.Encode(dst[at:], s.raw)
-		if len(packed) < len(s.raw) {
-			return dst[:at+len(packed)]
+		s.packed = slices.Grow(s.packed[:0], s2.MaxEncodedLen(len(s.raw)))
+		if packed := s2.Encode(s.packed[:cap(s.packed)], s.raw); len(packed) < len(s.raw) {
+			body, packing = packed, packS2
 		}
-		dst = dst[:at-2]
 	}
-	return append(append(dst, blockFormat, packPlain), s.raw...)
+	dst = slices.Grow(dst, 2+len(body))
+	return append(append(dst, blockFormat, packing), body...)
 }
 
 // DecodeBlock reads the stored form. It allocates at most what MaxBatch samples need.

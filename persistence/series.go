@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -9,15 +10,21 @@ import (
 )
 
 func seriesPart(k SeriesKey, bucket uint64) Part {
-	b := Key{b: make([]byte, 0, len(k.Device)+len(k.Stream)+12)}
-	return Part{Table: TableSeries, Key: b.Str(k.Device).Str(k.Stream).U64(bucket).String(), Subject: k.Subject}
+	// As Key writes it, in room of its own: this is the hot path, and a Key would not stay on the stack.
+	var room [96]byte
+	b := binary.AppendUvarint(room[:0], uint64(len(k.Device)))
+	b = append(b, k.Device...)
+	b = binary.AppendUvarint(b, uint64(len(k.Stream)))
+	b = append(b, k.Stream...)
+	b = binary.BigEndian.AppendUint64(b, bucket)
+	return Part{Table: TableSeries, Key: string(b), Subject: k.Subject}
 }
 
 func (k BlockKey) cluster() string {
 	var room [32]byte
-	b := Key{b: room[:0]}
-	b.U64(k.First).U64(k.Last)
-	return string(append(b.b, k.ID[:]...))
+	b := binary.BigEndian.AppendUint64(room[:0], k.First)
+	b = binary.BigEndian.AppendUint64(b, k.Last)
+	return string(append(b, k.ID[:]...))
 }
 
 func parseBlockKey(s string) (BlockKey, error) {
@@ -43,7 +50,7 @@ func (s *RowStore) PutBlock(ctx context.Context, k SeriesKey, b *sample.Batch) (
 		scratch.raw = sample.AppendCanonical(scratch.raw, b, i)
 	}
 	id, err := s.rowID(ctx, k.Subject, scratch.raw)
-	cell := AppendBlock(make([]byte, 0, len(scratch.raw)+16), b) // mostly shorter, kept until it is written
+	cell := AppendBlock(nil, b)
 	blockScratches.Put(scratch)
 	if err != nil {
 		return BlockKey{}, fmt.Errorf("block %d of %s: %w", b.FirstSeq, k.Stream, err)

@@ -33,25 +33,33 @@ func (r *Rows) reading(p persistence.Part) func() {
 	return l.RUnlock
 }
 
+// held is what a write has locked. The usual write is to one partition and allocates nothing.
+type held struct {
+	room    [4]int
+	stripes []int
+}
+
 // writing locks the partitions of the mutations, always in the same order.
-func (r *Rows) writing(muts []persistence.Mutation) func() {
-	var held []int
+func (r *Rows) writing(h *held, muts []persistence.Mutation) {
+	h.stripes = h.room[:0]
 	for i := range muts {
 		if durableReads(muts[i].Part.Table) {
-			held = append(held, stripeOf(muts[i].Part))
+			h.stripes = append(h.stripes, stripeOf(muts[i].Part))
 		}
 	}
-	if len(held) > 1 {
-		slices.Sort(held)
-		held = slices.Compact(held)
+	if len(h.stripes) > 1 {
+		slices.Sort(h.stripes)
+		h.stripes = slices.Compact(h.stripes)
 	}
-	for _, i := range held {
+	for _, i := range h.stripes {
 		r.locks[i].Lock()
 	}
-	return func() {
-		for _, i := range held {
-			r.locks[i].Unlock()
-		}
+}
+
+// written unlocks what writing has locked.
+func (r *Rows) written(h *held) {
+	for _, i := range h.stripes {
+		r.locks[i].Unlock()
 	}
 }
 
@@ -121,12 +129,14 @@ func (r *Rows) Put(ctx context.Context, muts []persistence.Mutation) error {
 	o := pebble.NoSync
 	b := r.db.NewBatch()
 	defer closeBatch(b)
+	var room [128]byte
+	key := room[:0] // the batch copies it
 	for i := range muts {
 		m := &muts[i]
 		if !m.Part.Table.Cache() {
 			o = r.sync
 		}
-		key := rowKey(m.Part, m.Row.Cluster)
+		key = append(appendPart(key[:0], m.Part, rowMark), m.Row.Cluster...)
 		var err error
 		if m.Delete {
 			err = b.Delete(key, nil)
@@ -137,7 +147,9 @@ func (r *Rows) Put(ctx context.Context, muts []persistence.Mutation) error {
 			return fmt.Errorf("%w: %w", persistence.ErrUnavailable, err)
 		}
 	}
-	defer r.writing(muts)()
+	var h held
+	r.writing(&h, muts)
+	defer r.written(&h)
 	return commit(b, o)
 }
 
@@ -198,7 +210,9 @@ func (r *Rows) DeleteRange(ctx context.Context, p persistence.Part, from, to str
 		o = pebble.NoSync
 	}
 	lower, upper := bounds(p, from, to)
-	defer r.writing([]persistence.Mutation{{Part: p}})()
+	var h held
+	r.writing(&h, []persistence.Mutation{{Part: p}})
+	defer r.written(&h)
 	if err := r.db.DeleteRange(lower, upper, o); err != nil {
 		return fmt.Errorf("%w: %w", persistence.ErrUnknown, err)
 	}
