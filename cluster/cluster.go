@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -12,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 
 	"paceline/cluster/call"
+	"paceline/cluster/gossip"
 	"paceline/cluster/link"
 	"paceline/cluster/placement"
 )
@@ -24,8 +27,13 @@ type Config struct {
 	// Name of the cluster: members of another name are strangers.
 	Name string
 	// Host and Port of the members' own traffic. Port 0 takes a free one.
-	Host      string
-	Port      int
+	Host string
+	Port int
+	// Advertise is host:port at which other members reach Port, if it is another address.
+	Advertise string
+	// Many makes this a member of a cluster of many; nil: it is one of its own, and its port refuses everybody.
+	Many *Many
+
 	Call      call.Config
 	Link      link.Config
 	Placement placement.Config
@@ -44,7 +52,7 @@ const (
 	writerQueue   = 4096     // slots; its default is a ring of 16 MB for each peer
 	writerBatch   = 256      // messages; its default can exceed gRPC's limit and lose the whole batch
 	maxMessage    = 64 << 20 // bytes on the wire for one batch
-	heartbeatOff  = 24 * time.Hour
+	never         = 1000 * time.Hour
 	requestsAfter = 2 * time.Second
 )
 
@@ -53,10 +61,22 @@ type Cluster struct {
 	cfg       Config
 	system    *actor.ActorSystem
 	runtime   *pcluster.Cluster
-	provider  *lone
+	provider  provider
 	placement *placement.Placement
 	caller    *call.Caller
 	link      *link.Link
+	stopped   sync.Once
+}
+
+// provider is the membership that the runtime is told.
+type provider interface {
+	pcluster.ClusterProvider
+	serve(kinds []string)
+	leave(ctx context.Context) error
+	// others that serve beside this one.
+	others() []gossip.Member
+	// serves is closed when this member serves for the first time.
+	serves() <-chan struct{}
 }
 
 // Start makes this process a member. kinds is asked once, with a cluster whose Caller and Link can already be kept
@@ -68,6 +88,9 @@ func Start(cfg Config, kinds func(*Cluster) []Kind) (c *Cluster, err error) {
 		}
 	}()
 	c = &Cluster{cfg: cfg, provider: &lone{}}
+	if cfg.Many != nil {
+		c.provider = newMembers(cfg.Name, *cfg.Many, cfg.Log)
+	}
 	c.system = actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return warnings(cfg.Log) }),
 		actor.WithDeadLetterRequestLogging(false),
@@ -78,17 +101,21 @@ func Start(cfg Config, kinds func(*Cluster) []Kind) (c *Cluster, err error) {
 	c.caller.Over(c.link)
 
 	served := kinds(c)
+	var names []string
 	for _, k := range served {
-		c.provider.kinds = append(c.provider.kinds, string(k.Name))
+		names = append(names, string(k.Name))
 	}
+	c.provider.serve(names)
 	c.placement.Serve(served, c.caller, handover{c.link}, func() {
 		c.caller.MembersChanged()
 		c.link.MembersChanged()
 	})
-	c.runtime = pcluster.New(c.system, pcluster.Configure(cfg.Name, c.provider, c.placement, c.remote(),
-		pcluster.WithHeartbeatExpiration(heartbeatOff), // membership has one authority: the provider
+	settings := pcluster.Configure(cfg.Name, c.provider, c.placement, c.remote(),
+		pcluster.WithHeartbeatExpiration(never), // membership has one authority: the provider
 		pcluster.WithRequestTimeout(requestsAfter),
-	))
+	)
+	settings.GossipInterval = never // so nothing of the runtime's own crosses the port
+	c.runtime = pcluster.New(c.system, settings)
 	c.runtime.StartMember()
 	if err := c.link.Open(); err != nil {
 		return nil, err
@@ -97,13 +124,30 @@ func Start(cfg Config, kinds func(*Cluster) []Kind) (c *Cluster, err error) {
 }
 
 func (c *Cluster) remote() *remote.Config {
-	return remote.Configure(c.cfg.Host, c.cfg.Port,
+	guard := refusePeers()
+	if c.cfg.Many != nil {
+		guard = nil
+	}
+	options := []remote.ConfigOption{
 		remote.WithEndpointWriterQueueSize(writerQueue),
 		remote.WithEndpointWriterBatchSize(writerBatch),
 		remote.WithEndpointManagerQueueSize(writerQueue),
-		remote.WithServerOptions(append(refusePeers(), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))...),
-	)
+		remote.WithServerOptions(append(guard, grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))...),
+	}
+	if c.cfg.Advertise != "" {
+		options = append(options, remote.WithAdvertisedHost(c.cfg.Advertise))
+	}
+	return remote.Configure(c.cfg.Host, c.cfg.Port, options...)
 }
+
+// Others are the members that serve beside this one.
+func (c *Cluster) Others() []gossip.Member { return c.provider.others() }
+
+// Serves is closed when this member has begun to serve: a beginner that cannot see those who do waits for them.
+func (c *Cluster) Serves() <-chan struct{} { return c.provider.serves() }
+
+// Abandon drops all grains of this member as a crash would: others serve.
+func (c *Cluster) Abandon() { c.placement.Abandon() }
 
 // Caller is the way to grains.
 func (c *Cluster) Caller() *call.Caller { return c.caller }
@@ -121,11 +165,14 @@ func (c *Cluster) Member() string { return c.system.ID }
 func (c *Cluster) Address() string { return c.system.Address() }
 
 // Stop drains the grains, as long as ctx lasts, and leaves. What did not end in time ends as in a crash.
-func (c *Cluster) Stop(ctx context.Context) error {
-	err := c.placement.Drain(ctx)
-	c.link.Close()
-	_ = c.provider.Shutdown(true)
-	// Not the runtime's graceful way: it takes over before it stops, and sleeps two seconds.
-	c.runtime.Shutdown(false)
+func (c *Cluster) Stop(ctx context.Context) (err error) {
+	c.stopped.Do(func() {
+		err = c.placement.Drain(ctx)
+		c.link.Close()
+		err = errors.Join(err, c.provider.leave(ctx))
+		c.runtime.Gossip.Shutdown() // its loop looks for the end only between two messages, that is, never
+		// Not the runtime's graceful way: it takes over before it stops, and sleeps two seconds.
+		c.runtime.Shutdown(false)
+	})
 	return err
 }

@@ -6,9 +6,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain fails on goroutines that a stopped member leaves behind. The runtime never ends one of its own: a log
-// throttle of its gossip.
+// TestMain fails on goroutines that a stopped member leaves behind. The runtime never ends two of its own: the log
+// throttles of its gossip and of its dead letters.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(
-		"github.com/asynkron/protoactor-go/cluster.(*Gossiper).StartGossiping.NewThrottle.func3.1"))
+		"github.com/asynkron/protoactor-go/cluster.(*Gossiper).StartGossiping.NewThrottle.func3.1"), goleak.IgnoreAnyFunction(
+		"github.com/asynkron/protoactor-go/actor.NewDeadLetter.NewThrottle.func4.1"))
 }

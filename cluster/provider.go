@@ -1,9 +1,12 @@
 package cluster
 
 import (
+	"context"
 	"sync"
 
 	pcluster "github.com/asynkron/protoactor-go/cluster"
+
+	"paceline/cluster/gossip"
 )
 
 // lone is the membership of one: it knows itself, and nobody joins.
@@ -11,6 +14,7 @@ type lone struct {
 	kinds []string
 	once  sync.Once
 	ended chan struct{}
+	ready chan struct{}
 }
 
 var _ pcluster.ClusterProvider = (*lone)(nil)
@@ -34,6 +38,7 @@ func (l *lone) StartMember(c *pcluster.Cluster) error {
 		defer close(l.ended)
 		c.MemberList.UpdateClusterTopology(pcluster.Members{self})
 		close(told)
+		close(l.ready)
 	}()
 	<-told
 	return nil
@@ -41,6 +46,11 @@ func (l *lone) StartMember(c *pcluster.Cluster) error {
 
 // StartClient implements cluster.ClusterProvider: every process is a member (a client's shutdown panics).
 func (l *lone) StartClient(c *pcluster.Cluster) error { return l.StartMember(c) }
+
+func (l *lone) serve(kinds []string)        { l.kinds, l.ready = kinds, make(chan struct{}) }
+func (l *lone) others() []gossip.Member     { return nil }
+func (l *lone) serves() <-chan struct{}     { return l.ready }
+func (l *lone) leave(context.Context) error { return l.Shutdown(true) }
 
 // Shutdown implements cluster.ClusterProvider.
 func (l *lone) Shutdown(bool) error {

@@ -1173,6 +1173,184 @@ func (*Released) Descriptor() ([]byte, []int) {
 	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{15}
 }
 
+// NodeRow is what a member writes into the store every second. Stored: append only.
+type NodeRow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`           // of this run
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"` // of the nodes' own port
+	Gossip        string                 `protobuf:"bytes,3,opt,name=gossip,proto3" json:"gossip,omitempty"`
+	Public        string                 `protobuf:"bytes,4,opt,name=public,proto3" json:"public,omitempty"`                         // where clients reach it
+	StartedMs     int64                  `protobuf:"varint,5,opt,name=started_ms,json=startedMs,proto3" json:"started_ms,omitempty"` // its wall clock
+	Beat          uint64                 `protobuf:"varint,6,opt,name=beat,proto3" json:"beat,omitempty"`                            // rises with each renewal
+	Sees          []string               `protobuf:"bytes,7,rep,name=sees,proto3" json:"sees,omitempty"`
+	Serves        bool                   `protobuf:"varint,8,opt,name=serves,proto3" json:"serves,omitempty"`
+	Down          bool                   `protobuf:"varint,9,opt,name=down,proto3" json:"down,omitempty"`        // has stepped down
+	Level         uint32                 `protobuf:"varint,10,opt,name=level,proto3" json:"level,omitempty"`     // newest feature level that it knows
+	Members       uint32                 `protobuf:"varint,11,opt,name=members,proto3" json:"members,omitempty"` // how many it serves with
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeRow) Reset() {
+	*x = NodeRow{}
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeRow) ProtoMessage() {}
+
+func (x *NodeRow) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeRow.ProtoReflect.Descriptor instead.
+func (*NodeRow) Descriptor() ([]byte, []int) {
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *NodeRow) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *NodeRow) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *NodeRow) GetGossip() string {
+	if x != nil {
+		return x.Gossip
+	}
+	return ""
+}
+
+func (x *NodeRow) GetPublic() string {
+	if x != nil {
+		return x.Public
+	}
+	return ""
+}
+
+func (x *NodeRow) GetStartedMs() int64 {
+	if x != nil {
+		return x.StartedMs
+	}
+	return 0
+}
+
+func (x *NodeRow) GetBeat() uint64 {
+	if x != nil {
+		return x.Beat
+	}
+	return 0
+}
+
+func (x *NodeRow) GetSees() []string {
+	if x != nil {
+		return x.Sees
+	}
+	return nil
+}
+
+func (x *NodeRow) GetServes() bool {
+	if x != nil {
+		return x.Serves
+	}
+	return false
+}
+
+func (x *NodeRow) GetDown() bool {
+	if x != nil {
+		return x.Down
+	}
+	return false
+}
+
+func (x *NodeRow) GetLevel() uint32 {
+	if x != nil {
+		return x.Level
+	}
+	return 0
+}
+
+func (x *NodeRow) GetMembers() uint32 {
+	if x != nil {
+		return x.Members
+	}
+	return 0
+}
+
+// Removed tells a run that others have gone on without it. Sent over gossip.
+type Removed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`           // whom
+	Members       []string               `protobuf:"bytes,2,rep,name=members,proto3" json:"members,omitempty"` // who serves, in the sender's view
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Removed) Reset() {
+	*x = Removed{}
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Removed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Removed) ProtoMessage() {}
+
+func (x *Removed) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Removed.ProtoReflect.Descriptor instead.
+func (*Removed) Descriptor() ([]byte, []int) {
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Removed) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Removed) GetMembers() []string {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
 var File_paceline_cluster_v1_cluster_proto protoreflect.FileDescriptor
 
 const file_paceline_cluster_v1_cluster_proto_rawDesc = "" +
@@ -1260,7 +1438,24 @@ const file_paceline_cluster_v1_cluster_proto_rawDesc = "" +
 	"\amessage\x18\x03 \x01(\fR\amessage\"\t\n" +
 	"\aRelease\"\n" +
 	"\n" +
-	"\bReleasedB0Z.paceline/api/gen/paceline/cluster/v1;clusterv1b\x06proto3"
+	"\bReleased\"\x86\x02\n" +
+	"\aNodeRow\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06gossip\x18\x03 \x01(\tR\x06gossip\x12\x16\n" +
+	"\x06public\x18\x04 \x01(\tR\x06public\x12\x1d\n" +
+	"\n" +
+	"started_ms\x18\x05 \x01(\x03R\tstartedMs\x12\x12\n" +
+	"\x04beat\x18\x06 \x01(\x04R\x04beat\x12\x12\n" +
+	"\x04sees\x18\a \x03(\tR\x04sees\x12\x16\n" +
+	"\x06serves\x18\b \x01(\bR\x06serves\x12\x12\n" +
+	"\x04down\x18\t \x01(\bR\x04down\x12\x14\n" +
+	"\x05level\x18\n" +
+	" \x01(\rR\x05level\x12\x18\n" +
+	"\amembers\x18\v \x01(\rR\amembers\"3\n" +
+	"\aRemoved\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\amembers\x18\x02 \x03(\tR\amembersB0Z.paceline/api/gen/paceline/cluster/v1;clusterv1b\x06proto3"
 
 var (
 	file_paceline_cluster_v1_cluster_proto_rawDescOnce sync.Once
@@ -1274,7 +1469,7 @@ func file_paceline_cluster_v1_cluster_proto_rawDescGZIP() []byte {
 	return file_paceline_cluster_v1_cluster_proto_rawDescData
 }
 
-var file_paceline_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_paceline_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_paceline_cluster_v1_cluster_proto_goTypes = []any{
 	(*Fault)(nil),          // 0: paceline.cluster.v1.Fault
 	(*Call)(nil),           // 1: paceline.cluster.v1.Call
@@ -1292,13 +1487,15 @@ var file_paceline_cluster_v1_cluster_proto_goTypes = []any{
 	(*Answer)(nil),         // 13: paceline.cluster.v1.Answer
 	(*Release)(nil),        // 14: paceline.cluster.v1.Release
 	(*Released)(nil),       // 15: paceline.cluster.v1.Released
-	(*v1.Control)(nil),     // 16: paceline.live.v1.Control
+	(*NodeRow)(nil),        // 16: paceline.cluster.v1.NodeRow
+	(*Removed)(nil),        // 17: paceline.cluster.v1.Removed
+	(*v1.Control)(nil),     // 18: paceline.live.v1.Control
 }
 var file_paceline_cluster_v1_cluster_proto_depIdxs = []int32{
 	6,  // 0: paceline.cluster.v1.TopicUpdate.audiences:type_name -> paceline.cluster.v1.TopicAudience
 	8,  // 1: paceline.cluster.v1.SessionNotice.replaced:type_name -> paceline.cluster.v1.StreamReplaced
 	9,  // 2: paceline.cluster.v1.SessionNotice.binding:type_name -> paceline.cluster.v1.StreamBinding
-	16, // 3: paceline.cluster.v1.SessionNotice.control:type_name -> paceline.live.v1.Control
+	18, // 3: paceline.cluster.v1.SessionNotice.control:type_name -> paceline.live.v1.Control
 	11, // 4: paceline.cluster.v1.Parcel.items:type_name -> paceline.cluster.v1.Item
 	12, // 5: paceline.cluster.v1.Item.ask:type_name -> paceline.cluster.v1.Ask
 	13, // 6: paceline.cluster.v1.Item.answer:type_name -> paceline.cluster.v1.Answer
@@ -1334,7 +1531,7 @@ func file_paceline_cluster_v1_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_cluster_v1_cluster_proto_rawDesc), len(file_paceline_cluster_v1_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
