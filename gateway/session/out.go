@@ -21,6 +21,14 @@ type Request struct {
 // Frame goes to the client.
 type Frame struct{ Msg *livev1.ServerMessage }
 
+// Newest goes to the client unless a newer one with the same key has taken its place before it could be written, or
+// its time is over by then. It never waits for anything but the socket.
+type Newest struct {
+	Key   string
+	Msg   *livev1.ServerMessage
+	Until unit.InstantMs // node clock
+}
+
 // Lookup asks the views what a decision about a topic needs. Its outcome comes back as Looked{Tag}.
 type Lookup struct {
 	Tag       uint64

@@ -55,6 +55,7 @@ type Session struct {
 	requests map[uint64]*request
 	lookups  map[uint64]*livev1.Subscribe
 	lastTag  uint64
+	controls uint64 // sent
 }
 
 type topicKey struct{ topic, cut string }
@@ -129,7 +130,7 @@ func (s *Session) Step(now step.Now, msg any) []step.Out {
 		delete(s.topics, topicKey{m.Topic, m.Cut})
 		return []step.Out{topicError(m.Err, m.Topic)}
 	case *clusterv1.SessionNotice:
-		return s.onNotice(m)
+		return s.onNotice(now, m)
 	case step.Tick:
 		return s.onTick(now, m.Key)
 	case Leave:
@@ -173,7 +174,7 @@ func (s *Session) onMessage(now step.Now, r Received) []step.Out {
 	case *livev1.ClientMessage_Ping:
 		return s.onPing(now, m.Ping)
 	case *livev1.ClientMessage_ControlResult:
-		return s.onControlResult()
+		return s.onControlResult(now, m.ControlResult)
 	}
 	return []step.Out{errorOf(wire.ErrUnknownMessage)}
 }
@@ -277,8 +278,8 @@ func (s *Session) onLeave(l Leave) []step.Out {
 	}
 }
 
-// onNotice: another connection has a stream of ours, or its workout rides in a race now.
-func (s *Session) onNotice(n *clusterv1.SessionNotice) []step.Out {
+// onNotice: another connection has a stream of ours, its workout rides in a race now, or its equipment is to be set.
+func (s *Session) onNotice(now step.Now, n *clusterv1.SessionNotice) []step.Out {
 	switch w := n.What.(type) {
 	case *clusterv1.SessionNotice_Replaced:
 		if s.streams[w.Replaced.GetStreamId()] == nil {
@@ -289,6 +290,8 @@ func (s *Session) onNotice(n *clusterv1.SessionNotice) []step.Out {
 		if st := s.streams[w.Binding.GetStreamId()]; st != nil {
 			return s.bind(st, w.Binding.CompetitionId, w.Binding.Entry)
 		}
+	case *clusterv1.SessionNotice_Control:
+		return s.onControl(now, w.Control)
 	}
 	return nil
 }
@@ -301,11 +304,4 @@ func (s *Session) end(code wire.CloseCode, why error) []step.Out {
 		outs = append(outs, errorOf(why))
 	}
 	return append(outs, Gone{}, Close{code})
-}
-
-func (s *Session) onControlResult() []step.Out {
-	if err := auth.Check(s.principal, auth.AnswerControl, auth.Resource{}); err != nil {
-		return []step.Out{errorOf(err)}
-	}
-	return []step.Out{errorOf(ErrNotAvailable)} // this node sends no control yet, so there is none to answer
 }

@@ -21,14 +21,16 @@ const begin = unit.InstantMs(1_718_462_760_000)
 
 // rig steps one session and keeps what comes out.
 type rig struct {
-	t     testing.TB
-	s     *session.Session
-	now   step.Now
-	asked []session.Request
-	sent  []*livev1.ServerMessage
-	outs  []step.Out
-	timer map[string]unit.InstantMs
-	code  wire.CloseCode
+	t      testing.TB
+	s      *session.Session
+	now    step.Now
+	asked  []session.Request
+	sent   []*livev1.ServerMessage
+	newest []session.Newest
+	outs   []step.Out
+	timer  map[string]unit.InstantMs
+	code   wire.CloseCode
+	room   *int // bytes of the node's memory that are left; nil: enough
 }
 
 var errBad = fault.New(fault.Unauthentic, "auth.token", "no")
@@ -76,6 +78,8 @@ func (r *rig) step(msg any) {
 		switch o := out.(type) {
 		case session.Frame:
 			r.sent = append(r.sent, o.Msg)
+		case session.Newest:
+			r.newest = append(r.newest, o)
 		case session.Request:
 			r.asked = append(r.asked, o)
 		case step.After:
@@ -328,15 +332,6 @@ func TestDisconnectedEndsWhatTheHubDoes(t *testing.T) {
 	if _, ok := r.outs[len(r.outs)-1].(session.Gone); !ok {
 		t.Errorf("last out = %v, want gone", r.outs[len(r.outs)-1])
 	}
-}
-
-func TestControlResultIsRefused(t *testing.T) {
-	r := as(t, session.Config{}, "device:ann/watch")
-	r.say(&livev1.ControlResult{ControlId: "c"})
-	r.wantError("command.not_available")
-	r = as(t, session.Config{}, "")
-	r.say(&livev1.ControlResult{ControlId: "c"})
-	r.wantError("auth.token_needed")
 }
 
 func TestAGrainThatAnswersNonsense(t *testing.T) {

@@ -33,6 +33,7 @@ type stream struct {
 
 	flow  flow
 	clock clock
+	given []given // settings of its equipment, the newest last
 }
 
 // Faults of streams that the session finds by itself.

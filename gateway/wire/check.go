@@ -62,6 +62,17 @@ func checkOpen(o *livev1.OpenStream) error {
 	return nil
 }
 
+func checkControlResult(r *livev1.ControlResult) error {
+	if err := checkID(r.GetControlId()); err != nil {
+		return err
+	}
+	switch r.Result {
+	case "applied", "limited", "refused":
+		return nil
+	}
+	return ErrResult
+}
+
 func checkSkip(s *livev1.Skip) error {
 	if err := checkID(s.GetStreamId()); err != nil {
 		return err

@@ -17,6 +17,7 @@ var (
 	ErrTooLong        = fault.New(fault.Invalid, "wire.too_long", "A field is too long.")
 	ErrClockKind      = fault.New(fault.Invalid, "wire.clock_kind", "The kind of clock is unknown.")
 	ErrTrust          = fault.New(fault.Invalid, "wire.trust", "The channel's trust is unknown.")
+	ErrResult         = fault.New(fault.Invalid, "wire.control_result", "Equipment answers applied, limited or refused.")
 	ErrSpan           = fault.New(fault.Invalid, "wire.span", "The range of sequence numbers is impossible.")
 )
 

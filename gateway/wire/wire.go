@@ -158,7 +158,7 @@ func check(m *livev1.ClientMessage) error {
 	case *livev1.ClientMessage_Ping:
 		return within(MaxIDBytes, v.Ping.GetStreamId())
 	case *livev1.ClientMessage_ControlResult:
-		return within(MaxIDBytes, v.ControlResult.GetControlId(), MaxTextBytes, v.ControlResult.GetResult())
+		return checkControlResult(v.ControlResult)
 	}
 	return ErrUnknownMessage
 }

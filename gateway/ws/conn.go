@@ -191,6 +191,8 @@ func (c *conn) perform(out step.Out) {
 	switch o := out.(type) {
 	case session.Frame:
 		c.outbox.send(wire.Encode(c.encoding, o.Msg))
+	case session.Newest:
+		c.outbox.replace(newest{o.Key, wire.Encode(c.encoding, o.Msg), o.Until})
 	case session.Request:
 		// The answer may come before Start returns, on this goroutine: it is only handed on.
 		c.server.deps.Calls.Start(o.To, o.Msg, o.Deadline.Time(), func(m proto.Message, err error) {
@@ -297,6 +299,12 @@ func (c *conn) writeLoop(ctx context.Context) {
 			}
 			w.frames[i] = nil
 		}
+		current := c.outbox.takeNewest() // not before: while the frames were written newer ones may have come
+		for _, n := range current {
+			if w.closing == 0 && c.server.deps.Clock().Node < n.until && !c.write(ctx, n.frame) {
+				return
+			}
+		}
 		for i, s := range w.slots {
 			if w.closing == 0 && !c.writeSlot(ctx, s) {
 				return
@@ -308,7 +316,7 @@ func (c *conn) writeLoop(ctx context.Context) {
 			closeSocket(c.socket, w.closing)
 			return
 		}
-		if len(w.inbox)+len(w.frames)+len(w.slots) == 0 {
+		if len(w.inbox)+len(w.frames)+len(current)+len(w.slots) == 0 {
 			<-c.outbox.wake
 		}
 	}

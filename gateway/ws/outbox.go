@@ -1,8 +1,10 @@
 package ws
 
 import (
+	"slices"
 	"sync"
 
+	"paceline/domain/unit"
 	"paceline/gateway/hub"
 	"paceline/gateway/wire"
 )
@@ -18,9 +20,17 @@ type outbox struct {
 	size      int // bytes of frames
 	maxFrames int
 	maxBytes  int
+	newest    []newest // one of each key
 	slots     []*hub.Slot
 	closing   wire.CloseCode // 0: not
 	dead      bool
+}
+
+// newest is a frame that a newer one of the same key replaces, and that nobody wants to have later.
+type newest struct {
+	key   string
+	frame []byte
+	until unit.InstantMs // node clock
 }
 
 func (o *outbox) init(frames, bytes int) {
@@ -60,6 +70,27 @@ func (o *outbox) send(frame []byte) {
 	o.signal()
 }
 
+// replace takes a frame in the place of the one before it, if that is not written yet.
+func (o *outbox) replace(n newest) {
+	o.mu.Lock()
+	if i := slices.IndexFunc(o.newest, func(m newest) bool { return m.key == n.key }); i >= 0 {
+		o.newest[i] = n
+	} else if !o.dead && o.closing == 0 {
+		o.newest = append(o.newest, n)
+	}
+	o.mu.Unlock()
+	o.signal()
+}
+
+// takeNewest is what has not been replaced.
+func (o *outbox) takeNewest() []newest {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := o.newest
+	o.newest = nil
+	return n
+}
+
 // Ready queues a slot.
 func (o *outbox) ready(s *hub.Slot) {
 	o.mu.Lock()
@@ -84,7 +115,7 @@ func (o *outbox) close(code wire.CloseCode) {
 func (o *outbox) kill() {
 	o.mu.Lock()
 	o.dead = true
-	o.inbox, o.frames, o.slots = nil, nil, nil
+	o.inbox, o.frames, o.newest, o.slots = nil, nil, nil, nil
 	o.mu.Unlock()
 	o.signal()
 }

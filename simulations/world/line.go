@@ -98,6 +98,10 @@ func (l *line) perform(outs []step.Out) {
 		switch o := o.(type) {
 		case session.Frame:
 			l.tell(func() { l.hear(proto.Clone(o.Msg).(*livev1.ServerMessage)) })
+		case session.Newest:
+			if l.w.now().Node < o.Until {
+				l.tell(func() { l.hear(proto.Clone(o.Msg).(*livev1.ServerMessage)) })
+			}
 		case session.Request:
 			l.request(o)
 		case session.Lookup:
