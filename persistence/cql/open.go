@@ -210,7 +210,14 @@ func (g *gate) explain(cfg Config, err error) error {
 	return fmt.Errorf("%w CQL at %s: %s", ErrNoAnswer, hostsOf(cfg), oneLine(err))
 }
 
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+// oneLine is the cause, without what the library was about when it found it.
+func oneLine(err error) string {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if _, cause, ok := strings.Cut(text, "last error: "); ok {
+		return cause
+	}
+	return strings.TrimPrefix(text, "gocql: ")
+}
 
 // never retries: what may be sent again, and what its outcome then is, is decided in send.go.
 type never struct{}
