@@ -2,7 +2,6 @@ package project_test
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -54,7 +53,7 @@ func newPair() *pair {
 	return p
 }
 
-// once: f the first time only.
+// first is f the first time only.
 func first(f func()) func() {
 	done := false
 	return func() {
@@ -152,24 +151,36 @@ func TestCursorComesLast(t *testing.T) {
 // TestTwoProjectorsAtOnce: any number of processes publish the same events in any order and any pieces; each takes
 // effect once.
 func TestTwoProjectorsAtOnce(t *testing.T) {
-	p := newPair()
-	records := p.write(t, 200)
-	var running sync.WaitGroup
-	for i, one := range []*bench{&p.bench, p.other, p.other, &p.bench} {
-		running.Go(func() {
-			random := rand.New(rand.NewPCG(uint64(i), 7))
-			for through := 0; through < len(records); {
-				from := max(0, through-random.IntN(20))
-				to := min(len(records), through+1+random.IntN(9))
-				got, err := one.p.Publish(context.Background(), race, records[from:to])
-				if err != nil || int(got) < to {
-					t.Error(fmt.Errorf("Publish(%d..%d) = %d, %w", from, to, got, err))
-					return
-				}
-				through = to
+	for _, name := range []string{"memory", "cql"} { // one process holds an embedded store
+		t.Run(name, func(t *testing.T) {
+			rows := stores[name](t)
+			var processes []*bench
+			for range 4 {
+				b := &bench{store: persistence.Over(rows), tables: view.New(rows)}
+				b.p = project.New(b.store, b.tables, map[id.Kind]project.Projection{id.Competition: b.count})
+				processes = append(processes, b)
 			}
+			records := processes[0].write(t, 150)
+			var running sync.WaitGroup
+			for i, one := range processes {
+				running.Go(func() { publishInPieces(t, one, records, uint64(i)) })
+			}
+			running.Wait()
+			processes[0].once(t, 150)
 		})
 	}
-	running.Wait()
-	p.once(t, 200)
+}
+
+func publishInPieces(t *testing.T, b *bench, records []persistence.Record, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 7))
+	for through := 0; through < len(records); {
+		from := max(0, through-random.IntN(20))
+		to := min(len(records), through+1+random.IntN(9))
+		got, err := b.p.Publish(context.Background(), race, records[from:to])
+		if err != nil || int(got) < to {
+			t.Errorf("Publish(%d..%d) = %d, %v", from, to, got, err)
+			return
+		}
+		through = to
+	}
 }
