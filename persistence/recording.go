@@ -17,13 +17,24 @@ import (
 )
 
 const (
-	recordingFormat = 1
-	// maxRecordingRaw bounds what reading one recording may allocate: a day of seven streams takes a sixth.
+	recordingFormat = 1 // one frame
+	recordingFrames = 2 // several: what is longer than maxRecordingRaw
+	// maxRecordingRaw bounds what reading one frame may allocate: a day of seven streams takes a sixth.
 	maxRecordingRaw = 128 << 20
+	// recordingFrame is how long the frames are of which a longer recording is made.
+	recordingFrame = 16 << 20
+	// maxRecordingWhole bounds what reading one recording may allocate: nine days of 16 streams with one sample a second
+	// take a third. What could not be read is not written.
+	maxRecordingWhole = 1 << 30
 )
 
-// ErrRecordingInvalid: what was to be stored contradicts the digests that it names, or its own order.
-var ErrRecordingInvalid = fault.New(fault.Internal, "persistence.recording_invalid", "This recording contradicts itself.")
+// What is not stored.
+var (
+	// ErrRecordingInvalid: what was to be stored contradicts the digests that it names, or its own order.
+	ErrRecordingInvalid = fault.New(fault.Internal, "persistence.recording_invalid", "This recording contradicts itself.")
+	// ErrRecordingTooLarge: nobody could read it back.
+	ErrRecordingTooLarge = fault.New(fault.Internal, "persistence.recording_too_large", "This workout has more samples than one recording can hold.")
+)
 
 // RecordingDigest is what names a recording: the SHA-256 over its streams in order of device and stream, each
 // with its names, how far it goes, its skips, and its digest.
@@ -92,7 +103,11 @@ func (s *RowStore) PutRecording(ctx context.Context, subject string, r Recording
 	if _, ok, err := s.rows.Get(ctx, recordingPart(subject, r.Workout, digest, 0), ""); err == nil && ok {
 		return digest, nil // never overwritten
 	}
-	whole := EncodeRecording(&r)
+	raw := rawRecording(&r)
+	if len(raw) > maxRecordingWhole {
+		return [32]byte{}, ErrRecordingTooLarge.With("%d bytes, at most %d", len(raw), maxRecordingWhole)
+	}
+	whole := packRecording(raw, maxRecordingRaw, recordingFrame)
 	parts := (len(whole) + ChunkBytes - 1) / ChunkBytes
 	for i := parts - 1; i >= 0; i-- {
 		cell := binary.AppendUvarint(make([]byte, 0, ChunkBytes+4), uint64(parts))
@@ -121,7 +136,7 @@ func (s *RowStore) GetRecording(ctx context.Context, subject, workout string, di
 		}
 		k := KeyReader{b: cell}
 		n := k.uvarint()
-		if !ok || k.bad || i > 0 && n != parts || n > maxRecordingRaw/ChunkBytes {
+		if !ok || k.bad || i > 0 && n != parts || n > maxRecordingWhole/ChunkBytes {
 			return fail(fmt.Errorf("%w: part %d of %d", ErrCorrupt, i, parts))
 		}
 		parts = n
@@ -159,6 +174,60 @@ var zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
 // EncodeRecording is the stored form: a format byte, then the packed streams. It depends on the samples alone,
 // not on how they were cut into batches.
 func EncodeRecording(r *Recording) []byte {
+	return packRecording(rawRecording(r), maxRecordingRaw, recordingFrame)
+}
+
+// packRecording makes one frame of at most single bytes, or several of frame bytes, each behind its packed length.
+func packRecording(raw []byte, single, frame int) []byte {
+	if len(raw) <= single {
+		return zstdEncoder().EncodeAll(raw, []byte{recordingFormat})
+	}
+	out := []byte{recordingFrames}
+	for at := 0; at < len(raw); at += frame {
+		packed := zstdEncoder().EncodeAll(raw[at:min(at+frame, len(raw))], nil)
+		out = append(binary.AppendUvarint(out, uint64(len(packed))), packed...)
+	}
+	return out
+}
+
+// unpackRecording reads what packRecording wrote, at most whole bytes of it.
+func unpackRecording(b []byte, whole int) ([]byte, error) {
+	switch {
+	case len(b) > 0 && b[0] == recordingFormat:
+		return unpackFrame(nil, b[1:], whole)
+	case len(b) == 0 || b[0] != recordingFrames:
+		return nil, fmt.Errorf("%w: recording format", ErrCorrupt)
+	}
+	var raw []byte
+	k := KeyReader{b: b[1:]}
+	for len(k.b) > 0 {
+		n := k.uvarint()
+		if k.bad || n > uint64(len(k.b)) {
+			return nil, fmt.Errorf("%w: frame of a recording", ErrCorrupt)
+		}
+		var err error
+		if raw, err = unpackFrame(raw, k.b[:n], whole); err != nil {
+			return nil, err
+		}
+		k.b = k.b[n:]
+	}
+	return raw, nil
+}
+
+func unpackFrame(raw, packed []byte, whole int) ([]byte, error) {
+	one, err := zstdDecoder().DecodeAll(packed, nil)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: recording: %w", ErrCorrupt, err)
+	case len(raw)+len(one) > whole:
+		return nil, fmt.Errorf("%w: recording of more than %d bytes", ErrCorrupt, whole)
+	case raw == nil:
+		return one, nil
+	}
+	return append(raw, one...), nil
+}
+
+func rawRecording(r *Recording) []byte {
 	k := Key{}
 	k.Str(r.Workout)
 	streams := sortedStreams(r)
@@ -180,17 +249,14 @@ func EncodeRecording(r *Recording) []byte {
 			k.b = scratch.appendColumns(k.b, &batches[j])
 		}
 	}
-	return zstdEncoder().EncodeAll(k.b, []byte{recordingFormat})
+	return k.b
 }
 
 // DecodeRecording reads the stored form. It does not check digests.
 func DecodeRecording(b []byte) (Recording, error) {
-	if len(b) == 0 || b[0] != recordingFormat {
-		return Recording{}, fmt.Errorf("%w: recording format", ErrCorrupt)
-	}
-	raw, err := zstdDecoder().DecodeAll(b[1:], nil)
+	raw, err := unpackRecording(b, maxRecordingWhole)
 	if err != nil {
-		return Recording{}, fmt.Errorf("%w: recording: %w", ErrCorrupt, err)
+		return Recording{}, err
 	}
 	return decodeStreams(raw)
 }

@@ -7,6 +7,7 @@ failed=()
 scripts/test.sh || failed+=("make test")
 echo "== ${SEEDS:=20000} seeds"
 PACELINE_SEEDS=$SEEDS go test -count=1 -timeout 60m ./simulations/world || failed+=("seeds")
+PACELINE_LONG=1 go test -count=1 -run Long ./persistence || failed+=("what takes much memory")
 scripts/fuzz.sh || failed+=("fuzz")
 scripts/lint.sh || failed+=("lint")
 if [ ${#failed[@]} -gt 0 ]; then
