@@ -38,6 +38,7 @@ type Stream struct {
 	err      error // terminal
 	slowTo   float64
 	slowTill unit.InstantMs
+	probing  bool // the node could not store: one frame at a time, until one is acknowledged
 	budget   float64
 	budgetAt time.Time
 	offset   unit.DurationMs // last offered
@@ -182,6 +183,7 @@ func (s *Stream) handled(through uint64) {
 }
 
 func (s *Stream) acknowledged(a *livev1.Ack) {
+	s.probing = s.probing && a.ThroughSeq <= s.acked
 	for len(s.flying) > 0 && s.flying[0] <= a.ThroughSeq {
 		s.flying = s.flying[1:]
 	}
@@ -211,7 +213,12 @@ func (s *Stream) refused(e *livev1.Error) {
 
 func (s *Stream) throttle(t *livev1.Throttle, now unit.InstantMs) {
 	s.slowTo, s.slowTill = t.MaxSamplesPerS, unit.InstantMs(t.UntilMs)
-	s.isOpen = s.isOpen && s.err == nil
+	if s.slowTill <= now { // lifted
+		s.probing = false
+		s.pump(time.Now())
+		return
+	}
+	s.probing = t.MaxSamplesPerS == 0
 	// What was dropped is not acknowledged: go back to it once the node takes more.
 	s.flying, s.sent = nil, s.acked
 	s.budget, s.budgetAt = 0, time.Now()
@@ -222,9 +229,13 @@ func (s *Stream) tend(now time.Time) {
 	if s.err != nil {
 		return
 	}
+	patience := reopenAfter
+	if s.probing { // the node has said that it will take longer
+		patience = 3 * reopenAfter
+	}
 	switch {
 	case !s.isOpen && now.Sub(s.opening) > reopenAfter,
-		s.isOpen && len(s.flying) > 0 && now.Sub(s.progress) > reopenAfter:
+		s.isOpen && len(s.flying) > 0 && now.Sub(s.progress) > patience:
 		s.open()
 	default:
 		s.pump(now)
@@ -236,6 +247,9 @@ func (s *Stream) pump(now time.Time) {
 	window := defaultUnit
 	if l := s.c.limits; l != nil && l.UnackedWindowFrames > 0 {
 		window = int(l.UnackedWindowFrames)
+	}
+	if s.probing {
+		window = 1
 	}
 	for s.isOpen && s.err == nil && len(s.flying) < window {
 		if s.skipNext() {
@@ -286,7 +300,7 @@ func (s *Stream) next(now time.Time) int {
 	if len(s.skips) > 0 && s.skips[0].FromSeq > s.sent {
 		n = min(n, int(s.skips[0].FromSeq-1-s.sent))
 	}
-	if s.slowTo > 0 && s.c.cfg.Clock().Add(s.c.offset) < s.slowTill {
+	if s.c.cfg.Clock().Add(s.c.offset) < s.slowTill {
 		s.budget = min(s.budget+s.slowTo*now.Sub(s.budgetAt).Seconds(), s.slowTo)
 		s.budgetAt = now
 		n = min(n, int(s.budget))

@@ -13,6 +13,9 @@ type Config struct {
 	MaxStreams       int             // open at once
 	MaxSubscriptions int             // at once
 	MaxCommands      int             // under way at once
+	MaxRequests      int             // under way at once, beside frames and commands
+	SlowAfter        unit.DurationMs // a frame under way for so long: the client is throttled
+	SlowHold         unit.DurationMs // how long it is then told to wait before the next try
 	Heartbeat        unit.DurationMs // a client says something at least this often; three missed ones end it
 	HelloWithin      unit.DurationMs // of the connection's start
 	RequestWithin    unit.DurationMs // deadline of one request to a grain
@@ -26,7 +29,7 @@ type Config struct {
 func Default() Config {
 	return Config{
 		MaxSamplesPerS: 500, BurstSamples: 8192, MessagesPerS: 2000, BurstMessages: 20_000, UnackedFrames: 32, UnackedBytes: 1 << 20, MaxStreams: 16,
-		MaxSubscriptions: 64, MaxCommands: 16, Heartbeat: 25 * unit.Second, HelloWithin: 10 * unit.Second,
+		MaxSubscriptions: 64, MaxCommands: 16, MaxRequests: 64, SlowAfter: 2 * unit.Second, SlowHold: 2 * unit.Second, Heartbeat: 25 * unit.Second, HelloWithin: 10 * unit.Second,
 		RequestWithin: 10 * unit.Second, RetryAfter: 200, Attempts: 4, ClockOff: unit.Day, FloodFrames: 512,
 	}
 }
@@ -48,6 +51,9 @@ func (c Config) withDefaults() Config {
 	pick(&c.MaxStreams, d.MaxStreams)
 	pick(&c.MaxSubscriptions, d.MaxSubscriptions)
 	pick(&c.MaxCommands, d.MaxCommands)
+	pick(&c.MaxRequests, d.MaxRequests)
+	pick(&c.SlowAfter, d.SlowAfter)
+	pick(&c.SlowHold, d.SlowHold)
 	pick(&c.Heartbeat, d.Heartbeat)
 	pick(&c.HelloWithin, d.HelloWithin)
 	pick(&c.RequestWithin, d.RequestWithin)

@@ -16,6 +16,7 @@ type Request struct {
 	To       id.Grain
 	Msg      proto.Message
 	Deadline unit.InstantMs // wall clock
+	Bytes    int            // of the node's memory for frames under way (Deps.Take); free when the request has its outcome
 }
 
 // Frame goes to the client.

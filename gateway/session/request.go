@@ -19,6 +19,7 @@ type request struct {
 	to       id.Grain
 	msg      proto.Message
 	attempts int // that may still be made
+	bytes    int // taken with Deps.Take
 	pause    unit.DurationMs
 	done     func(now step.Now, m proto.Message, err error) []step.Out
 }
@@ -33,7 +34,7 @@ func (s *Session) ask(now step.Now, r request) step.Out {
 
 func (s *Session) send(now step.Now, tag uint64, r *request) step.Out {
 	r.attempts--
-	return Request{Tag: tag, To: r.to, Msg: r.msg, Deadline: now.Wall.Add(s.cfg.RequestWithin)}
+	return Request{Tag: tag, To: r.to, Msg: r.msg, Deadline: now.Wall.Add(s.cfg.RequestWithin), Bytes: r.bytes}
 }
 
 func (s *Session) onAnswered(now step.Now, a Answered) []step.Out {

@@ -21,6 +21,9 @@ type Deps struct {
 	Verify func(token string, now time.Time) (auth.Principal, time.Time, error)
 	// Standing is the newest place that this node's replica knows; nil: none.
 	Standing func(competition string, entry uint32) *livev1.Standing
+	// Take takes bytes of the node's memory for frames under way, or says that there are none left; nil: there always are.
+	// Whoever carries the Request gives them back.
+	Take func(bytes int) bool
 }
 
 type phase uint8
@@ -47,6 +50,7 @@ type Session struct {
 	streams     map[string]*stream
 	unacked     int // frames under way, all streams
 	unackedSize int // bytes of them
+	pressure    pressure
 
 	topics   map[topicKey]bool // watched, or being looked up
 	followed map[string]bool   // competitions
@@ -94,6 +98,7 @@ const (
 	keyHello     = "hello"
 	keyHeartbeat = "heartbeat"
 	keyToken     = "token"
+	keySlow      = "slow"
 	retryPrefix  = "retry:"
 )
 
@@ -263,6 +268,8 @@ func (s *Session) onTick(now step.Now, key string) []step.Out {
 			return s.end(wire.CloseIdle, nil)
 		}
 		return []step.Out{step.After{Key: keyHeartbeat, At: now.Wall.Add(s.cfg.Heartbeat)}}
+	case keySlow:
+		return s.onSlowTick(now)
 	default:
 		return s.onRetry(now, key)
 	}

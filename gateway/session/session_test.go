@@ -52,6 +52,13 @@ func start(t testing.TB, cfg session.Config) *rig {
 			p, err := auth.ParsePrincipal(token)
 			return p, now.Add(time.Hour), err
 		},
+		Take: func(n int) bool {
+			if r.room == nil || *r.room < n {
+				return r.room == nil
+			}
+			*r.room -= n
+			return true
+		},
 		Standing: func(c string, entry uint32) *livev1.Standing {
 			return &livev1.Standing{CompetitionId: c, Entry: entry, Place: 3}
 		},

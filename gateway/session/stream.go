@@ -55,6 +55,9 @@ func (s *Session) onOpen(now step.Now, o *livev1.OpenStream) []step.Out {
 	if off := now.Node.Sub(unit.InstantMs(o.DeviceTimeMs)); off > s.cfg.ClockOff || off < -s.cfg.ClockOff {
 		return []step.Out{streamError(ErrClock.With("%d ms off", off), o.StreamId)}
 	}
+	if err := s.mayAsk(); err != nil {
+		return []step.Out{streamError(err, o.StreamId)}
+	}
 	st := s.streams[o.StreamId]
 	if st == nil && len(s.streams) >= s.cfg.MaxStreams {
 		maps.DeleteFunc(s.streams, func(_ string, st *stream) bool { return st.closed && st.through >= st.last })
@@ -143,6 +146,9 @@ func (s *Session) ours(op auth.Operation, name string) (*stream, error) {
 
 func (s *Session) onClose(now step.Now, c *livev1.CloseStream) []step.Out {
 	st, err := s.ours(auth.CloseStream, c.StreamId)
+	if err == nil {
+		err = s.mayAsk()
+	}
 	if err != nil {
 		return []step.Out{streamError(err, c.StreamId)}
 	}
@@ -161,6 +167,9 @@ func (s *Session) onClose(now step.Now, c *livev1.CloseStream) []step.Out {
 
 func (s *Session) onSkip(now step.Now, k *livev1.Skip) []step.Out {
 	st, err := s.ours(auth.SkipSamples, k.StreamId)
+	if err == nil {
+		err = s.mayAsk()
+	}
 	if err != nil {
 		return []step.Out{streamError(err, k.StreamId)}
 	}

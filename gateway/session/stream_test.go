@@ -238,8 +238,8 @@ func TestLostFrameIsSentAgainByTheClient(t *testing.T) {
 	r.say(samples("s1", 3, 2))
 	r.answer(r.question(), done("s1", 2), nil)
 	r.answer(r.question(), nil, fault.Later("cluster.timeout", "x"))
-	if e := r.wantError("cluster.timeout"); !e.Retry || e.ExpectedSeq != 3 {
-		t.Errorf("error = %v, want: again from 3", e)
+	if th := r.last().GetThrottle(); th.GetReason() != "cluster.timeout" || th.UntilMs <= int64(begin) || th.MaxSamplesPerS != 0 {
+		t.Errorf("last = %v, want: wait, and go on after what is acknowledged", r.last())
 	}
 	r.say(samples("s1", 5, 1))
 	if len(r.asked) != 0 {
@@ -247,8 +247,8 @@ func TestLostFrameIsSentAgainByTheClient(t *testing.T) {
 	}
 	r.say(samples("s1", 3, 2))
 	r.answer(r.question(), done("s1", 4), nil)
-	if r.last().GetAck().GetThroughSeq() != 4 {
-		t.Errorf("last = %v", r.last())
+	if n := len(r.sent); r.sent[n-2].GetAck().GetThroughSeq() != 4 || r.last().GetThrottle().GetMaxSamplesPerS() != 500 {
+		t.Errorf("last = %v, want an ack and the throttle lifted", r.sent[n-2:])
 	}
 }
 

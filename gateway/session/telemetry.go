@@ -50,33 +50,42 @@ func (s *Session) onTelemetry(now step.Now, t *livev1.Telemetry, size int) []ste
 	if !st.flow.passes(t.FirstSeq) {
 		return s.droppedFrame() // already told
 	}
+	if s.pressure.holds() {
+		st.flow.drop(t.FirstSeq)
+		return s.droppedFrame(s.hold(now, ErrSlow))
+	}
 	if s.unacked >= s.cfg.UnackedFrames || s.unackedSize+size > s.cfg.UnackedBytes {
 		st.flow.drop(t.FirstSeq)
 		return s.droppedFrame(streamError(ErrWindow, t.StreamId))
 	}
 	if ok, until := s.bucket.take(now.Node, len(t.AtDeltaMs)); !ok {
 		st.flow.drop(t.FirstSeq)
-		return s.droppedFrame(frame(&livev1.ServerMessage_Throttle{Throttle: &livev1.Throttle{
-			MaxSamplesPerS: float64(s.cfg.MaxSamplesPerS), UntilMs: int64(until)}}))
+		return s.droppedFrame(throttle(float64(s.cfg.MaxSamplesPerS), until, nil))
+	}
+	if s.deps.Take != nil && !s.deps.Take(size) {
+		st.flow.drop(t.FirstSeq)
+		return s.droppedFrame(s.hold(now, ErrNodeBusy))
 	}
 	s.dropped = 0
 	s.unacked++
 	s.unackedSize += size
 	episode := st.flow.episode
+	u := s.pressure.begin(now)
 	// One attempt: the carrier repeats lost messages until the deadline; after that the client's own resend is
 	// the repetition, in order.
-	return []step.Out{s.ask(now, request{
-		to: st.device, attempts: 1,
+	return append(s.watchFrames(now), s.ask(now, request{
+		to: st.device, attempts: 1, bytes: size,
 		msg: &devicev1.Frame{Telemetry: t, Session: s.deps.ID},
 		done: func(now step.Now, m proto.Message, err error) []step.Out {
 			s.unacked--
 			s.unackedSize -= size
 			if err != nil {
+				s.pressure.end(u)
 				return s.onFrameFailed(now, st, failed{t.FirstSeq, episode, fault.Of(err)})
 			}
-			return []step.Out{s.ack(st, m)}
+			return append([]step.Out{s.ack(st, m)}, s.stored(now, u)...)
 		},
-	})}
+	}))
 }
 
 // droppedFrame counts a frame that was not taken. A client that goes on and on regardless is cut off.
@@ -119,9 +128,10 @@ func (s *Session) onFrameFailed(now step.Now, st *stream, f failed) []step.Out {
 		st.flow.drop(f.first)
 		st.open = false
 		return []step.Out{s.askOpen(now, st)}
-	case f.fault.Retry:
+	case f.fault.Retry: // what is behind us does not keep up; the client goes on after the acknowledged seq, later
 		st.flow.drop(f.first)
-		e.Msg.GetError().ExpectedSeq = st.through + 1
+		s.pressure.slow = true
+		return []step.Out{s.hold(now, f.fault)}
 	default:
 		e.Msg.GetError().Seq = f.first
 	}

@@ -196,6 +196,7 @@ func (c *conn) perform(out step.Out) {
 	case session.Request:
 		// The answer may come before Start returns, on this goroutine: it is only handed on.
 		c.server.deps.Calls.Start(o.To, o.Msg, o.Deadline.Time(), func(m proto.Message, err error) {
+			c.server.under.Add(int64(-o.Bytes))
 			c.outbox.post(session.Answered{Tag: o.Tag, Msg: m, Err: err})
 		})
 	case step.After:

@@ -40,12 +40,13 @@ type Config struct {
 	Origins        []string      // host patterns of pages that may connect, besides the node's own host
 	QueueFrames    int           // frames waiting for one client
 	QueueBytes     int           // bytes of them
+	UnderBytes     int64         // of telemetry frames on their way to what is durable, all connections together
 }
 
 // Default is the configuration of a node.
 func Default() Config {
 	return Config{
-		Session: session.Default(), MaxConnections: 50_000, WriteWithin: 10 * time.Second, QueueFrames: 256, QueueBytes: 1 << 20,
+		Session: session.Default(), MaxConnections: 50_000, WriteWithin: 10 * time.Second, QueueFrames: 256, QueueBytes: 1 << 20, UnderBytes: 256 << 20,
 	}
 }
 
@@ -75,6 +76,8 @@ type Server struct {
 
 	lastConn atomic.Uint64
 	count    atomic.Int64
+	under    atomic.Int64 // bytes of telemetry frames under way
+	noRoom   atomic.Int64 // frames that were dropped because of them
 	lookups  chan lookup
 
 	mu       sync.Mutex
@@ -104,6 +107,9 @@ func New(cfg Config, deps Deps) *Server {
 	if cfg.QueueBytes == 0 {
 		cfg.QueueBytes = d.QueueBytes
 	}
+	if cfg.UnderBytes == 0 {
+		cfg.UnderBytes = d.UnderBytes
+	}
 	return &Server{
 		cfg: cfg, deps: deps, lookups: make(chan lookup, lookupQueue),
 		conns: map[*conn]struct{}{}, sessions: map[string]*conn{},
@@ -112,6 +118,19 @@ func New(cfg Config, deps Deps) *Server {
 
 // Connections is how many are open.
 func (s *Server) Connections() int { return int(s.count.Load()) }
+
+// Under is how many bytes of telemetry frames are under way, and how many frames found no room.
+func (s *Server) Under() (bytes, refused int64) { return s.under.Load(), s.noRoom.Load() }
+
+// take takes room for a frame until its request has its outcome, also if its connection ends before.
+func (s *Server) take(bytes int) bool {
+	if s.under.Add(int64(bytes)) > s.cfg.UnderBytes {
+		s.under.Add(int64(-bytes))
+		s.noRoom.Add(1)
+		return false
+	}
+	return true
+}
 
 // ServeHTTP accepts a connection and serves it until it ends.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -157,7 +176,7 @@ func (s *Server) open(socket *websocket.Conn, raw net.Conn, e wire.Encoding) *co
 	}
 	c.outbox.init(s.cfg.QueueFrames, s.cfg.QueueBytes)
 	c.session = session.New(s.cfg.Session, session.Deps{
-		ID: c.name, Node: s.deps.Node, Verify: s.deps.Verify, Standing: s.deps.Hub.Hub().Standing,
+		ID: c.name, Node: s.deps.Node, Verify: s.deps.Verify, Standing: s.deps.Hub.Hub().Standing, Take: s.take,
 	})
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
