@@ -198,6 +198,8 @@ func (c *Client) handle(cn *conn, m *livev1.ServerMessage) {
 		}
 	case *livev1.ServerMessage_Goodbye:
 		c.goodbye = m.Goodbye
+	case *livev1.ServerMessage_Control:
+		c.withStream(m.Control.StreamId, func(s *Stream) { s.controlled(m.Control, c.cfg.Clock().Add(c.offset)) })
 	case *livev1.ServerMessage_Event:
 		if c.onEvent != nil {
 			c.onEvent(m.Event)

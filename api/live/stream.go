@@ -44,6 +44,9 @@ type Stream struct {
 	offset   unit.DurationMs // last offered
 	offered  bool
 	refusals int
+
+	onControl    func(*livev1.Control) Result
+	lateControls int
 }
 
 // Stream opens a stream, now and after every reconnect. spec.DeviceTimeMs is set at each opening. onAck may be nil.

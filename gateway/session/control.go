@@ -61,7 +61,7 @@ func (s *Session) onControlResult(now step.Now, r *livev1.ControlResult) []step.
 	case g.answered:
 		return nil
 	case now.Node >= unit.InstantMs(g.control.ValidUntilMs):
-		return []step.Out{streamError(ErrControlLate.With("%s", r.ControlId), st.spec.StreamId)}
+		return []step.Out{errorOf(ErrControlLate.With("%s", r.ControlId))} // it ends nothing, least of all the stream
 	}
 	g.answered = true
 	return []step.Out{s.ask(now, request{

@@ -45,7 +45,15 @@ func clientFrames() map[string]*clientFrame {
 				{Channel: livev1.Channel_CHANNEL_HEART_RATE_BPM, Trust: livev1.Trust_TRUST_MEASURED},
 				{Channel: livev1.Channel_CHANNEL_LAT_E7, Trust: livev1.Trust_TRUST_MEASURED},
 				{Channel: livev1.Channel_CHANNEL_LON_E7, Trust: livev1.Trust_TRUST_MEASURED},
-			}}}},
+			}, Sport: "sail"}}},
+		"19-open_stream_trainer": {Message: &livev1.ClientMessage_OpenStream{OpenStream: &livev1.OpenStream{
+			DeviceId: "ann/trainer", StreamId: streamID, WorkoutId: workoutID, Clock: livev1.ClockKind_CLOCK_KIND_NTP, DeviceTimeMs: 1718462700120,
+			Sport: "ride", Channels: []*livev1.ChannelSpec{
+				{Channel: livev1.Channel_CHANNEL_POWER_W, Trust: livev1.Trust_TRUST_MEASURED},
+				{Channel: livev1.Channel_CHANNEL_LAT_E7, Trust: livev1.Trust_TRUST_VIRTUAL},
+				{Channel: livev1.Channel_CHANNEL_LON_E7, Trust: livev1.Trust_TRUST_VIRTUAL},
+			}, Control: &livev1.ControlOffer{Enabled: true, Equipment: livev1.Equipment_EQUIPMENT_BIKE,
+				PowerW: &livev1.ControlRange{Least: 50, Most: 800, RampPerS: 100}, InclineBp: &livev1.ControlRange{Least: -1000, Most: 2000, RampPerS: 200}}}}},
 		"03-start_workout": command(&livev1.Command{WorkoutId: workoutID, Command: &livev1.Command_StartWorkout{StartWorkout: &livev1.StartWorkout{
 			Sport: "sail", Zone: "Europe/Berlin", UtcOffsetS: 7200, DeviceTimeMs: 1718462700200}}}),
 		"04-join": command(&livev1.Command{WorkoutId: workoutID, Command: &livev1.Command_Join{Join: &livev1.Join{
@@ -111,13 +119,14 @@ func serverFrames() map[string]*serverFrame {
 		"10-delta_feed": {Message: &livev1.ServerMessage_Delta{Delta: &livev1.Delta{Topic: topic("feed"), Epoch: 1, Version: 41, Base: 38, Sub: 10,
 			Content: &livev1.Delta_Feed{Feed: &livev1.Feed{Items: []*livev1.FeedItem{{Version: 41, AtMs: 1718464211500, Kind: "gate", Entry: 2, Gate: 3, GateAtMs: 1718464211123}}}}}}},
 		"11-snapshot_workout": {Message: &livev1.ServerMessage_Snapshot{Snapshot: &livev1.Snapshot{Topic: "workout/" + workoutID, Epoch: 4, Version: 1099511631318, Sub: 11,
-			Content: &livev1.Snapshot_Workout{Workout: &livev1.Workout{WorkoutId: workoutID, AtMs: 1718464300000, ElapsedMs: 1540000, DistanceMm: 8200000, ProgressMm: 8123456, HeartRateBpm: 141, SpeedMmS: 5300, State: "live"}}}}},
+			Content: &livev1.Snapshot_Workout{Workout: &livev1.Workout{WorkoutId: workoutID, AtMs: 1718464300000, ElapsedMs: 1540000, DistanceMm: 8200000, ProgressMm: 8123456, HeartRateBpm: 141, SpeedMmS: 5300, State: "live",
+				Control: &livev1.ControlState{Target: &livev1.ControlState_InclineBp{InclineBp: 250}, Result: "limited", Applied: 311, Limited: 4, AtMs: 1718464299800}}}}}},
 		"12-throttle":   {Message: &livev1.ServerMessage_Throttle{Throttle: &livev1.Throttle{MaxSamplesPerS: 500, UntilMs: 1718464301250}}},
 		"13-error_gap":  {Message: &livev1.ServerMessage_Error{Error: &livev1.Error{Code: "stream.gap", Message: "Samples before these are missing.", Retry: true, StreamId: streamID, ExpectedSeq: 121}}},
 		"14-error_auth": {Message: &livev1.ServerMessage_Error{Error: &livev1.Error{Code: "auth.token_needed", Message: "This needs an access token.", Detail: "open_stream: role"}}},
 		"15-pong":       {Message: &livev1.ServerMessage_Pong{Pong: &livev1.Pong{T0Ms: 1718463100500, T1Ms: 1718463100161, T2Ms: 1718463100161}}},
 		"16-event":      {Message: &livev1.ServerMessage_Event{Event: &livev1.Event{Kind: "race.official", Text: "The result is official.", AtMs: 1718470000000}}},
-		"17-control":    {Message: &livev1.ServerMessage_Control{Control: &livev1.Control{ControlId: "c1", Target: &livev1.Control_InclineBp{InclineBp: 250}, ValidUntilMs: 1718464302000}}},
+		"17-control":    {Message: &livev1.ServerMessage_Control{Control: &livev1.Control{ControlId: "c1", Target: &livev1.Control_InclineBp{InclineBp: 250}, ValidUntilMs: 1718464302000, StreamId: streamID}}},
 		"18-goodbye":    {Message: &livev1.ServerMessage_Goodbye{Goodbye: &livev1.Goodbye{Reason: "restart", Address: "wss://race.example/live", ReconnectAfterMs: 1200}}},
 	}
 }

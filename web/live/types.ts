@@ -77,6 +77,30 @@ export interface Workout {
   cadence_rpm?: number;
   speed_mm_s?: number;
   state?: string;
+  control?: ControlState;
+}
+
+// A target is one of the three.
+export interface Target {
+  power_w?: number;
+  incline_bp?: number;
+  resistance_deci?: number;
+}
+
+// Control sets the equipment of a stream until valid_until_ms (node clock): then the rider's own setting counts again.
+export interface Control extends Target {
+  control_id?: string;
+  stream_id?: string;
+  valid_until_ms?: Int64;
+}
+
+// ControlState is what equipment was last asked, and how it has answered so far.
+export interface ControlState extends Target {
+  result?: string; // applied, limited, refused
+  applied?: number;
+  limited?: number;
+  refused?: number;
+  at_ms?: Int64;
 }
 
 // Frame is a snapshot or a delta. A delta may leave topic and cut to `sub`, which the snapshot before it has named.
@@ -116,7 +140,7 @@ export interface ServerMessage {
   command_result?: object;
   ack?: object;
   throttle?: object;
-  control?: object;
+  control?: Control;
 }
 
 export const num = (v: Int64 | undefined): number => (v === undefined ? 0 : Number(v));

@@ -25,6 +25,7 @@ const boardRow: Shape = {
   under_review: "flag", unconfirmed: "flag", offline_since_ms: "int64", net_ms: "int64", gun_ms: "int64", off_course: "flag", lat_e7: "number", lon_e7: "number",
   heat: "number", category: "text", position_at_ms: "int64", position_age_ms: "number",
 };
+const target: Shape = { power_w: "number", incline_bp: "number", resistance_deci: "number" };
 const frame: Shape = {
   topic: "text", cut: "text", epoch: "int64", version: "int64", base: "int64", recovering: "flag", sub: "number",
   board: { state: "text", gun_at_ms: "int64", at_ms: "int64", course_length_mm: "int64", rows: [boardRow], removed: ["number"], entries: "number", gates: "number" },
@@ -34,6 +35,7 @@ const frame: Shape = {
   workout: {
     workout_id: "text", at_ms: "int64", elapsed_ms: "int64", distance_mm: "int64", progress_mm: "int64",
     heart_rate_bpm: "number", power_w: "number", cadence_rpm: "number", speed_mm_s: "number", state: "text",
+    control: { ...target, result: "text", applied: "number", limited: "number", refused: "number", at_ms: "int64" },
   },
 };
 const shapes: Shape = {
@@ -41,6 +43,7 @@ const shapes: Shape = {
   error: { code: "text", message: "text", retry: "flag", detail: "text", topic: "text", stream_id: "text", expected_seq: "int64", seq: "int64" },
   goodbye: { reason: "text", address: "text", reconnect_after_ms: "number" },
   pong: { t0_ms: "int64", t1_ms: "int64", t2_ms: "int64" },
+  control: { ...target, control_id: "text", stream_id: "text", valid_until_ms: "int64" },
 };
 
 function conforms(value: unknown, shape: Shape[string] | "number", path: string): void {
