@@ -12,11 +12,17 @@ import (
 	pcluster "github.com/asynkron/protoactor-go/cluster"
 	"github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 
+	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	"paceline/cluster/call"
 	"paceline/cluster/gossip"
 	"paceline/cluster/link"
 	"paceline/cluster/placement"
+	"paceline/cluster/port"
 )
 
 // Kind makes the activations of one kind of grain.
@@ -56,6 +62,15 @@ const (
 	requestsAfter = 2 * time.Second
 )
 
+// A connection that is silent is asked after pingEvery and given up after pingWithin; a lost one is tried again soon,
+// because a node that restarts is back in a second.
+const (
+	pingEvery  = 20 * time.Second
+	pingWithin = 5 * time.Second
+)
+
+var reconnect = backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 500 * time.Millisecond}
+
 // Cluster is this process as a member.
 type Cluster struct {
 	cfg       Config
@@ -65,6 +80,7 @@ type Cluster struct {
 	placement *placement.Placement
 	caller    *call.Caller
 	link      *link.Link
+	filter    *port.Filter
 	stopped   sync.Once
 }
 
@@ -89,6 +105,7 @@ func Start(cfg Config, kinds func(*Cluster) []Kind) (c *Cluster, err error) {
 	}()
 	c = &Cluster{cfg: cfg, provider: &lone{}}
 	if cfg.Many != nil {
+		c.filter = port.NewFilter(port.Allowed{Type: string((&clusterv1.Parcel{}).ProtoReflect().Descriptor().FullName()), Target: link.Name}, cfg.Log)
 		c.provider = newMembers(cfg.Name, *cfg.Many, cfg.Log)
 	}
 	c.system = actor.NewActorSystem(
@@ -125,20 +142,37 @@ func Start(cfg Config, kinds func(*Cluster) []Kind) (c *Cluster, err error) {
 
 func (c *Cluster) remote() *remote.Config {
 	guard := refusePeers()
+	creds := insecure.NewCredentials()
 	if c.cfg.Many != nil {
-		guard = nil
+		guard = c.filter.Server()
+		if cert := c.cfg.Many.Certificate; cert != nil {
+			guard = append(guard, grpc.Creds(credentials.NewTLS(cert.Server())))
+			creds = credentials.NewTLS(cert.Client())
+		}
 	}
 	options := []remote.ConfigOption{
 		remote.WithEndpointWriterQueueSize(writerQueue),
 		remote.WithEndpointWriterBatchSize(writerBatch),
 		remote.WithEndpointManagerQueueSize(writerQueue),
-		remote.WithServerOptions(append(guard, grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))...),
+		remote.WithServerOptions(append(guard,
+			grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
+			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingEvery / 2, PermitWithoutStream: true}),
+			grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingEvery, Timeout: pingWithin}))...),
+		remote.WithDialOptions(
+			grpc.WithTransportCredentials(creds),
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
+			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingWithin, PermitWithoutStream: true}),
+			grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: time.Second}),
+			grpc.WithStreamInterceptor(port.Connect)),
 	}
 	if c.cfg.Advertise != "" {
 		options = append(options, remote.WithAdvertisedHost(c.cfg.Advertise))
 	}
 	return remote.Configure(c.cfg.Host, c.cfg.Port, options...)
 }
+
+// Filter is what looks at the port between members; nil for a lone one.
+func (c *Cluster) Filter() *port.Filter { return c.filter }
 
 // Others are the members that serve beside this one.
 func (c *Cluster) Others() []gossip.Member { return c.provider.others() }

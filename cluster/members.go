@@ -15,6 +15,7 @@ import (
 
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	"paceline/cluster/gossip"
+	"paceline/cluster/port"
 	"paceline/cluster/split"
 	"paceline/persistence"
 )
@@ -23,6 +24,8 @@ import (
 type Many struct {
 	// Gossip is how members see each other; of Self only the Gossip and Public addresses and the Level are taken.
 	Gossip gossip.Config
+	// Certificate of this member; nil: nothing between members is encrypted, which is for loopback only.
+	Certificate *port.Certificate
 	// Rows keep the members' rows.
 	Rows persistence.Rows
 	// StepDown is called once when this member must not serve any more because others do; they are those others.

@@ -15,8 +15,8 @@ import (
 	"paceline/domain/id"
 )
 
-// name of the link's actor, the same on each node.
-const name = "link"
+// Name of the link's actor, the same on each node.
+const Name = "link"
 
 // Router knows the members' addresses.
 type Router interface {
@@ -84,7 +84,7 @@ func New(system *actor.ActorSystem, route Router, grains Grains, former Former, 
 
 // Open makes the link reachable. Close ends it.
 func (l *Link) Open() error {
-	pid, err := l.system.Root.SpawnNamed(actor.PropsFromFunc(l.receive), name)
+	pid, err := l.system.Root.SpawnNamed(actor.PropsFromFunc(l.receive), Name)
 	if err != nil {
 		return fmt.Errorf("open link: %w", err)
 	}

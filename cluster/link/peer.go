@@ -36,7 +36,7 @@ type peer struct {
 
 func newPeer(l *Link, member, address string) *peer {
 	p := &peer{
-		l: l, member: member, pid: actor.NewPID(address, name),
+		l: l, member: member, pid: actor.NewPID(address, Name),
 		lost: make(map[string]struct{}), asks: make(map[uint64]func(proto.Message, error)),
 		awake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
