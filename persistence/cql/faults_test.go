@@ -74,7 +74,8 @@ func TestAppendWithoutAnswer(t *testing.T) {
 		landed bool
 	}{{"answer lost", swallow, true}, {"connection lost after the write", sever, true}, {"connection lost before the write", lose, false}} {
 		t.Run(tt.name, func(t *testing.T) {
-			p, rows := behind(t, func(c *Config) { c.Timeout = 1500 * time.Millisecond })
+			// More than one connection, so that a second attempt would have a way.
+			p, rows := behind(t, func(c *Config) { c.Timeout, c.Connections = 1500*time.Millisecond, 4 })
 			ctx := context.Background()
 			s := persistence.Over(rows)
 			mustAppend(t, s, event(0, "a"))

@@ -7,6 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gocql/gocql"
+	"github.com/scylladb/gocqlx/v2"
+
 	"paceline/persistence"
 )
 
@@ -65,6 +68,38 @@ func TestStampsRise(t *testing.T) {
 	for i, want := range []int64{100, 101, 102, 200} {
 		if got := s.next(); got != want {
 			t.Errorf("%d: %d, want %d", i, got, want)
+		}
+	}
+}
+
+// TestSend: what is sent again, and that an attempt which may have written is not forgotten over the next one.
+func TestSend(t *testing.T) {
+	timeout, refused := attempt(gocql.ErrTimeoutNoResponse, true), attempt(gocql.ErrNoConnections, false)
+	for _, tt := range []struct {
+		name     string
+		k        kind
+		attempts []error // what each finds, if it is made
+		want     error
+		made     int
+	}{
+		{"read", reading, []error{nil}, nil, 1},
+		{"read again", reading, []error{timeout, nil}, nil, 2},
+		{"read twice in vain", reading, []error{timeout, refused}, persistence.ErrUnavailable, 2},
+		{"put again", plain, []error{timeout, nil}, nil, 2},
+		{"put, certainly not", plain, []error{refused, refused}, persistence.ErrUnavailable, 2},
+		{"put, then certainly not", plain, []error{timeout, refused}, persistence.ErrUnknown, 2},
+		{"put, perhaps at last", plain, []error{refused, timeout}, persistence.ErrUnknown, 2},
+		{"conditional", conditional, []error{timeout}, persistence.ErrUnknown, 1},
+		{"conditional, certainly not", conditional, []error{refused}, persistence.ErrUnavailable, 1},
+	} {
+		r := newRows(gocqlx.Session{}, Default())
+		made := 0
+		err := r.send(context.Background(), tt.k, func(context.Context) error {
+			made++
+			return tt.attempts[min(made, len(tt.attempts))-1]
+		})
+		if made != tt.made || !errors.Is(err, tt.want) || tt.want == nil && err != nil {
+			t.Errorf("%s: %d attempts, %v; want %d, %v", tt.name, made, err, tt.made, tt.want)
 		}
 	}
 }
