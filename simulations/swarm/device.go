@@ -15,6 +15,7 @@ import (
 	livev1 "paceline/api/gen/paceline/live/v1"
 	"paceline/api/live"
 	"paceline/domain/sample"
+	"paceline/simulations/swarm/athlete"
 )
 
 // Span is indices of samples, half open.
@@ -38,6 +39,7 @@ type Device struct {
 	Every       time.Duration // least time between two frames
 	MaxBackOff  time.Duration
 	Log         *slog.Logger
+	Trainer     *athlete.Trainer // that the athlete rides on, and that the node may set; nil: none
 	// DieAcked, if it is set, is closed when everything is acknowledged; then the device is gone for good, without
 	// having said that the workout is over.
 	DieAcked chan struct{}
@@ -201,13 +203,16 @@ func (d *Device) enter(ctx context.Context, c *live.Client) (*live.Stream, error
 		return nil, fmt.Errorf("start the workout: %w", err)
 	}
 	open := &livev1.OpenStream{DeviceId: d.Device, StreamId: d.Stream, WorkoutId: d.Workout, PersonId: d.User,
-		Clock: livev1.ClockKind_CLOCK_KIND_GNSS, Sport: d.Sport}
+		Clock: livev1.ClockKind_CLOCK_KIND_GNSS, Sport: d.Sport, Control: d.offer()}
 	for ch := sample.Channel(1); ch < sample.Channels; ch++ {
 		if trust, ok := d.Channels[ch]; ok {
 			open.Channels = append(open.Channels, &livev1.ChannelSpec{Channel: livev1.Channel(ch), Trust: livev1.Trust(trust)})
 		}
 	}
 	s := c.Stream(open, d.onAck)
+	if d.Trainer != nil {
+		s.OnControl(d.onControl)
+	}
 	if d.Competition == "" {
 		return s, nil
 	}

@@ -73,7 +73,7 @@ func register(ctx context.Context, n *swarm.Node, p *Plan, e *Entrant) (*swarm.D
 		return nil, fmt.Errorf("demo: register the device of %s: %w", e.Name, err)
 	}
 	d := &swarm.Device{Node: n, Name: e.Name, User: user.Msg.UserId, Device: device.Msg.DeviceId, Workout: n.NewID(), Stream: n.NewID(),
-		Sport: string(p.Track.Sport), Channels: e.Channels, Samples: &e.Samples, Offline: e.Offline, MaxBackOff: time.Second}
+		Sport: string(p.Track.Sport), Channels: e.Channels, Samples: &e.Samples, Offline: e.Offline, MaxBackOff: time.Second, Trainer: e.Trainer}
 	return d, nil
 }
 

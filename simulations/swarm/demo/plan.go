@@ -35,6 +35,7 @@ type Entrant struct {
 	Samples  sample.Batch
 	Channels map[sample.Channel]sample.Trust
 	Offline  []swarm.Span
+	Trainer  *athlete.Trainer // at home, set by the node; nil: on the road
 }
 
 // crossings is what the entrant's samples give.
@@ -143,7 +144,7 @@ func ownRace(seed uint64, gun unit.InstantMs) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Title: track.Name, Gun: gun, Track: course.Track{Format: course.Line, Sport: geo.Ride, Name: track.Name, Line: line, CorridorMm: 60_000}}
+	p := &Plan{Title: track.Name, Gun: gun, Track: course.Track{Format: course.Line, Sport: geo.Ride, Name: track.Name, Line: line, HeightsMm: heights, CorridorMm: 60_000}}
 	if p.Track.Gates, err = ownGates(line); err != nil {
 		return nil, err
 	}
@@ -158,8 +159,19 @@ func ownRace(seed uint64, gun unit.InstantMs) (*Plan, error) {
 			p.Notes = append(p.Notes, fmt.Sprintf("%s will give up on the way.", r.Name))
 		}
 	}
+	p.ridesAtHome(&p.Entrants[0])
 	p.Notes = append(p.Notes, fmt.Sprintf("Athletes and course are the project's own: physics with seed %d, an island that does not exist.", seed))
 	return p, p.settle()
+}
+
+// ridesAtHome puts an athlete on a trainer: where the others measure, this one's place on the course is worked out of
+// what is pedalled, and the node sets how steep that is.
+func (p *Plan) ridesAtHome(e *Entrant) {
+	e.Trainer = athlete.NewTrainer()
+	for _, c := range []sample.Channel{sample.LatE7, sample.LonE7, sample.AltitudeMm, sample.DistanceMm, sample.SpeedMmS} {
+		e.Channels[c] = sample.Virtual
+	}
+	p.Notes = append(p.Notes, e.Name+" rides at home, on a trainer that the node sets to the gradient of the course.")
 }
 
 func ownGates(line []geo.Point) ([]geo.Gate, error) {

@@ -65,6 +65,7 @@ func (r *run) publish(ctx context.Context, p *competitionv1.ResultPublished) err
 	}
 	table := r.table(p, state)
 	r.print(table)
+	r.printTrainers()
 	if err := r.write(table); err != nil {
 		return err
 	}
