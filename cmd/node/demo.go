@@ -11,6 +11,7 @@ type demoCmd struct {
 	Once  bool    `help:"End when the result is verified, with 0 only if every check holds."`
 	Kill  bool    `help:"SIGKILL the node in the middle of the race and start it again on the same folder."`
 	Port  int     `help:"Port of the page on the loopback. 0: 8080, or a free one." default:"0"`
+	Store string  `help:"Where the node keeps everything: embedded, or cql, on the servers that PACELINE_CQL_HOSTS names, in a keyspace of the run's own." default:"embedded" enum:"embedded,cql"`
 	Seed  uint64  `help:"Seed of the project's own athletes." default:"1"`
 	Dir   string  `help:"Where runs are kept." default:"data/demo"`
 	Out   string  `help:"Where the results go. Default: the run's folder." default:"" placeholder:"DIR"`
@@ -18,6 +19,6 @@ type demoCmd struct {
 
 // Run holds the race.
 func (d demoCmd) Run(p process) error {
-	return demo.Run(p.ctx, demo.Options{Data: d.Data, Speed: d.Speed, Once: d.Once, Kill: d.Kill, Port: d.Port, Seed: d.Seed,
+	return demo.Run(p.ctx, demo.Options{Data: d.Data, Speed: d.Speed, Once: d.Once, Kill: d.Kill, Port: d.Port, Seed: d.Seed, Store: d.Store,
 		Dir: d.Dir, Out: d.Out, Stdout: p.out})
 }

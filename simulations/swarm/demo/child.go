@@ -24,6 +24,7 @@ import (
 // child is a node as a process of its own.
 type child struct {
 	binary string
+	store  []string // flags that say where the node keeps everything; none: in its folder
 	folder string // of the run
 	log    *os.File
 
@@ -68,6 +69,7 @@ func (c *child) start(origin unit.InstantMs, rate float64) error {
 	serves := make(chan struct{})
 	c.mu.Lock()
 	args := []string{"run", "--data-dir=" + c.dataDir(), "--keys-dir=" + c.keysDir(), "--listen=" + c.address}
+	args = append(args, c.store...)
 	if c.anyPort {
 		args = append(args, "--any-port")
 	}

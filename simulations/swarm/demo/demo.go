@@ -60,7 +60,10 @@ func Run(ctx context.Context, o Options) error {
 	if r.node, err = newChild(o.Binary, folder, o.Port); err != nil {
 		return err
 	}
-	origin := plan.Gun.Add(-unit.DurationMs(r.rate * float64(lead/time.Millisecond)))
+	if err := r.prepareStore(ctx); err != nil {
+		return errors.Join(err, r.node.log.Close())
+	}
+	origin := plan.Gun.Add(-unit.DurationMs(r.rate * float64(o.lead()/time.Millisecond)))
 	if err := r.node.start(origin, r.rate); err != nil {
 		return errors.Join(err, r.node.log.Close())
 	}

@@ -68,7 +68,7 @@ func (r *run) powerCut(ctx context.Context) error {
 	if err := r.node.up(ctx); err != nil {
 		return err
 	}
-	r.say("  The node is back on the same folder after %v.\n", time.Since(began).Round(time.Millisecond))
+	r.say("  The node is back on the same %s after %v.\n", r.keeps(), time.Since(began).Round(time.Millisecond))
 	c := swarm.Check{Name: "killed in the middle of the race", OK: racing > 0, Detail: fmt.Sprintf("%d were under way", racing)}
 	r.checks = append(r.checks, c)
 	return nil

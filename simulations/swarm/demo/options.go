@@ -17,6 +17,7 @@ type Options struct {
 	Kill   bool      // SIGKILL the node in the middle of the race and start it again on the same folder
 	Port   int       // of the page; 0: 8080, or a free one if that is taken
 	Seed   uint64    // of the project's own athletes; 0: 1
+	Store  string    // of the node: "cql" (its servers and credentials are in the environment); empty: embedded
 	Dir    string    // where runs are kept; empty: data/demo
 	Out    string    // where the results go; empty: the run's folder
 	Binary string    // the program to start; empty: this one
@@ -27,6 +28,7 @@ type Options struct {
 const (
 	raceTakes  = 60 * time.Second // default length of a race
 	lead       = 8 * time.Second  // from the node's start to the gun
+	leadCQL    = 20 * time.Second // the same, where every command is a round of consensus between servers
 	patience   = 25 * time.Second // after the last finish until the cut-off
 	downFor    = time.Second      // between the kill and the restart
 	upWithin   = 30 * time.Second
@@ -58,6 +60,14 @@ func (o Options) withDefaults() (Options, error) {
 		o.Dir = filepath.Join("data", "demo")
 	}
 	return o, nil
+}
+
+// lead is from the node's start to the gun.
+func (o Options) lead() time.Duration {
+	if o.Store == storeCQL {
+		return leadCQL
+	}
+	return lead
 }
 
 // runFolder makes a new folder for this run.
