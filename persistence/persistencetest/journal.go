@@ -139,9 +139,10 @@ func testPaging(t *testing.T, rows persistence.Rows) {
 		apply(t, s, group(race, at, n, fmt.Sprint(i)))
 		at += uint64(n)
 	}
-	for _, limit := range []int{0, 1, 7, 255, 256, 257, 1024, 5000} {
-		if got := len(readAll(t, s, race, 0, limit)); uint64(got) != at {
-			t.Errorf("limit %d: %d events, want %d", limit, got, at)
+	// Small pages go over the borders of the buckets only: on a server each is a round trip.
+	for limit, from := range map[int]uint64{0: 0, 1: at - 460, 7: 900, 255: 0, 256: 0, 257: 0, 1024: 0, 5000: 0} {
+		if got := len(readAll(t, s, race, from, limit)); uint64(got) != at-from {
+			t.Errorf("limit %d: %d events after %d, want %d", limit, got, from, at-from)
 		}
 	}
 }

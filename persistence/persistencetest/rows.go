@@ -16,6 +16,9 @@ func runRows(t *testing.T, open Open) {
 		{"order and ranges", testRanges},
 		{"binary keys, empty and large cells", testCells},
 		{"several partitions at once", testManyParts},
+		{"the last mutation of a row counts", testLastMutation},
+		{"deleted and put again", testPutAgain},
+		{"rows of the largest size", testLargeRows},
 		{"conditional writes", testPutIf},
 		{"cancelled", testCancelled},
 		{"concurrent writers", testConcurrentRows},
@@ -134,6 +137,97 @@ func testManyParts(t *testing.T, rows persistence.Rows) {
 	}
 }
 
+// testLastMutation: a Put is a list in order, also where it names a row twice.
+func testLastMutation(t *testing.T, rows persistence.Rows) {
+	ctx := context.Background()
+	gone := func(p persistence.Part, cluster string) persistence.Mutation {
+		return persistence.Mutation{Part: p, Row: persistence.Row{Cluster: cluster}, Delete: true}
+	}
+	p, q := part("p"), part("q")
+	check(t, rows.Put(ctx, []persistence.Mutation{mutation(p, "c", "old"), mutation(q, "c", "old")}))
+	check(t, rows.Put(ctx, []persistence.Mutation{
+		gone(p, "a"), mutation(p, "a", "cell a"), mutation(p, "b", "cell b"), gone(p, "b"), mutation(p, "c", "z"), mutation(p, "c", "cell c"),
+	}))
+	if got := clusters(t, rows, p, persistence.Range{}); got != "ac" {
+		t.Errorf("one partition holds %q, want ac", got)
+	}
+	check(t, rows.Put(ctx, []persistence.Mutation{
+		mutation(q, "a", "z"), gone(p, "a"), gone(q, "c"), mutation(q, "a", "cell a"), mutation(p, "a", "cell a"), mutation(q, "c", "cell c"), gone(p, "c"),
+	}))
+	if got := clusters(t, rows, p, persistence.Range{}) + clusters(t, rows, q, persistence.Range{}); got != "aac" {
+		t.Errorf("two partitions hold %q, want a and ac", got)
+	}
+}
+
+// testPutAgain: a row that is put after it was deleted stays, however fast the one follows the other.
+func testPutAgain(t *testing.T, rows persistence.Rows) {
+	ctx := context.Background()
+	p := part("p")
+	for i := range 60 {
+		check(t, rows.Put(ctx, []persistence.Mutation{mutation(p, "a", "cell a")}))
+		if i%2 == 0 {
+			check(t, rows.DeleteRange(ctx, p, "", ""))
+		} else {
+			m := mutation(p, "a", "")
+			m.Delete = true
+			check(t, rows.Put(ctx, []persistence.Mutation{m}))
+		}
+		check(t, rows.Put(ctx, []persistence.Mutation{mutation(p, "a", "cell a")}))
+		if got := clusters(t, rows, p, persistence.Range{}); got != "a" {
+			t.Fatalf("round %d: %q, want a", i, got)
+		}
+		check(t, rows.DeleteRange(ctx, p, "a", "b"))
+		if got := clusters(t, rows, p, persistence.Range{}); got != "" {
+			t.Fatalf("round %d: %q is left", i, got)
+		}
+	}
+}
+
+// testLargeRows: chunks of snapshots and recordings one by one, as the shared logic writes them, many middling cells
+// over many partitions in one Put, and the largest append that there is.
+func testLargeRows(t *testing.T, rows persistence.Rows) {
+	ctx := context.Background()
+	chunk := pattern(persistence.ChunkBytes, 7)
+	for i := range 12 {
+		m := persistence.Mutation{Part: part("chunks"), Row: persistence.Row{Cluster: fmt.Sprintf("%02d", i), Cell: chunk}}
+		check(t, rows.Put(ctx, []persistence.Mutation{m}))
+	}
+	for i, row := range must(rows.Range(ctx, part("chunks"), persistence.Range{Reverse: true}))(t) {
+		if row.Cluster != fmt.Sprintf("%02d", 11-i) || !bytes.Equal(row.Cell, chunk) {
+			t.Fatalf("row %d is %q with %d bytes", i, row.Cluster, len(row.Cell))
+		}
+	}
+	var muts []persistence.Mutation
+	for i := range 60 {
+		muts = append(muts, persistence.Mutation{Part: part(fmt.Sprint("wide", i)), Row: persistence.Row{Cluster: "c", Cell: chunk[i : i+4<<10]}})
+	}
+	check(t, rows.Put(ctx, muts))
+	for i := range muts {
+		if cell, ok, err := rows.Get(ctx, muts[i].Part, "c"); err != nil || !ok || !bytes.Equal(cell, muts[i].Row.Cell) {
+			t.Fatalf("partition %d: %d bytes, %v, %v", i, len(cell), ok, err)
+		}
+	}
+	s := persistence.Over(rows)
+	a := group(workout, 0, persistence.JournalBucket, "a")
+	each := persistence.MaxAppendBytes / len(a.Records)
+	for i := range a.Records {
+		a.Records[i].Payload = chunk[i : i+each]
+	}
+	apply(t, s, a)
+	one := group(workout, uint64(len(a.Records)), 1, "b")
+	one.Records[0].Payload = pattern(persistence.MaxAppendBytes, 9)
+	apply(t, s, one)
+	for i, r := range readAll(t, s, workout, 0, 0) {
+		want := one.Records[0].Payload
+		if i < len(a.Records) {
+			want = a.Records[i].Payload
+		}
+		if !bytes.Equal(r.Payload, want) {
+			t.Fatalf("event %d has %d bytes, want %d", r.Version, len(r.Payload), len(want))
+		}
+	}
+}
+
 func testPutIf(t *testing.T, rows persistence.Rows) {
 	ctx := context.Background()
 	p := persistence.Part{Table: persistence.TableJournal, Key: "j"}
@@ -173,6 +267,12 @@ func testCancelled(t *testing.T, rows persistence.Rows) {
 	}
 	if _, err := s.PutBlock(ctx, stream, ride(1, 1, 0)); !errors.Is(err, persistence.ErrUnavailable) {
 		t.Errorf("cancelled block: %v, want ErrUnavailable: nothing was sent", err)
+	}
+	if _, err := s.Head(ctx, race); err == nil {
+		t.Error("a cancelled read returned something")
+	}
+	if err := rows.DeleteRange(ctx, part("p"), "", ""); !errors.Is(err, persistence.ErrUnavailable) {
+		t.Errorf("cancelled deletion: %v, want ErrUnavailable: nothing was sent", err)
 	}
 	if h := must(s.Head(context.Background(), race))(t); h.Version != 0 {
 		t.Errorf("a cancelled append was applied: %+v", h)
