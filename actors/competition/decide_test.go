@@ -144,6 +144,10 @@ func TestDefinitionIsChecked(t *testing.T) {
 		{"official before the result", func(d *Definition) { d.AutoOfficialAfter = -2 }, ErrAuto},
 		{"no course", func(d *Definition) { d.Track = course.Track{} }, course.ErrSport},
 		{"a line without end", func(d *Definition) { d.Track.Line = make([]geo.Point, MaxLinePoints+1) }, ErrTooLong},
+		{"no such columns", func(d *Definition) { d.Audiences.Public.Columns = 3 }, ErrAudience},
+		{"a map of the future", func(d *Definition) { d.Audiences.Entrant.Delay = -1 }, ErrAudience},
+		{"a map of yesterday", func(d *Definition) { d.Audiences.Entrant.Delay = MaxAudienceDelay + 1 }, ErrAudience},
+		{"a map of an hour ago", func(d *Definition) { d.Audiences.Public = Audience{PositionColumns, MaxAudienceDelay} }, nil},
 		{"organization that is no id", func(d *Definition) { d.Organization = "a/b" }, errors.New("id.malformed")},
 	} {
 		d := fiveK()
@@ -152,6 +156,27 @@ func TestDefinitionIsChecked(t *testing.T) {
 		if (err == nil) != (tt.want == nil) || err != nil && !strings.Contains(err.Error(), strings.Split(tt.want.Error(), ":")[0]) {
 			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
 		}
+	}
+}
+
+// TestAudiencesHaveDefaults: the public sees how far somebody is, entrants where; also in a race of a time before a race
+// could say so.
+func TestAudiencesHaveDefaults(t *testing.T) {
+	want := Audiences{Public: Audience{Columns: ProgressColumns}, Entrant: Audience{Columns: PositionColumns}}
+	r := newRace(t)
+	r.do(Create{on(gun), fiveK()})
+	old := fiveK()
+	for name, got := range map[string]Audiences{"created": r.s.Definition.Audiences, "shown": r.s.Definition.Shown(), "old": old.Shown()} {
+		if got != want {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+	d := fiveK()
+	d.Audiences.Entrant = Audience{ProgressColumns, unit.Minute}
+	r = newRace(t)
+	r.do(Create{on(gun), d})
+	if got := r.s.Definition.Shown(); got.Entrant != d.Audiences.Entrant || got.Public != want.Public {
+		t.Errorf("declared %+v, shown %+v", d.Audiences, got)
 	}
 }
 

@@ -44,7 +44,42 @@ const (
 	maxOffset     = unit.Day
 	gunEarliest   = unit.Day      // before the command
 	gunLatest     = 31 * unit.Day // after it
+	// MaxAudienceDelay bounds how late a map may be: a node keeps what it has not shown yet.
+	MaxAudienceDelay = unit.Hour
 )
+
+// Columns is what an audience is shown of somebody's position. Stored value: append only.
+type Columns uint8
+
+// The columns.
+const (
+	ProgressColumns Columns = 1 // how far along the course
+	PositionColumns Columns = 2 // and latitude and longitude, of those who race and want to be seen by the audience
+)
+
+// Audience is what an audience is shown of positions, and how late by the node's clock.
+type Audience struct {
+	Columns Columns // 0: progress for the public, position for entrants
+	Delay   unit.DurationMs
+}
+
+// Audiences are those that a race declares. Officials see everything, at once.
+type Audiences struct{ Public, Entrant Audience }
+
+// normal fills in what is left open.
+func (a Audiences) normal() Audiences {
+	if a.Public.Columns == 0 {
+		a.Public.Columns = ProgressColumns
+	}
+	if a.Entrant.Columns == 0 {
+		a.Entrant.Columns = PositionColumns
+	}
+	return a
+}
+
+func (a Audience) ok() bool {
+	return a.Columns >= ProgressColumns && a.Columns <= PositionColumns && a.Delay >= 0 && a.Delay <= MaxAudienceDelay
+}
 
 // What can be wrong with a definition.
 var (
@@ -53,6 +88,7 @@ var (
 	ErrRankBy     = fault.New(fault.Invalid, "competition.rank_by", "A ranking is by gun or by net time.")
 	ErrCutoff     = fault.New(fault.Invalid, "competition.cutoff", "A cut-off is at most 31 days after the gun, its grace at most a day.")
 	ErrAuto       = fault.New(fault.Invalid, "competition.auto_official", "A result becomes official by itself after a time, at once (0) or never (-1).")
+	ErrAudience   = fault.New(fault.Invalid, "competition.audience", "An audience is shown progress or positions, at most an hour late.")
 	ErrTooLong    = fault.New(fault.Invalid, "competition.course_too_long", "The course line of a race has at most 8,000 points.")
 	ErrCourseLaps = fault.New(fault.Invalid, "competition.course_gates", "This course has so many gates that not even one entry's result could be stored.")
 )
@@ -70,7 +106,11 @@ type Definition struct {
 	CutoffAfter       unit.DurationMs // after the gun; 0: a day
 	Grace             unit.DurationMs // after the cut-off; 0: ten minutes
 	AutoOfficialAfter unit.DurationMs // after provisional; 0: at once, -1: only by command
+	Audiences         Audiences       // of positions
 }
+
+// Shown is what the audiences see; a race of a time before there were any has the defaults.
+func (d *Definition) Shown() Audiences { return d.Audiences.normal() }
 
 // MaxEntries is how many entries a race with so many gate visits takes, so that its result fits into one event.
 func MaxEntries(visits int) int { return MaxResultBytes / (rowBytes + gateBytes*visits) }
@@ -92,6 +132,7 @@ func (d Definition) normal() (Definition, error) {
 	if d.Grace == 0 {
 		d.Grace = defaultGrace
 	}
+	d.Audiences = d.Audiences.normal()
 	d.Categories = slices.Clone(d.Categories)
 	if err := id.Check(d.Organization); err != nil {
 		return d, err
@@ -107,6 +148,8 @@ func (d Definition) normal() (Definition, error) {
 		return d, ErrCutoff
 	case d.AutoOfficialAfter < -1 || d.AutoOfficialAfter > maxCutoff:
 		return d, ErrAuto.With("%d ms", d.AutoOfficialAfter)
+	case !d.Audiences.Public.ok() || !d.Audiences.Entrant.ok():
+		return d, ErrAudience
 	case len(d.Track.Line) > MaxLinePoints:
 		return d, ErrTooLong.With("%d points", len(d.Track.Line))
 	}

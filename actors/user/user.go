@@ -9,6 +9,7 @@ import (
 	"paceline/domain/fault"
 	"paceline/domain/id"
 	"paceline/domain/step"
+	"paceline/domain/unit"
 )
 
 // Visibility is to whom a name is shown. Stored values: append only.
@@ -42,8 +43,17 @@ type (
 	ProfileChanged struct{ Profile Profile }
 	// Fenced says nothing; it moves the version.
 	Fenced struct{}
+	// Reacted is somebody's cheer for an entry of this person. From is never shown.
+	Reacted struct {
+		Competition string
+		Entry       uint32
+		Reaction    string
+		From        string // principal
+		At          unit.InstantMs
+	}
 )
 
+func (Reacted) isEvent()        {}
 func (Registered) isEvent()     {}
 func (ProfileChanged) isEvent() {}
 func (Fenced) isEvent()         {}
@@ -63,6 +73,14 @@ type (
 		step.Meta
 		User    string
 		Profile Profile
+	}
+	// Cheer is a reaction to an entry of the user; Meta says whose.
+	Cheer struct {
+		step.Meta
+		User        string
+		Competition string
+		Entry       uint32
+		Reaction    string
 	}
 )
 
@@ -89,6 +107,9 @@ type State struct {
 	Version    uint64 // events applied
 	Registered bool
 	Profile    Profile
+	Inbox      uint64      // version of the newest entry of the inbox; 0: none
+	Cheers     []PastCheer // of the last CheerWindow, oldest first; at most CheersInWindow
+	Races      []Race      // in which the user was cheered, the newest last; at most MaxRaces
 }
 
 // New is a user of whom nothing is known.
@@ -101,6 +122,8 @@ func Decide(s *State, c Command) ([]Event, error) {
 		return decideRegister(s, c)
 	case ChangeProfile:
 		return decideChange(s, c)
+	case Cheer:
+		return decideCheer(s, c)
 	}
 	panic("user: a command without a rule")
 }
@@ -222,6 +245,9 @@ func (s *State) Apply(e Event) {
 		s.Registered, s.Profile = true, e.Profile
 	case ProfileChanged:
 		s.Profile = e.Profile
+	case Reacted:
+		s.Inbox = s.Version
+		s.cheered(e)
 	}
 }
 
@@ -242,6 +268,9 @@ func AnswerUnchanged(_ *State, _ Command, v uint64) Answer { return Answer{v} }
 
 // Check reports the first broken invariant.
 func (s *State) Check() error {
+	if len(s.Cheers) > CheersInWindow || len(s.Races) > MaxRaces || s.Inbox > s.Version {
+		return fmt.Errorf("%d cheers, %d races, inbox at %d of %d", len(s.Cheers), len(s.Races), s.Inbox, s.Version)
+	}
 	if !s.Registered {
 		return nil
 	}

@@ -7,10 +7,12 @@ import (
 
 // Resource is what an operation is about, as far as a decision needs it.
 type Resource struct {
-	Person       string // whose data it is
+	Person       string // whose data it is; of a reaction: who is cheered
 	Device       string // "<affinity>/<id>"
 	Public       bool   // a public competition
 	Entrant      bool   // the principal has an entry in the competition
+	Bound        bool   // and rides in it: the entry has a training
+	Visible      bool   // of a reaction: the principal may see who is behind the entry
 	Organization string // of the competition; empty: default
 }
 
@@ -33,6 +35,8 @@ const (
 	ofOrg                       // a competition of the operator's organization
 	staff                       // an operator of the installation itself: people belong to no organization
 	selfPublic                  // the principal itself, in a public competition
+	riding                      // an entry of the principal rides in the competition
+	cheering                    // somebody else whom the principal may see, in a competition that it may watch
 )
 
 // row is one operation's rule for each role; all four must be written.
@@ -53,12 +57,15 @@ var table = [...]row{
 	/* JoinCompetition */ {never, own, own, never},
 	/* LeaveCompetition */ {never, own, own, never},
 	/* BeReady */ {never, own, own, never},
-	/* React */ {never, publicOrIn, never, never},
+	/* React */ {never, cheering, never, never},
 	/* WatchBoard */ {public, publicOrIn, publicOrIn, ofOrg},
 	/* WatchRoster */ {public, publicOrIn, publicOrIn, ofOrg}, // and redacted row by row
 	/* WatchPositions */ {public, publicOrIn, publicOrIn, ofOrg},
+	/* WatchEntrantPositions */ {never, riding, riding, ofOrg}, // and person by person: MaySee
+	/* WatchOfficialPositions */ {never, never, never, ofOrg},
 	/* WatchFeed */ {public, publicOrIn, publicOrIn, ofOrg},
 	/* WatchWorkout */ {never, own, own, staff},
+	/* WatchInbox */ {never, own, never, never},
 	/* Unwatch */ {always, always, always, always},
 	/* Ping */ {always, always, always, always},
 	/* OfferClock */ {never, always, always, never}, // only streams this session has opened
@@ -115,6 +122,16 @@ func (c condition) holds(p Principal, r Resource) Decision {
 		return decide(r.Public || r.Entrant, "not_public")
 	case selfPublic:
 		return decide(r.Public && r.Person != "" && p.Person() == r.Person, "not_yours")
+	case riding:
+		return decide(r.Bound, "not_riding")
+	case cheering:
+		switch {
+		case !r.Public && !r.Entrant:
+			return Decision{Reason: "not_public"}
+		case r.Person == p.Person():
+			return Decision{Reason: "yourself"}
+		}
+		return decide(r.Person != "" && r.Visible, "not_visible")
 	case staff:
 		return decide(organization(p.Organization) == id.DefaultOrganization, "other_organization")
 	case ofOrg:

@@ -26,7 +26,7 @@ var (
 // TestEveryOperationForEveryRole has one line for each operation: who may, for the resource it says. The order of
 // the marks is nobody, athlete, device, operator; "+" may, "-" may not.
 func TestEveryOperationForEveryRole(t *testing.T) {
-	mine := auth.Resource{Person: "ann", Device: "ann/watch", Public: true, Organization: "default"}
+	mine := auth.Resource{Person: "ann", Device: "ann/watch", Public: true, Bound: true, Organization: "default"}
 	others := auth.Resource{Person: "bob", Device: "bob/watch", Organization: "elsewhere"}
 	tests := []struct {
 		op           auth.Operation
@@ -45,12 +45,15 @@ func TestEveryOperationForEveryRole(t *testing.T) {
 		{auth.JoinCompetition, "-++-", "----"},
 		{auth.LeaveCompetition, "-++-", "----"},
 		{auth.BeReady, "-++-", "----"},
-		{auth.React, "-+--", "----"},
+		{auth.React, "----", "----"}, // mine: nobody cheers for himself; the particulars are below
 		{auth.WatchBoard, "++++", "----"},
 		{auth.WatchRoster, "++++", "----"},
 		{auth.WatchPositions, "++++", "----"},
+		{auth.WatchEntrantPositions, "-+++", "----"},
+		{auth.WatchOfficialPositions, "---+", "----"},
 		{auth.WatchFeed, "++++", "----"},
 		{auth.WatchWorkout, "-+++", "---+"},
+		{auth.WatchInbox, "-+--", "----"},
 		{auth.Unwatch, "++++", "++++"},
 		{auth.Ping, "++++", "++++"},
 		{auth.OfferClock, "-++-", "-++-"},
@@ -128,6 +131,20 @@ func TestDecideParticulars(t *testing.T) {
 		{"an operator of another organization", stranger, auth.WatchBoard, auth.Resource{Public: true}, false},
 		{"an operator of another organization on its own", stranger, auth.StartRace, auth.Resource{Organization: "elsewhere"}, true},
 		{"an athlete enters a private race", ann, auth.AddEntry, auth.Resource{Person: "ann"}, false},
+		{"an entrant who rides, among the entrants", ann, auth.WatchEntrantPositions, auth.Resource{Public: true, Entrant: true, Bound: true}, true},
+		{"an entrant who does not ride", ann, auth.WatchEntrantPositions, auth.Resource{Public: true, Entrant: true}, false},
+		{"an entrant among the officials", ann, auth.WatchOfficialPositions, auth.Resource{Public: true, Entrant: true, Bound: true}, false},
+		{"an operator of another organization among the officials", stranger, auth.WatchOfficialPositions, auth.Resource{Public: true}, false},
+		{"a spectator cheers whom he may see", ann, auth.React, auth.Resource{Public: true, Person: "bob", Visible: true}, true},
+		{"a spectator cheers whom he may not see", ann, auth.React, auth.Resource{Public: true, Person: "bob"}, false},
+		{"an entrant cheers in a private race", ann, auth.React, auth.Resource{Entrant: true, Person: "bob", Visible: true}, true},
+		{"a spectator cheers in a private race", ann, auth.React, auth.Resource{Person: "bob", Visible: true}, false},
+		{"an athlete cheers itself", ann, auth.React, auth.Resource{Public: true, Person: "ann", Visible: true}, false},
+		{"an athlete cheers an entry that nobody has", ann, auth.React, auth.Resource{Public: true, Visible: true}, false},
+		{"nobody cheers", nobody, auth.React, auth.Resource{Public: true, Person: "bob", Visible: true}, false},
+		{"an official cheers", official, auth.React, auth.Resource{Public: true, Person: "bob", Visible: true}, false},
+		{"a watch cheers", watch, auth.React, auth.Resource{Public: true, Person: "bob", Visible: true}, false},
+		{"a watch reads its owner's inbox", watch, auth.WatchInbox, auth.Resource{Person: "ann"}, false},
 		{"an operation that is none", official, auth.Operation(auth.Operations), auth.Resource{}, false},
 		{"a role that is none", auth.Principal{Role: auth.Roles, ID: "x"}, auth.Hello, auth.Resource{}, false},
 	}

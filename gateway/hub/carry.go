@@ -13,6 +13,7 @@ import (
 	"paceline/domain/id"
 	"paceline/domain/step"
 	"paceline/domain/unit"
+	"paceline/gateway/wire"
 )
 
 // Teller sends one-way messages to grains.
@@ -25,6 +26,8 @@ type Views interface {
 	Roster(ctx context.Context, competition string) (People, error)
 	// Feed returns at most limit items after a version, in order, and whether there are more.
 	Feed(ctx context.Context, competition string, after uint64, limit int) ([]*livev1.FeedItem, bool, error)
+	// Inbox is the same of a person's inbox.
+	Inbox(ctx context.Context, person string, after uint64, limit int) ([]*livev1.Event, bool, error)
 }
 
 // Deps is what a Node needs.
@@ -205,8 +208,13 @@ func (n *Node) ask(ctx context.Context, ask any) any {
 		p, err := n.deps.Views.Roster(ctx, a.Competition)
 		return RosterRead{a.Competition, p, err}
 	case ReadFeed:
-		items, more, err := n.deps.Views.Feed(ctx, a.Competition, a.After, a.Limit)
-		return FeedRead{a, items, more, err}
+		r := FeedRead{Ask: a}
+		if a.Topic.Kind == wire.Inbox {
+			r.Events, r.More, r.Err = n.deps.Views.Inbox(ctx, a.Topic.ID, a.After, a.Limit)
+			return r
+		}
+		r.Items, r.More, r.Err = n.deps.Views.Feed(ctx, a.Topic.ID, a.After, a.Limit)
+		return r
 	}
 	return nil
 }

@@ -8,13 +8,7 @@ import (
 // aroundRows is how many rows around:ENTRY shows before and after the entry.
 const aroundRows = 5
 
-// cutKey names a cut of a competition's board or positions.
-type cutKey struct {
-	kind wire.TopicKind // Board or Positions
-	cut  wire.Cut
-}
-
-// cut is one selection of rows and who watches it.
+// cut is one selection of a board's rows and who watches it.
 type cut struct {
 	sub   uint32
 	rows  []*livev1.BoardRow // as of frame; never changed, replaced
@@ -116,29 +110,22 @@ func diff(old, rows []*livev1.BoardRow) (changes []changed, removed []uint32) {
 
 // renew makes the cut's frame for the replica as it is now; nil if it shows what the last one did. force makes one
 // even if no row has changed (the header has, or the epoch).
-func (c *cut) renew(t wire.Topic, key cutKey, r *replica, force bool) *Frame {
+func (c *cut) renew(t wire.Topic, key wire.Cut, r *replica, force bool) *Frame {
 	newEpoch := c.frame == nil || c.frame.Epoch != r.epoch
-	if !newEpoch && !force && r.unchanged(key.cut, c.rows) {
+	if !newEpoch && !force && r.unchanged(key, c.rows) {
 		return nil
 	}
-	rows := r.choose(key.cut)
-	f := &Frame{Topic: t, Cut: key.cut, Epoch: r.epoch, Version: r.version, Recovering: r.recovering, Sub: c.sub}
+	rows := r.choose(key)
+	f := &Frame{Topic: t, Cut: key, Epoch: r.epoch, Version: r.version, Recovering: r.recovering, Sub: c.sub}
 	b := board{head: r.head, rows: rows}
 	if !newEpoch {
 		f.Base, b.base = c.frame.Version, c.head
 		b.changed, b.removed = diff(c.rows, rows)
 	}
-	if key.kind == wire.Positions {
-		if !newEpoch && len(b.removed) > 0 {
-			f.Base = 0 // positions have no way to say who is gone: a snapshot does
-		}
-		f.content = &positions{b}
-	} else {
-		if !newEpoch && !b.says() {
-			f.Base = 0
-		}
-		f.content = &b
+	if !newEpoch && !b.says() {
+		f.Base = 0
 	}
+	f.content = &b
 	c.rows, c.head, c.frame = rows, r.head, f
 	return f
 }

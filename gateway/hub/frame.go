@@ -59,6 +59,10 @@ func (f *Frame) NamedDelta(e wire.Encoding) []byte { return f.change(asNamedDelt
 func (f *Frame) change(as int, e wire.Encoding) []byte {
 	l := &f.made[as][e]
 	l.once.Do(func() {
+		if i, ok := f.content.(*inbox); ok {
+			l.bytes = wire.Encode(e, &livev1.ServerMessage{Message: &livev1.ServerMessage_Event{Event: i.items[0]}})
+			return
+		}
 		d := &livev1.Delta{Sub: f.Sub, Epoch: f.Epoch, Version: f.Version, Base: f.Base, Recovering: f.Recovering}
 		if as == asNamedDelta {
 			d.Topic, d.Cut = f.Topic.String(), f.Cut.String()
@@ -115,28 +119,18 @@ func (b *board) delta(d *livev1.Delta) {
 	d.Content = &livev1.Delta_Board{Board: m}
 }
 
-// positions is the content of a cut of the positions topic: the same rows, as far as a map needs them.
-type positions struct{ board }
-
-func positionsOf(atMs int64, rows []*livev1.BoardRow) *livev1.Positions {
-	p := &livev1.Positions{AtMs: atMs, Rows: make([]*livev1.PositionRow, 0, len(rows))}
-	for _, r := range rows {
-		p.Rows = append(p.Rows, &livev1.PositionRow{
-			Entry: r.Entry, ProgressMm: r.ProgressMm, LatE7: r.LatE7, LonE7: r.LonE7, AtMs: r.PositionAtMs})
-	}
-	return p
+// positions is the content of a cut of the positions topic.
+type positions struct {
+	atMs          int64
+	rows, changed []*livev1.PositionRow
 }
 
 func (p *positions) snapshot(s *livev1.Snapshot) {
-	s.Content = &livev1.Snapshot_Positions{Positions: positionsOf(p.head.AtMs, p.rows)}
+	s.Content = &livev1.Snapshot_Positions{Positions: &livev1.Positions{AtMs: p.atMs, Rows: p.rows}}
 }
 
 func (p *positions) delta(d *livev1.Delta) {
-	rows := make([]*livev1.BoardRow, 0, len(p.changed))
-	for _, c := range p.changed {
-		rows = append(rows, c.row)
-	}
-	d.Content = &livev1.Delta_Positions{Positions: positionsOf(p.head.AtMs, rows)}
+	d.Content = &livev1.Delta_Positions{Positions: &livev1.Positions{AtMs: p.atMs, Rows: p.changed}}
 }
 
 // roster is the content of one audience's roster; it has no deltas.
@@ -166,3 +160,12 @@ func (f *feed) snapshot(s *livev1.Snapshot) {
 func (f *feed) delta(d *livev1.Delta) {
 	d.Content = &livev1.Delta_Feed{Feed: &livev1.Feed{Items: f.items}}
 }
+
+// inbox is entries of a person's inbox, in order. A change of it is one entry: an event.
+type inbox struct{ items []*livev1.Event }
+
+func (i *inbox) snapshot(s *livev1.Snapshot) {
+	s.Content = &livev1.Snapshot_Inbox{Inbox: &livev1.Inbox{Items: i.items}}
+}
+
+func (i *inbox) delta(*livev1.Delta) {} // see Frame.change

@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"strings"
+
 	"google.golang.org/protobuf/proto"
 
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
@@ -42,7 +44,7 @@ type Hub struct {
 	races map[string]*race
 
 	rosters  map[string]*rosterTopic
-	feeds    map[string]*feedTopic
+	feeds    map[wire.Topic]*feedTopic // and inboxes
 	workouts map[string]*workoutTopic
 	conns    map[Conn]*connection
 
@@ -55,10 +57,12 @@ type Hub struct {
 type race struct {
 	id          string
 	board       *replica
-	cuts        map[cutKey]*cut
+	cuts        map[wire.Cut]*cut // of the board
+	layers      [wire.Audiences]layer
 	followers   int
 	mapDirty    bool           // positions have changed since mapAt
 	mapAt       unit.InstantMs // wall clock of the last positions frames
+	holdsPeople bool           // for the maps
 	askedAt     unit.InstantMs // wall clock of the last request for a lost update
 	subscribers int            // of board and positions
 }
@@ -99,7 +103,7 @@ func New(cfg Config) *Hub {
 		cfg.ResyncAfter = d.ResyncAfter
 	}
 	return &Hub{
-		cfg: cfg, races: map[string]*race{}, rosters: map[string]*rosterTopic{}, feeds: map[string]*feedTopic{},
+		cfg: cfg, races: map[string]*race{}, rosters: map[string]*rosterTopic{}, feeds: map[wire.Topic]*feedTopic{},
 		workouts: map[string]*workoutTopic{}, conns: map[Conn]*connection{},
 	}
 }
@@ -124,7 +128,7 @@ func (h *Hub) handle(now step.Now, msg any) []step.Out {
 	case Gone:
 		h.onGone(m.Conn)
 	case Behind:
-		return []step.Out{ReadFeed{Competition: m.Topic.ID, After: m.After, Limit: feedPage, Slot: m.Slot}}
+		return []step.Out{ReadFeed{Topic: m.Topic, After: m.After, Limit: feedPage, Slot: m.Slot}}
 	case FeedRead:
 		return h.onFeedRead(m)
 	case RosterRead:
@@ -149,20 +153,30 @@ func (h *Hub) Standing(competition string, entry uint32) *livev1.Standing {
 }
 
 func (h *Hub) onUpdate(now step.Now, u *clusterv1.TopicUpdate) []step.Out {
-	t, err := wire.ParseTopic(u.Topic)
+	t, err := parseUpdated(u.Topic)
 	if err != nil {
 		return nil
 	}
 	switch t.Kind {
 	case wire.Board:
 		return h.onBoard(now, t.ID, u)
-	case wire.Feed:
+	case wire.Feed, wire.Inbox:
 		return h.onFeedUpdate(t, u)
 	case wire.Workout:
 		return h.onWorkout(t, u)
 	case wire.Roster, wire.Positions: // they are made here
 	}
 	return nil
+}
+
+// inboxPrefix is before the name of a person whose inbox a grain speaks of; a client's own is just "inbox".
+const inboxPrefix = "inbox/"
+
+func parseUpdated(topic string) (wire.Topic, error) {
+	if person, ok := strings.CutPrefix(topic, inboxPrefix); ok {
+		return wire.Topic{Kind: wire.Inbox, ID: person}, id.Check(person)
+	}
+	return wire.ParseTopic(topic)
 }
 
 func (h *Hub) onBoard(now step.Now, competition string, u *clusterv1.TopicUpdate) []step.Out {
@@ -188,6 +202,7 @@ func (h *Hub) onBoard(now step.Now, competition string, u *clusterv1.TopicUpdate
 	var c change
 	if u.Base == 0 {
 		c = b.replace(content)
+		r.declare(u.Audiences)
 	} else {
 		c = b.amend(content)
 	}
@@ -197,7 +212,7 @@ func (h *Hub) onBoard(now step.Now, competition string, u *clusterv1.TopicUpdate
 	if !c.any() {
 		return nil
 	}
-	outs := h.publish(now, r, &c)
+	outs := append(h.holdPeople(now, r), h.publish(now, r, &c)...)
 	if people := h.rosters[competition]; people != nil && c.head {
 		outs = append(outs, people.read(now)...) // perhaps somebody has entered
 	}
@@ -207,29 +222,14 @@ func (h *Hub) onBoard(now step.Now, competition string, u *clusterv1.TopicUpdate
 // publish makes the frames of all cuts that an update has changed.
 func (h *Hub) publish(now step.Now, r *race, c *change) []step.Out {
 	var outs []step.Out
-	r.mapDirty = r.mapDirty || len(c.rows) > 0 || len(c.gone) > 0
-	mapToo := r.mapDirty && now.Wall.Sub(r.mapAt) >= h.cfg.PositionsEvery || c.head
-	positions := false
+	topic := wire.Topic{Kind: wire.Board, ID: r.id}
 	for key, cut := range r.cuts {
-		if key.kind == wire.Positions {
-			positions = true
-			if !mapToo {
-				continue
-			}
-		}
-		topic := wire.Topic{Kind: key.kind, ID: r.id}
 		if f := cut.renew(topic, key, r.board, c.head); f != nil {
 			outs = append(outs, Publish{f, cut.slots})
 		}
 	}
-	switch {
-	case mapToo:
-		r.mapDirty, r.mapAt = false, now.Wall
-	case positions && !h.thinning:
-		h.thinning = true
-		outs = append(outs, step.After{Key: keyPositions, At: r.mapAt.Add(h.cfg.PositionsEvery)})
-	}
-	return outs
+	r.mapDirty = r.mapDirty || c.any()
+	return append(outs, h.publishMaps(now, r, c.head)...)
 }
 
 // onWorkout: newest state wins, always whole.
@@ -258,9 +258,7 @@ func (h *Hub) onTick(now step.Now, key string) []step.Out {
 		h.thinning = false
 		var outs []step.Out
 		for _, r := range h.races {
-			if r.mapDirty {
-				outs = append(outs, h.publish(now, r, &change{})...)
-			}
+			outs = append(outs, h.publishMaps(now, r, false)...)
 		}
 		return outs
 	}

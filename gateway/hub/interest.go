@@ -27,9 +27,11 @@ func (w *workoutTopic) interest(node string, stop bool) step.Send {
 
 // interest in a feed saves the poll: items come as they happen.
 func (f *feedTopic) interest(node string, stop bool) step.Send {
-	return step.Send{To: grainOf(f.competition), Msg: &clusterv1.Interest{
-		Topic: wire.Topic{Kind: wire.Feed, ID: f.competition}.String(), Node: node, Epoch: feedEpoch, Version: f.version, Stop: stop,
-	}}
+	to, topic := grainOf(f.topic.ID), f.topic.String()
+	if f.topic.Kind == wire.Inbox {
+		to, topic = id.Of(id.User, f.topic.ID), inboxPrefix+f.topic.ID
+	}
+	return step.Send{To: to, Msg: &clusterv1.Interest{Topic: topic, Node: node, Epoch: feedEpoch, Version: f.version, Stop: stop}}
 }
 
 // renew says all interests again and forgets the replicas that nobody wants.
@@ -67,14 +69,14 @@ func (h *Hub) askAgain(now step.Now, r *race) []step.Out {
 }
 
 func (h *Hub) onResync(now step.Now, m Resync) []step.Out {
-	t, err := wire.ParseTopic(m.Topic)
+	t, err := parseUpdated(m.Topic)
 	if err != nil {
 		return nil
 	}
 	if r := h.races[t.ID]; t.Kind == wire.Board && r != nil {
 		return h.askAgain(now, r)
 	}
-	if f := h.feeds[t.ID]; t.Kind == wire.Feed && f != nil {
+	if f := h.feeds[t]; f != nil {
 		return f.read()
 	}
 	return nil

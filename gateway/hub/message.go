@@ -57,6 +57,7 @@ type Person struct {
 	Heat       uint32
 	Visibility userv1.Visibility
 	Minor      bool
+	Erased     bool
 }
 
 // People is a roster as the views hold it. Version rises with every change of any row.
@@ -74,21 +75,23 @@ type RosterRead struct {
 
 // FeedRead is the outcome of a ReadFeed: the items after a version, in order.
 type FeedRead struct {
-	Ask   ReadFeed
-	Items []*livev1.FeedItem
-	More  bool
-	Err   error
+	Ask    ReadFeed
+	Items  []*livev1.FeedItem
+	Events []*livev1.Event // of an inbox
+	More   bool
+	Err    error
 }
 
 // ReadRoster is an Out: read the competition's people from the views.
 type ReadRoster struct{ Competition string }
 
-// ReadFeed is an Out: read what happened after a version. Slot is set if only one viewer needs it.
+// ReadFeed is an Out: read what happened after a version, in a competition or to a person (of an inbox, whose it is
+// is the topic's id). Slot is set if only one viewer needs it.
 type ReadFeed struct {
-	Competition string
-	After       uint64
-	Limit       int
-	Slot        *Slot
+	Topic wire.Topic
+	After uint64
+	Limit int
+	Slot  *Slot
 }
 
 // Publish is an Out: offer the frame to these slots, before the next Step (To is the hub's own list).

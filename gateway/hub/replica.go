@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	livev1 "paceline/api/gen/paceline/live/v1"
+	"paceline/domain/unit"
 )
 
 // replica is this node's copy of one competition's board.
@@ -15,12 +16,14 @@ type replica struct {
 	rows           map[uint32]*ranked
 	order          []*ranked // by place; those without one last
 	known          bool      // a snapshot has come
+	momentAt       unit.InstantMs
 }
 
-// ranked is a row and where it stands. The row is replaced, never changed: cuts compare by pointer.
+// ranked is a row and where it stands. Row and spot are replaced, never changed: cuts compare by pointer.
 type ranked struct {
-	row *livev1.BoardRow
-	pos int
+	row  *livev1.BoardRow
+	spot *spot
+	pos  int
 }
 
 func newReplica() *replica {
@@ -32,9 +35,10 @@ type change struct {
 	head bool // the header or the recovering mark
 	rows []*livev1.BoardRow
 	gone []uint32
+	spot bool // somebody is elsewhere on the ground, perhaps with the same row
 }
 
-func (c *change) any() bool { return c.head || len(c.rows) > 0 || len(c.gone) > 0 }
+func (c *change) any() bool { return c.head || len(c.rows) > 0 || len(c.gone) > 0 || c.spot }
 
 // replace takes a snapshot. Rows that say the same keep their identity.
 func (r *replica) replace(b *livev1.Board) change {
@@ -73,23 +77,25 @@ func (r *replica) take(b *livev1.Board, c *change) {
 		if row == nil {
 			continue
 		}
-		// Where somebody is on the ground is for an audience that may know it, and there is none yet: boards say how
-		// far somebody is, and so does the map (live-protocol.md: a board has no positions, they have audiences).
+		// Where somebody is on the ground is for the audiences of positions that may know it: boards say how far
+		// somebody is, and are for everybody.
+		lat, lon := row.LatE7, row.LonE7
 		row.LatE7, row.LonE7 = 0, 0
 		have := r.rows[row.Entry]
-		if have == nil {
-			r.rows[row.Entry] = &ranked{row: row}
+		switch {
+		case have == nil:
+			have = &ranked{row: row}
+			r.rows[row.Entry] = have
 			sorted = false
-		} else {
-			if same(have.row, row) {
-				continue
-			}
-			if compare(have.row, row) != 0 {
-				sorted = false
-			}
+			c.rows = append(c.rows, row)
+		case !same(have.row, row):
+			sorted = sorted && compare(have.row, row) == 0
 			have.row = row
+			c.rows = append(c.rows, row)
 		}
-		c.rows = append(c.rows, row)
+		if s := have.spot; s == nil || s.row != have.row || s.lat != lat || s.lon != lon {
+			have.spot, c.spot = &spot{have.row, lat, lon}, true
+		}
 	}
 	if !sorted {
 		r.sort()

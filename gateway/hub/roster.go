@@ -24,6 +24,8 @@ type rosterTopic struct {
 	readAt      unit.InstantMs // wall clock of the last read
 	viewers     map[*Slot]auth.Principal
 	frames      map[audience]*Frame
+	maps        bool               // a map needs to know who may be shown
+	byEntry     map[uint32]*Person // of people
 }
 
 // audience is a class of viewers that see the same names.
@@ -40,6 +42,21 @@ func (h *Hub) rosterOf(competition string) *rosterTopic {
 		h.rosters[competition] = r
 	}
 	return r
+}
+
+// forgetRoster lets go of a roster that nobody needs.
+func (h *Hub) forgetRoster(r *rosterTopic) {
+	if len(r.viewers) == 0 && !r.maps {
+		delete(h.rosters, r.competition)
+	}
+}
+
+// person is who rides an entry, or nil: not known here.
+func (r *rosterTopic) person(entry uint32) *Person {
+	if r == nil {
+		return nil
+	}
+	return r.byEntry[entry]
 }
 
 func (r *rosterTopic) read(now step.Now) []step.Out {
@@ -71,6 +88,10 @@ func (h *Hub) onRosterRead(m RosterRead) []step.Out {
 		return nil
 	}
 	r.people, r.known = m.People, true
+	r.byEntry = make(map[uint32]*Person, len(m.People.Rows))
+	for i := range r.people.Rows {
+		r.byEntry[r.people.Rows[i].Entry] = &r.people.Rows[i]
+	}
 	clear(r.frames)
 	groups := map[*Frame][]*Slot{}
 	for slot, viewer := range r.viewers {
@@ -81,7 +102,7 @@ func (h *Hub) onRosterRead(m RosterRead) []step.Out {
 	for f, slots := range groups {
 		outs = append(outs, Publish{f, slots})
 	}
-	return outs
+	return append(outs, h.redraw(m.Competition)...)
 }
 
 // frame is the roster as this viewer may see it.

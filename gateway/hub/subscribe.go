@@ -26,7 +26,7 @@ func (h *Hub) race(now step.Now, competition string) (*race, []step.Out) {
 	if r != nil {
 		return r, nil
 	}
-	r = &race{id: competition, board: newReplica(), cuts: map[cutKey]*cut{}}
+	r = &race{id: competition, board: newReplica(), cuts: map[wire.Cut]*cut{}, layers: newLayers()}
 	h.mu.Lock()
 	h.races[competition] = r
 	h.mu.Unlock()
@@ -61,19 +61,22 @@ func (h *Hub) onSubscribe(now step.Now, s Subscribe) []step.Out {
 	}
 	var outs []step.Out
 	switch s.Topic.Kind {
-	case wire.Board, wire.Positions:
+	case wire.Positions:
+		if outs = h.subscribeMap(now, s); refused(outs, s.Slot) {
+			return outs
+		}
+	case wire.Board:
 		r, more := h.race(now, s.Topic.ID)
 		outs = more
-		k := cutKey{s.Topic.Kind, s.Cut}
-		c := r.cuts[k]
+		c := r.cuts[s.Cut]
 		if c == nil {
 			if !r.mayCut(s.Cut) {
 				return append(outs, Refuse{s.Slot, wire.ErrCut})
 			}
 			c = &cut{sub: h.number()}
-			r.cuts[k] = c
+			r.cuts[s.Cut] = c
 			if r.board.known {
-				c.renew(s.Topic, k, r.board, true)
+				c.renew(s.Topic, s.Cut, r.board, true)
 			}
 		}
 		c.slots = append(c.slots, s.Slot)
@@ -86,8 +89,8 @@ func (h *Hub) onSubscribe(now step.Now, s Subscribe) []step.Out {
 			outs = append(outs, first(r.frame(s.Viewer), s.Slot)...)
 		}
 		outs = append(append(outs, r.poll(now)...), h.pollSoon(now)...)
-	case wire.Feed:
-		f := h.feedOf(s.Topic.ID)
+	case wire.Feed, wire.Inbox:
+		f := h.feedOf(s.Topic)
 		if len(f.slots) == 0 {
 			outs = append(outs, f.interest(h.cfg.Node, false))
 		}
@@ -134,11 +137,25 @@ func (r *race) mayCut(c wire.Cut) bool {
 	}
 	n := 0
 	for k := range r.cuts {
-		if k.cut.Kind == wire.Category {
+		if k.Kind == wire.Category {
 			n++
 		}
 	}
+	for i := range r.layers {
+		for k := range r.layers[i].cuts {
+			if k.Kind == wire.Category {
+				n++
+			}
+		}
+	}
 	return n < 2*maxCategories // board and positions
+}
+
+func refused(outs []step.Out, s *Slot) bool {
+	return slices.ContainsFunc(outs, func(o step.Out) bool {
+		r, ok := o.(Refuse)
+		return ok && r.Slot == s
+	})
 }
 
 func (h *Hub) unsubscribe(c Conn, key subKey) {
@@ -159,26 +176,25 @@ func (h *Hub) drop(key subKey, slot *Slot) {
 	slot.End()
 	h.subs--
 	switch key.topic.Kind {
-	case wire.Board, wire.Positions:
+	case wire.Positions:
+		h.dropMap(h.races[key.topic.ID], key.cut, slot)
+	case wire.Board:
 		r := h.races[key.topic.ID]
-		k := cutKey{key.topic.Kind, key.cut}
-		c := r.cuts[k]
+		c := r.cuts[key.cut]
 		c.slots = without(c.slots, slot)
 		r.subscribers--
 		if len(c.slots) == 0 {
-			delete(r.cuts, k)
+			delete(r.cuts, key.cut)
 		}
 	case wire.Roster:
 		r := h.rosters[key.topic.ID]
 		delete(r.viewers, slot)
-		if len(r.viewers) == 0 {
-			delete(h.rosters, key.topic.ID)
-		}
-	case wire.Feed:
-		f := h.feeds[key.topic.ID]
+		h.forgetRoster(r)
+	case wire.Feed, wire.Inbox:
+		f := h.feeds[key.topic]
 		f.slots = without(f.slots, slot)
 		if len(f.slots) == 0 {
-			delete(h.feeds, key.topic.ID)
+			delete(h.feeds, key.topic)
 			h.stops = append(h.stops, f.interest(h.cfg.Node, true))
 		}
 	case wire.Workout:
@@ -229,7 +245,7 @@ func (h *Hub) pollSoon(now step.Now) []step.Out {
 func (h *Hub) poll(now step.Now) []step.Out {
 	var outs []step.Out
 	for _, f := range h.feeds {
-		outs = append(outs, f.read()...)
+		outs = append(outs, f.poll(now)...)
 		for _, s := range f.stalled {
 			outs = append(outs, Again{s})
 		}

@@ -8,6 +8,7 @@ package lookup
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -41,6 +42,11 @@ var ErrNoCompetition = fault.New(fault.NotFound, "competition.unknown", "There i
 
 // Competition is what a decision about a competition needs to know.
 func (s *Source) Competition(ctx context.Context, competition string, p auth.Principal) (auth.Resource, error) {
+	return s.competition(ctx, competition, p, false)
+}
+
+// competition: of a public one the principal's own entry is looked up only if it is wanted.
+func (s *Source) competition(ctx context.Context, competition string, p auth.Principal, own bool) (auth.Resource, error) {
 	if err := id.Check(competition); err != nil {
 		return auth.Resource{}, err
 	}
@@ -52,12 +58,13 @@ func (s *Source) Competition(ctx context.Context, competition string, p auth.Pri
 		return s.young(ctx, competition, p)
 	}
 	r := auth.Resource{Public: c.Public, Organization: c.OrganizationID}
-	if person := p.Person(); person != "" && !c.Public {
+	if person := p.Person(); person != "" && (own || !c.Public) {
 		entry, in, err := s.views.EntryOf(ctx, competition, person)
 		if err != nil {
 			return auth.Resource{}, fmt.Errorf("look up entry in %s: %w", competition, err)
 		}
 		r.Entrant = in && !entry.Withdrawn
+		r.Bound = r.Entrant && entry.Training != ""
 	}
 	return r, nil
 }
@@ -74,16 +81,23 @@ func (s *Source) young(ctx context.Context, competition string, p auth.Principal
 	}
 	r := auth.Resource{Public: state.Definition.Public, Organization: state.Definition.OrganizationId}
 	for _, e := range state.Entries {
-		r.Entrant = r.Entrant || e.UserId != "" && e.UserId == p.Person()
+		r.Entrant = r.Entrant || e.UserId != "" && e.UserId == p.Person() // not Bound: nobody rides in so young a race
 	}
 	return r, nil
 }
 
 // Resource is what a decision about a topic needs to know. A workout is resolved to its training.
 func (s *Source) Resource(ctx context.Context, t wire.Topic, p auth.Principal) (auth.Resource, string, error) {
-	if t.Kind != wire.Workout {
-		r, err := s.Competition(ctx, t.ID, p)
+	switch t.Kind {
+	case wire.Inbox:
+		return auth.Resource{Person: p.Person()}, "", nil
+	case wire.Positions:
+		r, err := s.competition(ctx, t.ID, p, true) // audiences are for those who ride
 		return r, "", err
+	case wire.Board, wire.Roster, wire.Feed:
+		r, err := s.competition(ctx, t.ID, p, false)
+		return r, "", err
+	case wire.Workout:
 	}
 	training, ok, err := s.views.TrainingOf(ctx, t.ID)
 	if err != nil {
@@ -121,14 +135,15 @@ func (s *Source) Roster(ctx context.Context, competition string) (hub.People, er
 	for _, e := range entries {
 		p := people[e.UserID] // unknown: no name, shown as erased
 		roster.Version += p.Version
-		if p.Erased {
+		erased := p.Erased
+		if erased {
 			// An erased person's version is gone with the row; one more than it can have been keeps the sum rising.
 			roster.Version += erasedVersion
 			p = view.Person{}
 		}
 		roster.Rows = append(roster.Rows, hub.Person{
 			Entry: e.Entry, UserID: e.UserID, Category: e.Category, Heat: e.Heat, Name: p.Name, Club: p.Club,
-			Flag: p.Flag, Visibility: userv1.Visibility(p.Visibility), Minor: p.Minor,
+			Flag: p.Flag, Visibility: userv1.Visibility(p.Visibility), Minor: p.Minor, Erased: erased,
 		})
 	}
 	return roster, nil
@@ -153,4 +168,49 @@ func (s *Source) Feed(ctx context.Context, competition string, after uint64, lim
 		items = append(items, item)
 	}
 	return items, more, nil
+}
+
+// Inbox implements hub.Views. Of somebody who is gone there is nothing.
+func (s *Source) Inbox(ctx context.Context, person string, after uint64, limit int) ([]*livev1.Event, bool, error) {
+	entries, more, err := s.views.Inbox(ctx, person, after, limit)
+	if err != nil {
+		return nil, false, fmt.Errorf("inbox of %s: %w", person, err)
+	}
+	items := make([]*livev1.Event, 0, len(entries))
+	for _, e := range entries {
+		item := &livev1.Event{}
+		if err := proto.Unmarshal(e.Bytes, item); err != nil {
+			return nil, false, fmt.Errorf("inbox of %s at %d: %w", person, e.Version, err)
+		}
+		item.Version = e.Version
+		items = append(items, item)
+	}
+	return items, more, nil
+}
+
+// ErrNoEntry is the answer to a reaction for an entry that nobody has.
+var ErrNoEntry = fault.New(fault.NotFound, "competition.no_entry", "There is no such entry.")
+
+// Cheered is what a decision about a reaction to an entry needs: who rides it, and whether the principal may know.
+func (s *Source) Cheered(ctx context.Context, competition string, entry uint32, p auth.Principal) (auth.Resource, error) {
+	r, err := s.competition(ctx, competition, p, true)
+	if err != nil {
+		return auth.Resource{}, err
+	}
+	entries, err := s.views.Roster(ctx, competition)
+	if err != nil {
+		return auth.Resource{}, fmt.Errorf("roster of %s: %w", competition, err)
+	}
+	i := slices.IndexFunc(entries, func(e view.RosterEntry) bool { return e.Entry == entry })
+	if i < 0 {
+		return auth.Resource{}, ErrNoEntry
+	}
+	r.Person = entries[i].UserID
+	who, known, err := s.views.Person(ctx, r.Person)
+	if err != nil {
+		return auth.Resource{}, fmt.Errorf("look up person: %w", err)
+	}
+	v := auth.Viewer{Role: p.Role, Entrant: r.Entrant}
+	r.Visible = known && !who.Erased && auth.MaySee(v, userv1.Visibility(who.Visibility), who.Minor)
+	return r, nil
 }

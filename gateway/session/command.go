@@ -21,6 +21,9 @@ var ErrWorkout = fault.New(fault.Invalid, "command.workout_needed", "The command
 var ErrPerson = fault.New(fault.Conflict, "command.nobody_rides", "This machine has no open stream of that workout.")
 
 func (s *Session) onCommand(now step.Now, c *livev1.Command) []step.Out {
+	if r := c.GetReact(); r != nil && !s.commands[c.CommandId] {
+		return s.onReact(now, c, r)
+	}
 	to, msg, err := s.translate(c)
 	if err == nil && s.commands[c.CommandId] {
 		return nil // the first one is under way and will be answered
@@ -32,13 +35,18 @@ func (s *Session) onCommand(now step.Now, c *livev1.Command) []step.Out {
 		return []step.Out{commandResult(c, nil, err)}
 	}
 	s.commands[c.CommandId] = true
-	return []step.Out{s.ask(now, request{
+	return []step.Out{s.command(now, c, to, msg)}
+}
+
+// command asks a grain and answers with a command_result.
+func (s *Session) command(now step.Now, c *livev1.Command, to id.Grain, msg proto.Message) step.Out {
+	return s.ask(now, request{
 		to: to, msg: msg, attempts: s.cfg.Attempts,
 		done: func(_ step.Now, m proto.Message, err error) []step.Out {
 			delete(s.commands, c.CommandId)
 			return s.onCommandDone(to, c, m, err)
 		},
-	})}
+	})
 }
 
 // translate finds the grain and the message of a command, and whether the principal may give it.
@@ -62,8 +70,8 @@ func (s *Session) translate(c *livev1.Command) (id.Grain, proto.Message, error) 
 		return s.ready(c, v.Ready)
 	case *livev1.Command_Leave:
 		return s.leave(c, v.Leave)
-	case *livev1.Command_React:
-		return s.notAvailable(auth.React, c)
+	case *livev1.Command_React: // under way: what it is for is being looked up
+		return id.Grain{}, nil, nil
 	}
 	return id.Grain{}, nil, wire.ErrUnknownMessage
 }
@@ -147,13 +155,6 @@ func (s *Session) leave(c *livev1.Command, l *livev1.Leave) (id.Grain, proto.Mes
 		Call:    s.caller(c),
 		Command: &competitionv1.Command_Leave{Leave: &competitionv1.Leave{UserId: person}},
 	}, nil
-}
-
-func (s *Session) notAvailable(op auth.Operation, c *livev1.Command) (id.Grain, proto.Message, error) {
-	if err := s.may(op, s.person(c.WorkoutId)); err != nil {
-		return id.Grain{}, nil, err
-	}
-	return id.Grain{}, nil, ErrNotAvailable
 }
 
 func (s *Session) onCommandDone(to id.Grain, c *livev1.Command, m proto.Message, err error) []step.Out {

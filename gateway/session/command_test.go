@@ -147,7 +147,7 @@ func TestCommands(t *testing.T) {
 		"an operator":            {"operator:ops", lap("w1"), "auth.denied"},
 		"no workout":             {"athlete:ann", lap(""), "command.workout_needed"},
 		"a machine nobody rides": {"device:mill/mill", lap("w1"), "command.nobody_rides"},
-		"react":                  {"athlete:ann", &livev1.Command{CommandId: "c", Command: &livev1.Command_React{React: &livev1.React{CompetitionId: "race"}}}, "auth.denied"},
+		"react":                  {"athlete:ann", &livev1.Command{CommandId: "c", Command: &livev1.Command_React{React: &livev1.React{CompetitionId: "race"}}}, "reaction.entry"},
 		"nobody leaves":          {"", leave("w1"), "auth.token_needed"},
 		"an operator leaves":     {"operator:ops", leave("w1"), "auth.denied"},
 		"a machine leaves alone": {"device:mill/mill", leave("w1"), "command.nobody_rides"},
@@ -227,7 +227,7 @@ func TestSubscribe(t *testing.T) {
 	})
 	t.Run("unknown", func(t *testing.T) {
 		r := as(t, session.Config{}, "")
-		for _, topic := range []string{"nonsense", "competition/race/secrets", "group/1/feed", "inbox"} {
+		for _, topic := range []string{"nonsense", "competition/race/secrets", "group/1/feed", "inbox/ann"} {
 			r.say(sub(topic, ""))
 			r.wantError("topic.unknown")
 		}

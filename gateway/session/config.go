@@ -8,6 +8,7 @@ type Config struct {
 	BurstSamples     uint32          // how many may come at once; more forgives longer silence
 	MessagesPerS     uint32          // of any kind, on the wall clock; beyond it and its burst the client is cut off
 	BurstMessages    uint32          // a backlog of small frames comes at once
+	BurstReactions   uint32          // at once; one a second comes back
 	UnackedFrames    int             // frames under way; more costs memory, fewer costs throughput on long roads
 	UnackedBytes     int             // bytes of them
 	MaxStreams       int             // open at once
@@ -22,15 +23,16 @@ type Config struct {
 	RetryAfter       unit.DurationMs // first pause before a request is repeated; doubles
 	Attempts         int             // of one request
 	ClockOff         unit.DurationMs // a device clock further from the node's is implausible
+	Redecide         unit.DurationMs // how often it is asked whether somebody may still watch what not everybody may
 	FloodFrames      int             // frames dropped in a row until the connection is closed
 }
 
 // Default is the configuration of a node.
 func Default() Config {
 	return Config{
-		MaxSamplesPerS: 500, BurstSamples: 8192, MessagesPerS: 2000, BurstMessages: 20_000, UnackedFrames: 32, UnackedBytes: 1 << 20, MaxStreams: 16,
+		MaxSamplesPerS: 500, BurstSamples: 8192, MessagesPerS: 2000, BurstMessages: 20_000, BurstReactions: 10, UnackedFrames: 32, UnackedBytes: 1 << 20, MaxStreams: 16,
 		MaxSubscriptions: 64, MaxCommands: 16, MaxRequests: 64, SlowAfter: 2 * unit.Second, SlowHold: 2 * unit.Second, Heartbeat: 25 * unit.Second, HelloWithin: 10 * unit.Second,
-		RequestWithin: 10 * unit.Second, RetryAfter: 200, Attempts: 4, ClockOff: unit.Day, FloodFrames: 512,
+		RequestWithin: 10 * unit.Second, RetryAfter: 200, Attempts: 4, ClockOff: unit.Day, FloodFrames: 512, Redecide: 30 * unit.Second,
 	}
 }
 
@@ -46,6 +48,7 @@ func (c Config) withDefaults() Config {
 	pick(&c.BurstSamples, d.BurstSamples)
 	pick(&c.MessagesPerS, d.MessagesPerS)
 	pick(&c.BurstMessages, d.BurstMessages)
+	pick(&c.BurstReactions, d.BurstReactions)
 	pick(&c.UnackedFrames, d.UnackedFrames)
 	pick(&c.UnackedBytes, d.UnackedBytes)
 	pick(&c.MaxStreams, d.MaxStreams)
@@ -60,6 +63,7 @@ func (c Config) withDefaults() Config {
 	pick(&c.RetryAfter, d.RetryAfter)
 	pick(&c.Attempts, d.Attempts)
 	pick(&c.ClockOff, d.ClockOff)
+	pick(&c.Redecide, d.Redecide)
 	pick(&c.FloodFrames, d.FloodFrames)
 	return c
 }

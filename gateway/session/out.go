@@ -35,6 +35,7 @@ type Lookup struct {
 	Tag       uint64
 	Topic     wire.Topic
 	Principal auth.Principal
+	Entry     uint32 // of a reaction: whom it is for; Topic is the race's board
 }
 
 // Subscribe makes the hub serve a cut of a topic to this connection. Epoch and Version: what the client has.

@@ -46,18 +46,21 @@ type Session struct {
 	dropped   int    // telemetry frames dropped since the last one that went on
 	bucket    bucket // samples, node clock
 	messages  bucket // of any kind, wall clock
+	reactions bucket // wall clock
 
 	streams     map[string]*stream
 	unacked     int // frames under way, all streams
 	unackedSize int // bytes of them
 	pressure    pressure
 
-	topics   map[topicKey]bool // watched, or being looked up
-	followed map[string]bool   // competitions
-	commands map[string]bool   // ids under way
+	topics     map[topicKey]bool              // watched, or being looked up
+	private    map[topicKey]*livev1.Subscribe // watched, and not by everybody
+	followed   map[string]bool                // competitions
+	redeciding bool                           // the timer is set
+	commands   map[string]bool                // ids under way
 
 	requests map[uint64]*request
-	lookups  map[uint64]*livev1.Subscribe
+	lookups  map[uint64]*looking
 	lastTag  uint64
 	controls uint64 // sent
 }
@@ -72,14 +75,16 @@ func New(cfg Config, deps Deps) *Session {
 	}
 	return &Session{
 		cfg: cfg, deps: deps,
-		bucket:   bucket{perS: int64(cfg.MaxSamplesPerS), burst: int64(cfg.BurstSamples)},
-		messages: bucket{perS: int64(cfg.MessagesPerS), burst: int64(cfg.BurstMessages)},
-		streams:  map[string]*stream{},
-		topics:   map[topicKey]bool{},
-		followed: map[string]bool{},
-		commands: map[string]bool{},
-		requests: map[uint64]*request{},
-		lookups:  map[uint64]*livev1.Subscribe{},
+		bucket:    bucket{perS: int64(cfg.MaxSamplesPerS), burst: int64(cfg.BurstSamples)},
+		messages:  bucket{perS: int64(cfg.MessagesPerS), burst: int64(cfg.BurstMessages)},
+		streams:   map[string]*stream{},
+		topics:    map[topicKey]bool{},
+		followed:  map[string]bool{},
+		commands:  map[string]bool{},
+		requests:  map[uint64]*request{},
+		lookups:   map[uint64]*looking{},
+		private:   map[topicKey]*livev1.Subscribe{},
+		reactions: bucket{perS: 1, burst: int64(cfg.BurstReactions)},
 	}
 }
 
@@ -99,6 +104,7 @@ const (
 	keyHeartbeat = "heartbeat"
 	keyToken     = "token"
 	keySlow      = "slow"
+	keyRedecide  = "redecide"
 	retryPrefix  = "retry:"
 )
 
@@ -130,9 +136,10 @@ func (s *Session) Step(now step.Now, msg any) []step.Out {
 	case Answered:
 		return s.onAnswered(now, m)
 	case Looked:
-		return s.onLooked(m)
+		return s.onLooked(now, m)
 	case HubRefused:
 		delete(s.topics, topicKey{m.Topic, m.Cut})
+		delete(s.private, topicKey{m.Topic, m.Cut})
 		return []step.Out{topicError(m.Err, m.Topic)}
 	case *clusterv1.SessionNotice:
 		return s.onNotice(now, m)
@@ -270,6 +277,8 @@ func (s *Session) onTick(now step.Now, key string) []step.Out {
 		return []step.Out{step.After{Key: keyHeartbeat, At: now.Wall.Add(s.cfg.Heartbeat)}}
 	case keySlow:
 		return s.onSlowTick(now)
+	case keyRedecide:
+		return s.redecide(now)
 	default:
 		return s.onRetry(now, key)
 	}

@@ -18,12 +18,13 @@ const (
 	Positions
 	Feed
 	Workout
+	Inbox
 )
 
 // Topic is a parsed topic.
 type Topic struct {
 	Kind TopicKind
-	ID   string // of the competition; of the workout, without its person
+	ID   string // of the competition; of the workout, without its person; of an inbox whose it is, which no client names
 }
 
 // Faults of subscriptions.
@@ -34,7 +35,7 @@ var (
 
 var topicSuffix = map[string]TopicKind{"board": Board, "roster": Roster, "positions": Positions, "feed": Feed}
 
-// ParseTopic reads "competition/{id}/board" (or roster, positions, feed) or "workout/{id}".
+// ParseTopic reads "competition/{id}/board" (or roster, positions, feed), "workout/{id}" or "inbox".
 func ParseTopic(s string) (Topic, error) {
 	root, rest, _ := strings.Cut(s, "/")
 	switch root {
@@ -50,6 +51,10 @@ func ParseTopic(s string) (Topic, error) {
 			return Topic{}, ErrTopic
 		}
 		return Topic{Workout, rest}, nil
+	case "inbox":
+		if s == root {
+			return Topic{Kind: Inbox}, nil
+		}
 	}
 	return Topic{}, ErrTopic
 }
@@ -65,6 +70,8 @@ func (t Topic) String() string {
 		return "competition/" + t.ID + "/positions"
 	case Feed:
 		return "competition/" + t.ID + "/feed"
+	case Inbox:
+		return "inbox" // whose it is, the connection says
 	case Workout:
 	}
 	return "workout/" + t.ID
@@ -84,14 +91,41 @@ const (
 // MaxTop bounds top:N.
 const MaxTop = 200
 
+// Audience is for whom a map is made. Wire value: append only.
+type Audience uint8
+
+// The audiences of positions.
+const (
+	Public   Audience = 0
+	Entrant  Audience = 1
+	Official Audience = 2
+	// Audiences is how many there are.
+	Audiences = 3
+)
+
+var audienceNames = [Audiences]string{"public", "entrant", "official"}
+
+// String is the audience's name.
+func (a Audience) String() string {
+	if a < Audiences {
+		return audienceNames[a]
+	}
+	return "unknown"
+}
+
 // Cut is a parsed cut.
 type Cut struct {
 	Kind     CutKind
 	N        uint32 // of Top: how many places; of Around: the entry
 	Category string
+	Audience Audience // of positions
 }
 
-// ParseCut reads "", "top:N", "category:NAME" or "around:ENTRY" and checks that the topic has such cuts.
+// audiencePrefix names the audience of positions, before the cut itself: "audience:official,top:10".
+const audiencePrefix = "audience:"
+
+// ParseCut reads "", "top:N", "category:NAME" or "around:ENTRY" and checks that the topic has such cuts. A cut of
+// positions may begin with "audience:entrant" or "audience:official"; without it is the public's.
 func ParseCut(t Topic, s string) (Cut, error) {
 	if s == "" {
 		return Cut{}, nil
@@ -99,6 +133,33 @@ func ParseCut(t Topic, s string) (Cut, error) {
 	if t.Kind != Board && t.Kind != Positions {
 		return Cut{}, ErrCut.With("only board and positions have cuts")
 	}
+	name, named := strings.CutPrefix(s, audiencePrefix)
+	if !named {
+		return parseRows(s)
+	}
+	if t.Kind != Positions {
+		return Cut{}, ErrCut.With("only positions have audiences")
+	}
+	name, rest, more := strings.Cut(name, ",")
+	var c Cut
+	if more {
+		var err error
+		if c, err = parseRows(rest); err != nil {
+			return Cut{}, err
+		}
+	}
+	switch name {
+	case Entrant.String():
+		c.Audience = Entrant
+	case Official.String():
+		c.Audience = Official
+	default:
+		return Cut{}, ErrCut.With("audience:entrant, audience:official, or none for the public's")
+	}
+	return c, nil
+}
+
+func parseRows(s string) (Cut, error) {
 	how, what, _ := strings.Cut(s, ":")
 	switch how {
 	case "top":
@@ -124,6 +185,18 @@ func ParseCut(t Topic, s string) (Cut, error) {
 
 // String is the cut as clients write it.
 func (c Cut) String() string {
+	rows := c.rows()
+	if c.Audience == Public {
+		return rows
+	}
+	name := audiencePrefix + c.Audience.String()
+	if rows == "" {
+		return name
+	}
+	return name + "," + rows
+}
+
+func (c Cut) rows() string {
 	switch c.Kind {
 	case Top:
 		return "top:" + strconv.FormatUint(uint64(c.N), 10)

@@ -161,14 +161,14 @@ func FuzzDecode(f *testing.F) {
 }
 
 func TestTopics(t *testing.T) {
-	for _, good := range []string{"competition/r1/board", "competition/r1/roster", "competition/r1/positions", "competition/r1/feed", "workout/w1"} {
+	for _, good := range []string{"competition/r1/board", "competition/r1/roster", "competition/r1/positions", "competition/r1/feed", "workout/w1", "inbox"} {
 		topic, err := wire.ParseTopic(good)
 		if err != nil || topic.String() != good {
 			t.Errorf("ParseTopic(%q) = %v, %v", good, topic, err)
 		}
 	}
 	for _, bad := range []string{"", "board", "competition", "competition/", "competition/r1", "competition//board", "competition/r1/boards",
-		"competition/r1/board/x", "competition/a b/board", "workout/", "workout", "workout/ann/w1", "group/1/feed", "inbox", "competition/" + strings.Repeat("x", 65) + "/board"} {
+		"competition/r1/board/x", "competition/a b/board", "workout/", "workout", "workout/ann/w1", "group/1/feed", "inbox/ann", "inbox/", "competition/" + strings.Repeat("x", 65) + "/board"} {
 		if topic, err := wire.ParseTopic(bad); !errors.Is(err, wire.ErrTopic) {
 			t.Errorf("ParseTopic(%q) = %v, %v, want ErrTopic", bad, topic, err)
 		}
@@ -184,6 +184,22 @@ func TestTopics(t *testing.T) {
 		if cut, err := wire.ParseCut(board, bad); !errors.Is(err, wire.ErrCut) {
 			t.Errorf("ParseCut(%q) = %v, %v, want ErrCut", bad, cut, err)
 		}
+	}
+	positions := wire.Topic{Kind: wire.Positions, ID: "r1"}
+	for _, good := range []string{"", "top:1", "audience:entrant", "audience:official", "audience:official,top:3", "audience:entrant,around:17", "audience:entrant,category:a,b"} {
+		cut, err := wire.ParseCut(positions, good)
+		if err != nil || cut.String() != good {
+			t.Errorf("ParseCut(%q) = %v, %v", good, cut, err)
+		}
+	}
+	for _, bad := range []string{"audience:", "audience:public", "audience:operator", "audience:entrant,", "audience:entrant,audience:official", "audience:entrant,top:0",
+		"top:3,audience:entrant", "Audience:entrant", "audience:entrant ", "audience:officialtop:1"} {
+		if cut, err := wire.ParseCut(positions, bad); !errors.Is(err, wire.ErrCut) {
+			t.Errorf("ParseCut(%q) = %v, %v, want ErrCut", bad, cut, err)
+		}
+	}
+	if _, err := wire.ParseCut(board, "audience:official"); !errors.Is(err, wire.ErrCut) {
+		t.Errorf("a board has an audience: %v", err)
 	}
 	if _, err := wire.ParseCut(wire.Topic{Kind: wire.Feed, ID: "r1"}, "top:3"); !errors.Is(err, wire.ErrCut) {
 		t.Errorf("a feed has a cut: %v", err)

@@ -30,6 +30,8 @@ type Starter interface {
 // Topics says what a decision about a topic needs. Training is set for a workout: "<person>/<id>".
 type Topics interface {
 	Resource(ctx context.Context, t wire.Topic, p auth.Principal) (r auth.Resource, training string, err error)
+	// Cheered is what a decision about a reaction to an entry needs.
+	Cheered(ctx context.Context, competition string, entry uint32, p auth.Principal) (auth.Resource, error)
 }
 
 // Config of a Server. Zero values mean the default.
@@ -247,9 +249,14 @@ func (s *Server) look(ctx context.Context) {
 			return
 		case l := <-s.lookups:
 			limited, cancel := context.WithTimeout(ctx, lookupTime)
-			r, training, err := s.deps.Topics.Resource(limited, l.ask.Topic, l.ask.Principal)
+			looked := session.Looked{Tag: l.ask.Tag}
+			if l.ask.Entry != 0 {
+				looked.Resource, looked.Err = s.deps.Topics.Cheered(limited, l.ask.Topic.ID, l.ask.Entry, l.ask.Principal)
+			} else {
+				looked.Resource, looked.Training, looked.Err = s.deps.Topics.Resource(limited, l.ask.Topic, l.ask.Principal)
+			}
 			cancel()
-			l.conn.outbox.post(session.Looked{Tag: l.ask.Tag, Resource: r, Training: training, Err: err})
+			l.conn.outbox.post(looked)
 		}
 	}
 }

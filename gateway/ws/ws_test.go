@@ -80,6 +80,14 @@ func (views) Feed(context.Context, string, uint64, int) ([]*livev1.FeedItem, boo
 	return nil, false, nil
 }
 
+func (views) Inbox(context.Context, string, uint64, int) ([]*livev1.Event, bool, error) {
+	return nil, false, nil
+}
+
+func (views) Cheered(context.Context, string, uint32, auth.Principal) (auth.Resource, error) {
+	return auth.Resource{Public: true, Person: "bob", Visible: true}, nil
+}
+
 func (views) Resource(_ context.Context, t wire.Topic, _ auth.Principal) (auth.Resource, string, error) {
 	return auth.Resource{Public: t.ID != "secret", Person: "ann"}, "ann/" + t.ID, nil
 }

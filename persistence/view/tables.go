@@ -30,6 +30,7 @@ const (
 	tableFeed       = "feed"        // competition, block of versions → version → kind, bytes
 	tableWorkout    = "workout"     // local id → training
 	tableTraining   = "training"    // user, month → start, id → Training (sealed)
+	tableInbox      = "inbox"       // user, block of versions → version → kind, bytes (sealed)
 
 	// Partitions of before the grains' rows lay together; a rebuild deletes them.
 	oldCursor = "cursor"
@@ -39,7 +40,7 @@ const (
 var tableKinds = map[string]id.Kind{
 	tableDefinition: id.Competition, tableDays: id.Competition, tableDay: id.Competition, tableEntryOf: id.Competition,
 	tableResult: id.Competition, tableUserResult: id.Competition, tableFeed: id.Competition, tableHandle: id.User,
-	tableWorkout: id.Training, tableTraining: id.Training,
+	tableWorkout: id.Training, tableTraining: id.Training, tableInbox: id.User,
 	"competition": id.Competition, "roster": id.Competition, "person": id.User, "training_at": id.Training, // as oldCursor
 }
 

@@ -144,6 +144,8 @@ type Reader interface {
 	Feed(ctx context.Context, competition string, after uint64, limit int) (entries []FeedEntry, more bool, err error)
 	// LastFeed is the newest entries, oldest first.
 	LastFeed(ctx context.Context, competition string, limit int) ([]FeedEntry, error)
+	// Inbox is the same of a person's inbox; the bytes are live.v1.Event.
+	Inbox(ctx context.Context, userID string, after uint64, limit int) (entries []FeedEntry, more bool, err error)
 	// TrainingOf resolves a workout's local id to "<user>/<workout>".
 	TrainingOf(ctx context.Context, workout string) (training string, ok bool, err error)
 	// Trainings of a person in a month ("2024-06", by the workout's own offset), newest first.

@@ -2,6 +2,7 @@ package project
 
 import (
 	"context"
+	"fmt"
 
 	"paceline/actors/user"
 	"paceline/actors/user/usercodec"
@@ -9,11 +10,18 @@ import (
 	"paceline/persistence/view"
 )
 
-// User is how a person is shown, and found by handle.
+// User is how a person is shown, and found by handle, and what the person was told.
 func User(_ context.Context, c *view.Change, r persistence.Record) error {
 	e, err := usercodec.Decode(r.Kind, r.Format, r.Payload)
 	if err != nil {
 		return err
+	}
+	if event := usercodec.EventOf(e, r.Version); event != nil {
+		b, err := marshal.Marshal(event)
+		if err != nil {
+			return fmt.Errorf("inbox: %w", err)
+		}
+		c.PutInbox(c.Grain().ID, view.FeedEntry{Version: r.Version, Kind: event.GetKind(), Bytes: b})
 	}
 	switch e := e.(type) {
 	case user.Registered:

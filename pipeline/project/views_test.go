@@ -274,6 +274,53 @@ func TestUserIntoViews(t *testing.T) {
 }
 
 // TestUnknownKindStops: an event of a later release is not passed over.
+// TestInboxIntoViews: every reaction is an entry of the inbox under its event's version, and a profile is none.
+func TestInboxIntoViews(t *testing.T) {
+	j := newJournal(id.Of(id.User, "u1"))
+	add := func(e user.Event) {
+		t.Helper()
+		kind, format, payload, err := usercodec.Encode(e)
+		j.add(t, kind, format, payload, err)
+	}
+	add(user.Registered{Profile: user.Profile{Handle: "ada", Name: "Ada"}})
+	for i := range 3 {
+		add(user.Reacted{Competition: "race", Entry: uint32(i + 1), Reaction: "bell", From: "athlete:u2", At: 1000})
+	}
+	add(user.ProfileChanged{Profile: user.Profile{Handle: "ada", Name: "Ada L"}})
+	add(user.Reacted{Competition: "race", Entry: 4, Reaction: "wave", From: "athlete:u3", At: 9000})
+	read := func(after uint64, limit int) (versions []uint64, more bool) {
+		t.Helper()
+		entries, more, err := j.tables.Inbox(context.Background(), "u1", after, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			versions = append(versions, e.Version)
+		}
+		return versions, more
+	}
+	if v, more := read(0, 0); fmt.Sprint(v) != "[2 3 4 6]" || more {
+		t.Errorf("versions %v, more %v, want 2 3 4 6 and no more", v, more)
+	}
+	if v, more := read(2, 2); fmt.Sprint(v) != "[3 4]" || !more {
+		t.Errorf("versions %v, more %v, want 3 4 and more", v, more)
+	}
+	if v, more := read(6, 2); len(v) != 0 || more {
+		t.Errorf("versions %v, more %v, want none", v, more)
+	}
+	entries, _, err := j.tables.Inbox(context.Background(), "u1", 5, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got livev1.Event
+	if err := proto.Unmarshal(entries[0].Bytes, &got); err != nil {
+		t.Fatal(err)
+	}
+	if want := (&livev1.Event{Kind: "reaction", Text: "wave", AtMs: 9000, Version: 6, CompetitionId: "race", Entry: 4}); !proto.Equal(&got, want) {
+		t.Errorf("entry = %v, want %v: and never who it is from", &got, want)
+	}
+}
+
 func TestUnknownKindStops(t *testing.T) {
 	for _, g := range []id.Grain{race, id.Of(id.User, "u"), id.Scoped(id.Training, "u", "w")} {
 		j := newJournal(g)

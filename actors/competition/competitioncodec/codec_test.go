@@ -119,6 +119,20 @@ func TestGoldenBytes(t *testing.T) {
 	}
 }
 
+// TestAudiencesAreStored: and a race of a time before there were any is stored as it was, which the golden bytes show.
+func TestAudiencesAreStored(t *testing.T) {
+	created := samples(t)[1].(competition.Created)
+	created.Definition.Audiences = competition.Audiences{Public: competition.Audience{Columns: competition.ProgressColumns, Delay: 7},
+		Entrant: competition.Audience{Columns: competition.PositionColumns, Delay: 30_000}}
+	kind, format, payload, err := competitioncodec.Encode(created)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := competitioncodec.Decode(kind, format, payload); err != nil || !reflect.DeepEqual(got, created) {
+		t.Errorf("decoded %+v (%v), want %+v", got, err, created)
+	}
+}
+
 func TestUnknownIsRefused(t *testing.T) {
 	for _, tt := range []struct {
 		kind, format uint32

@@ -15,7 +15,23 @@ func DefinitionToProto(d competition.Definition) *competitionv1.Definition {
 		OrganizationId: d.Organization, Name: d.Name, Track: track.ToProto(d.Track), Start: competitionv1.StartKind(d.Start),
 		RankBy: competitionv1.RankBy(d.RankBy), Categories: d.Categories, Public: d.Public, ScheduledAtMs: int64(d.ScheduledAt),
 		CutoffAfterMs: int64(d.CutoffAfter), GraceMs: int64(d.Grace), AutoOfficialAfterMs: int64(d.AutoOfficialAfter),
+		Audiences: audiencesToProto(d.Audiences),
 	}
+}
+
+func audiencesToProto(a competition.Audiences) *competitionv1.Audiences {
+	if a == (competition.Audiences{}) {
+		return nil // of a time before there were any
+	}
+	return &competitionv1.Audiences{Public: audienceToProto(a.Public), Entrant: audienceToProto(a.Entrant)}
+}
+
+func audienceToProto(a competition.Audience) *competitionv1.Audience {
+	return &competitionv1.Audience{Columns: competitionv1.Columns(a.Columns), DelayMs: int64(a.Delay)}
+}
+
+func audienceFromProto(m *competitionv1.Audience) competition.Audience {
+	return competition.Audience{Columns: competition.Columns(clip(int32(m.GetColumns()))), Delay: unit.DurationMs(m.GetDelayMs())}
 }
 
 // DefinitionFromProto reads a definition; nil is the empty one.
@@ -24,6 +40,7 @@ func DefinitionFromProto(m *competitionv1.Definition) competition.Definition {
 		Organization: m.GetOrganizationId(), Name: m.GetName(), Track: track.FromProto(m.GetTrack()), Start: competition.StartKind(clip(int32(m.GetStart()))),
 		RankBy: leaderboard.Base(clip(int32(m.GetRankBy()))), Categories: m.GetCategories(), Public: m.GetPublic(), ScheduledAt: unit.InstantMs(m.GetScheduledAtMs()),
 		CutoffAfter: unit.DurationMs(m.GetCutoffAfterMs()), Grace: unit.DurationMs(m.GetGraceMs()), AutoOfficialAfter: unit.DurationMs(m.GetAutoOfficialAfterMs()),
+		Audiences: competition.Audiences{Public: audienceFromProto(m.GetAudiences().GetPublic()), Entrant: audienceFromProto(m.GetAudiences().GetEntrant())},
 	}
 }
 

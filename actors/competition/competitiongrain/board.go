@@ -226,7 +226,20 @@ func (sh *Shell) update(now step.Now, epoch, base uint64, rows []*livev1.BoardRo
 	if err != nil {
 		content = nil // cannot be: numbers and checked texts
 	}
-	return &clusterv1.TopicUpdate{Topic: sh.topic(topicBoard), Epoch: epoch, Version: sh.boardVersion(), Base: base, Content: content, Recovering: sh.asking > 0}
+	u := &clusterv1.TopicUpdate{Topic: sh.topic(topicBoard), Epoch: epoch, Version: sh.boardVersion(), Base: base, Content: content, Recovering: sh.asking > 0}
+	if base == 0 {
+		u.Audiences = sh.audiences()
+	}
+	return u
+}
+
+// audiences is what the maps that are made of the board may show. Audiences are numbered as in a topic's cut.
+func (sh *Shell) audiences() []*clusterv1.TopicAudience {
+	shown := sh.shown.Definition.Shown()
+	of := func(n uint32, a competition.Audience) *clusterv1.TopicAudience {
+		return &clusterv1.TopicAudience{Audience: n, Position: a.Columns == competition.PositionColumns, DelayMs: int64(a.Delay)}
+	}
+	return []*clusterv1.TopicAudience{of(0, shown.Public), of(1, shown.Entrant), of(2, competition.Audience{Columns: competition.PositionColumns})}
 }
 
 // journalled reports whether the board is a function of the journal alone: before the start list is locked, and when

@@ -133,6 +133,36 @@ func TestDeltasMakeTheSameBoardAsASnapshot(t *testing.T) {
 	}
 }
 
+// TestASnapshotDeclaresTheAudiences: a node that makes maps of a board must know what they may show, and says nothing
+// by itself.
+func TestASnapshotDeclaresTheAudiences(t *testing.T) {
+	s := newScene(t)
+	l := s.live()
+	d := definition()
+	d.Audiences.Entrant.Delay = 30 * unit.Second
+	gun := s.race(l, d, 2)
+	l.step(&clusterv1.Interest{Topic: "competition/race/board", Node: "a"}, nil)
+	l.pass(1000)
+	l.step(s.training(1).say(gun, 100), nil)
+	l.pass(1000)
+	want := []*clusterv1.TopicAudience{{}, {Audience: 1, Position: true, DelayMs: 30_000}, {Audience: 2, Position: true}}
+	snapshots, deltas := 0, 0
+	for _, n := range l.nodes {
+		u := n.Msg.(*clusterv1.TopicUpdate)
+		if u.Base != 0 {
+			deltas++
+			continue
+		}
+		snapshots++
+		if !proto.Equal(u, &clusterv1.TopicUpdate{Topic: u.Topic, Epoch: u.Epoch, Version: u.Version, Content: u.Content, Recovering: u.Recovering, Audiences: want}) {
+			t.Errorf("snapshot declares %v, want %v", u.Audiences, want)
+		}
+	}
+	if snapshots == 0 || deltas == 0 {
+		t.Errorf("%d snapshots, %d deltas: the test shows nothing", snapshots, deltas)
+	}
+}
+
 func TestALostDeltaIsRepairedByTheNextRenewals(t *testing.T) {
 	s := newScene(t)
 	l := s.live()

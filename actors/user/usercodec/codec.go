@@ -9,8 +9,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"paceline/actors/user"
+	livev1 "paceline/api/gen/paceline/live/v1"
 	userv1 "paceline/api/gen/paceline/user/v1"
 	"paceline/domain/fault"
+	"paceline/domain/unit"
 )
 
 // The kinds, as stored. Append only.
@@ -18,6 +20,7 @@ const (
 	KindRegistered     uint32 = 1
 	KindProfileChanged uint32 = 2
 	KindFenced         uint32 = 3
+	KindReacted        uint32 = 4
 )
 
 // Format is the payload format that Encode writes, and the only one that Decode knows.
@@ -37,6 +40,8 @@ func Encode(e user.Event) (kind, format uint32, payload []byte, err error) {
 		kind, m = KindRegistered, &userv1.Registered{Profile: ProfileToProto(e.Profile)}
 	case user.ProfileChanged:
 		kind, m = KindProfileChanged, &userv1.ProfileChanged{Profile: ProfileToProto(e.Profile)}
+	case user.Reacted:
+		kind, m = KindReacted, &userv1.Reacted{CompetitionId: e.Competition, Entry: e.Entry, Reaction: e.Reaction, From: e.From, AtMs: int64(e.At)}
 	case user.Fenced:
 		return KindFenced, Format, nil, nil
 	default:
@@ -67,6 +72,12 @@ func Decode(kind, format uint32, payload []byte) (user.Event, error) {
 			return nil, ErrCorrupt.With("kind %d: %v", kind, err)
 		}
 		return user.ProfileChanged{Profile: ProfileFromProto(m.Profile)}, nil
+	case KindReacted:
+		var m userv1.Reacted
+		if err := proto.Unmarshal(payload, &m); err != nil {
+			return nil, ErrCorrupt.With("kind %d: %v", kind, err)
+		}
+		return user.Reacted{Competition: m.CompetitionId, Entry: m.Entry, Reaction: m.Reaction, From: m.From, At: unit.InstantMs(m.AtMs)}, nil
 	case KindFenced:
 		if len(payload) != 0 {
 			return nil, ErrCorrupt.With("kind %d: %d bytes where none belong", kind, len(payload))
@@ -74,6 +85,15 @@ func Decode(kind, format uint32, payload []byte) (user.Event, error) {
 		return user.Fenced{}, nil
 	}
 	return nil, ErrUnknown.With("kind %d", kind)
+}
+
+// EventOf is the entry of the inbox that an event is, committed as a version; nil: it is none. Shell and projector
+// both make it here, so that history and live say the same.
+func EventOf(e user.Event, version uint64) *livev1.Event {
+	if e, ok := e.(user.Reacted); ok {
+		return &livev1.Event{Kind: "reaction", Text: e.Reaction, AtMs: int64(e.At), Version: version, CompetitionId: e.Competition, Entry: e.Entry}
+	}
+	return nil
 }
 
 // ProfileToProto is the profile as messages carry it.

@@ -19,6 +19,7 @@ var examples = []user.Event{
 	user.Registered{Profile: user.Profile{Handle: "ada.l", Name: "Ada L", Club: "RC", Flag: "GB", Visibility: user.Entrants, Minor: true}},
 	user.ProfileChanged{Profile: user.Profile{Handle: "ada", Name: "Ada", Visibility: user.Private}},
 	user.Fenced{},
+	user.Reacted{Competition: "race", Entry: 17, Reaction: "bell", From: "athlete:bob", At: 1_718_462_000_000},
 }
 
 func TestGolden(t *testing.T) {

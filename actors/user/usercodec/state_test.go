@@ -23,7 +23,9 @@ func TestState(t *testing.T) {
 		for range r.IntN(20) {
 			var p user.Profile
 			fill.Fill(&p)
-			all = append(all, []user.Event{user.Registered{Profile: p}, user.ProfileChanged{Profile: p}, user.Fenced{}}[r.IntN(3)])
+			var c user.Reacted
+			fill.Fill(&c)
+			all = append(all, []user.Event{user.Registered{Profile: p}, user.ProfileChanged{Profile: p}, user.Fenced{}, c}[r.IntN(4)])
 		}
 		return all
 	})

@@ -22,11 +22,12 @@ type Config struct {
 	NewID      func(step.Now) string
 
 	RestAfter     unit.DurationMs // wall: how long nobody may have asked before the activation goes
+	InterestFor   unit.DurationMs // wall: an interest not renewed is forgotten
 	SnapshotEvery uint64          // events; 0: the machine's own
 }
 
 // Default is what suits a node; identity is to be filled in.
-func Default() Config { return Config{RestAfter: 2 * unit.Minute} }
+func Default() Config { return Config{RestAfter: 2 * unit.Minute, InterestFor: 15 * unit.Second} }
 
 // ErrMessage answers what a user's grain does not know.
 var ErrMessage = fault.New(fault.Invalid, "user.message", "A user does not understand this message.")
@@ -36,6 +37,8 @@ type Shell struct {
 	cfg      Config
 	machine  *machine.Machine[user.State, user.Command, user.Event]
 	used     unit.InstantMs // wall, last message that was not a sweep
+	shown    uint64         // version of the newest committed entry of the inbox
+	watchers []watcher      // by node
 	draining bool
 }
 
@@ -45,6 +48,9 @@ var _ machine.Stepper = (*Shell)(nil)
 func New(cfg Config) *Shell {
 	if cfg.RestAfter == 0 {
 		cfg.RestAfter = Default().RestAfter
+	}
+	if cfg.InterestFor == 0 {
+		cfg.InterestFor = Default().InterestFor
 	}
 	spec := machine.Spec[user.State, user.Command, user.Event]{
 		New:    user.New,
@@ -61,8 +67,10 @@ func New(cfg Config) *Shell {
 		Fenced:         func() user.Event { return user.Fenced{} },
 		CommandsExpire: true,
 	}
-	return &Shell{cfg: cfg, machine: machine.New(spec, machine.Hooks[user.Event]{}, machine.Config{Grain: cfg.Grain,
-		Activation: cfg.Activation, Member: cfg.Member, Random: cfg.Random, NewID: cfg.NewID, SnapshotEvery: cfg.SnapshotEvery})}
+	s := &Shell{cfg: cfg}
+	s.machine = machine.New(spec, machine.Hooks[user.Event]{Ready: s.ready, Committed: s.committed}, machine.Config{Grain: cfg.Grain,
+		Activation: cfg.Activation, Member: cfg.Member, Random: cfg.Random, NewID: cfg.NewID, SnapshotEvery: cfg.SnapshotEvery})
+	return s
 }
 
 func ack(g id.Grain, a user.Answer) *clusterv1.Ack {
@@ -98,6 +106,11 @@ func (s *Shell) message(now step.Now, msg any, from step.Return) []step.Out {
 	case *userv1.ChangeProfile:
 		return s.submit(now, user.ChangeProfile{Meta: meta(now, m.Call), User: s.cfg.Grain.ID,
 			Profile: usercodec.ProfileFromProto(m.Profile)}, from)
+	case *userv1.React:
+		return s.submit(now, user.Cheer{Meta: meta(now, m.Call), User: s.cfg.Grain.ID, Competition: m.CompetitionId,
+			Entry: m.Entry, Reaction: m.Reaction}, from)
+	case *clusterv1.Interest:
+		return s.interested(now, m, from)
 	case *userv1.Get:
 		s.used = now.Wall
 		return s.machine.Query(now, from, s.get)

@@ -29,6 +29,7 @@ type desk struct {
 	shell   *Shell
 	now     step.Now
 	stopped string
+	told    []step.ToNode
 }
 
 type answer struct {
@@ -58,6 +59,8 @@ func (d *desk) step(msg any, from step.Return) {
 			d.step(persistence.Done{Tag: o.Tag, Result: result, Err: err}, nil)
 		case step.Reply:
 			*o.To.(*answer) = answer{o.Msg, o.Err}
+		case step.ToNode:
+			d.told = append(d.told, o)
 		case step.Stop:
 			d.stopped = o.Why
 		}

@@ -29,6 +29,9 @@ type SavedState struct {
 	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	Registered    bool                   `protobuf:"varint,2,opt,name=registered,proto3" json:"registered,omitempty"`
 	Profile       *Profile               `protobuf:"bytes,3,opt,name=profile,proto3" json:"profile,omitempty"`
+	Inbox         uint64                 `protobuf:"varint,4,opt,name=inbox,proto3" json:"inbox,omitempty"` // version of its newest entry
+	Cheers        []*SavedCheer          `protobuf:"bytes,5,rep,name=cheers,proto3" json:"cheers,omitempty"`
+	Races         []*SavedRace           `protobuf:"bytes,6,rep,name=races,proto3" json:"races,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -84,18 +87,153 @@ func (x *SavedState) GetProfile() *Profile {
 	return nil
 }
 
+func (x *SavedState) GetInbox() uint64 {
+	if x != nil {
+		return x.Inbox
+	}
+	return 0
+}
+
+func (x *SavedState) GetCheers() []*SavedCheer {
+	if x != nil {
+		return x.Cheers
+	}
+	return nil
+}
+
+func (x *SavedState) GetRaces() []*SavedRace {
+	if x != nil {
+		return x.Races
+	}
+	return nil
+}
+
+type SavedCheer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AtMs          int64                  `protobuf:"varint,1,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	From          string                 `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SavedCheer) Reset() {
+	*x = SavedCheer{}
+	mi := &file_paceline_user_v1_state_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SavedCheer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SavedCheer) ProtoMessage() {}
+
+func (x *SavedCheer) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_user_v1_state_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SavedCheer.ProtoReflect.Descriptor instead.
+func (*SavedCheer) Descriptor() ([]byte, []int) {
+	return file_paceline_user_v1_state_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *SavedCheer) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *SavedCheer) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+type SavedRace struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CompetitionId string                 `protobuf:"bytes,1,opt,name=competition_id,json=competitionId,proto3" json:"competition_id,omitempty"`
+	Cheers        uint32                 `protobuf:"varint,2,opt,name=cheers,proto3" json:"cheers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SavedRace) Reset() {
+	*x = SavedRace{}
+	mi := &file_paceline_user_v1_state_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SavedRace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SavedRace) ProtoMessage() {}
+
+func (x *SavedRace) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_user_v1_state_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SavedRace.ProtoReflect.Descriptor instead.
+func (*SavedRace) Descriptor() ([]byte, []int) {
+	return file_paceline_user_v1_state_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SavedRace) GetCompetitionId() string {
+	if x != nil {
+		return x.CompetitionId
+	}
+	return ""
+}
+
+func (x *SavedRace) GetCheers() uint32 {
+	if x != nil {
+		return x.Cheers
+	}
+	return 0
+}
+
 var File_paceline_user_v1_state_proto protoreflect.FileDescriptor
 
 const file_paceline_user_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1cpaceline/user/v1/state.proto\x12\x10paceline.user.v1\x1a\x1bpaceline/user/v1/user.proto\"{\n" +
+	"\x1cpaceline/user/v1/state.proto\x12\x10paceline.user.v1\x1a\x1bpaceline/user/v1/user.proto\"\xfa\x01\n" +
 	"\n" +
 	"SavedState\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x1e\n" +
 	"\n" +
 	"registered\x18\x02 \x01(\bR\n" +
 	"registered\x123\n" +
-	"\aprofile\x18\x03 \x01(\v2\x19.paceline.user.v1.ProfileR\aprofileB*Z(paceline/api/gen/paceline/user/v1;userv1b\x06proto3"
+	"\aprofile\x18\x03 \x01(\v2\x19.paceline.user.v1.ProfileR\aprofile\x12\x14\n" +
+	"\x05inbox\x18\x04 \x01(\x04R\x05inbox\x124\n" +
+	"\x06cheers\x18\x05 \x03(\v2\x1c.paceline.user.v1.SavedCheerR\x06cheers\x121\n" +
+	"\x05races\x18\x06 \x03(\v2\x1b.paceline.user.v1.SavedRaceR\x05races\"5\n" +
+	"\n" +
+	"SavedCheer\x12\x13\n" +
+	"\x05at_ms\x18\x01 \x01(\x03R\x04atMs\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\"J\n" +
+	"\tSavedRace\x12%\n" +
+	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\x12\x16\n" +
+	"\x06cheers\x18\x02 \x01(\rR\x06cheersB*Z(paceline/api/gen/paceline/user/v1;userv1b\x06proto3"
 
 var (
 	file_paceline_user_v1_state_proto_rawDescOnce sync.Once
@@ -109,18 +247,22 @@ func file_paceline_user_v1_state_proto_rawDescGZIP() []byte {
 	return file_paceline_user_v1_state_proto_rawDescData
 }
 
-var file_paceline_user_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_paceline_user_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_paceline_user_v1_state_proto_goTypes = []any{
 	(*SavedState)(nil), // 0: paceline.user.v1.SavedState
-	(*Profile)(nil),    // 1: paceline.user.v1.Profile
+	(*SavedCheer)(nil), // 1: paceline.user.v1.SavedCheer
+	(*SavedRace)(nil),  // 2: paceline.user.v1.SavedRace
+	(*Profile)(nil),    // 3: paceline.user.v1.Profile
 }
 var file_paceline_user_v1_state_proto_depIdxs = []int32{
-	1, // 0: paceline.user.v1.SavedState.profile:type_name -> paceline.user.v1.Profile
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	3, // 0: paceline.user.v1.SavedState.profile:type_name -> paceline.user.v1.Profile
+	1, // 1: paceline.user.v1.SavedState.cheers:type_name -> paceline.user.v1.SavedCheer
+	2, // 2: paceline.user.v1.SavedState.races:type_name -> paceline.user.v1.SavedRace
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_paceline_user_v1_state_proto_init() }
@@ -135,7 +277,7 @@ func file_paceline_user_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_user_v1_state_proto_rawDesc), len(file_paceline_user_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
