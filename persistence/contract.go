@@ -16,6 +16,8 @@ var (
 	ErrUnknown = errors.New("outcome unknown")
 	// ErrUnavailable: nothing was written; the store is away, slow or full. Try again later.
 	ErrUnavailable = errors.New("store unavailable")
+	// ErrFull is an ErrUnavailable: the store's disk has no room; writes are refused until it has.
+	ErrFull = errors.New("the store is full")
 	// ErrCorrupt: what was read cannot be what was written.
 	ErrCorrupt = errors.New("stored bytes are corrupt")
 	// ErrErased: the subject's key has been destroyed.

@@ -73,7 +73,7 @@ func commit(b *pebble.Batch, o *pebble.WriteOptions) error {
 
 // PutIf implements persistence.Rows.
 func (r *Rows) PutIf(ctx context.Context, p persistence.Part, expected uint64, head persistence.Head, rows []persistence.Row) (bool, persistence.Head, error) {
-	if err := r.use(ctx); err != nil {
+	if err := r.write(ctx); err != nil {
 		return false, persistence.Head{}, err
 	}
 	defer r.users.RUnlock()
@@ -122,7 +122,7 @@ func (r *Rows) Head(ctx context.Context, p persistence.Part) (persistence.Head, 
 
 // Put implements persistence.Rows.
 func (r *Rows) Put(ctx context.Context, muts []persistence.Mutation) error {
-	if err := r.use(ctx); err != nil {
+	if err := r.write(ctx); err != nil {
 		return err
 	}
 	defer r.users.RUnlock()
@@ -201,7 +201,7 @@ func (r *Rows) Range(ctx context.Context, p persistence.Part, q persistence.Rang
 
 // DeleteRange implements persistence.Rows.
 func (r *Rows) DeleteRange(ctx context.Context, p persistence.Part, from, to string) error {
-	if err := r.use(ctx); err != nil {
+	if err := r.write(ctx); err != nil {
 		return err
 	}
 	defer r.users.RUnlock()
