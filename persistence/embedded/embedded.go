@@ -26,20 +26,28 @@ type Config struct {
 	// MemTableBytes is how much is collected in memory before it is written out sorted (beside the log, which
 	// is written at once). More means fewer, larger files; up to four of them are held.
 	MemTableBytes uint64
-	// ReserveBytes of the disk are kept free: beneath it writes are refused (persistence.ErrFull) until there is room
-	// again. More protects better against others that fill the disk; 0: nothing is kept.
-	ReserveBytes uint64
+	// CheckBytes is up to which size the tables are read whole when the folder is opened, so that damage is found before
+	// it is served. The logs and the list of files are always looked at. 0: no tables.
+	CheckBytes int64
+	// Formats of what lies in the folder, by name; the store knows none of it. A folder in which one is higher was
+	// written by a newer release and is refused.
+	Formats map[string]int
+	// DropCaches deletes all snapshots and checkpoints: those of a newer release are then no reason to refuse.
+	DropCaches bool
 	// Log takes what the store has to say about itself; nil: slog's default.
 	Log *slog.Logger
 }
 
 // Default is for one node on a small machine.
-func Default() Config { return Config{Folder: "data", CacheBytes: 64 << 20, MemTableBytes: 16 << 20, ReserveBytes: 256 << 20} }
+func Default() Config {
+	return Config{Folder: "data", CacheBytes: 64 << 20, MemTableBytes: 16 << 20, CheckBytes: 256 << 20}
+}
 
 // The ways in which opening a folder fails.
 var (
-	ErrInUse  = errors.New("the data folder is in use by another process")
-	ErrFormat = errors.New("the data folder was written by a newer release")
+	ErrInUse   = errors.New("the data folder is in use by another process")
+	ErrFormat  = errors.New("the data folder was written by a newer release")
+	ErrDamaged = errors.New("the data folder is damaged")
 )
 
 // formatVersion of the whole folder; higher ones are refused.
@@ -54,7 +62,6 @@ type Rows struct {
 	cache  *pebble.Cache
 	locks  [stripes]sync.RWMutex
 	sync   *pebble.WriteOptions // of tables that are not caches
-	space  space
 	users  sync.RWMutex         // held for reading while the database is used, for writing to close it
 	closed atomic.Bool
 }
@@ -88,6 +95,9 @@ func openOn(cfg Config, fs vfs.FS) (*Rows, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded: %w: %s", ErrInUse, cfg.Folder)
 	}
+	if err := cfg.examine(fs, lock); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
 	cache := pebble.NewCache(cfg.CacheBytes)
 	opts := &pebble.Options{
 		Cache:              cache,
@@ -106,14 +116,25 @@ func openOn(cfg Config, fs vfs.FS) (*Rows, error) {
 		return nil, errors.Join(fmt.Errorf("embedded: open %s: %w", cfg.Folder, err), lock.Close())
 	}
 	r := &Rows{db: db, cache: cache, sync: pebble.Sync}
-	r.keepRoom(cfg, fs)
-	if err := r.checkFormat(); err != nil {
+	if err := r.prepare(cfg, fs); err != nil {
 		return nil, errors.Join(err, r.Close(), lock.Close())
 	}
 	if err := lock.Close(); err != nil { // the database holds it from here on
 		return nil, errors.Join(fmt.Errorf("embedded: lock: %w", err), r.Close())
 	}
 	return r, nil
+}
+
+// prepare makes the folder one of this release.
+func (r *Rows) prepare(cfg Config, fs vfs.FS) error {
+	if err := errors.Join(r.checkFormat(), cfg.noteFormats(fs)); err != nil || !cfg.DropCaches {
+		return err
+	}
+	t := byte(persistence.TableSnapshot)
+	if err := r.db.DeleteRange([]byte{t}, []byte{t + 1}, pebble.Sync); err != nil {
+		return fmt.Errorf("embedded: drop snapshots: %w", err)
+	}
+	return nil
 }
 
 func (r *Rows) checkFormat() error {
@@ -125,7 +146,7 @@ func (r *Rows) checkFormat() error {
 		return r.PutMeta("format", []byte{formatVersion})
 	}
 	if len(have) != 1 || have[0] > formatVersion {
-		return fmt.Errorf("embedded: %w: format %v, this release knows %d", ErrFormat, have, formatVersion)
+		return fmt.Errorf("%w: format %v, this release knows %d", ErrFormat, have, formatVersion)
 	}
 	return nil
 }
@@ -137,7 +158,6 @@ func (r *Rows) Close() error {
 	}
 	r.users.Lock()
 	defer r.users.Unlock()
-	r.space.end()
 	err := r.db.Close()
 	r.cache.Unref()
 	if err != nil {
@@ -152,28 +172,6 @@ func (r *Rows) use(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", persistence.ErrUnavailable, err)
 	}
 	return r.hold()
-}
-
-// keepRoom begins to look at the disk.
-func (r *Rows) keepRoom(cfg Config, fs vfs.FS) {
-	mib := func(n uint64) string { return fmt.Sprintf("%d MiB", n>>20) }
-	r.space.fs, r.space.folder, r.space.reserve = fs, cfg.Folder, cfg.ReserveBytes
-	r.space.tell = func(full bool, free uint64) {
-		if full {
-			cfg.Log.Error("the disk is nearly full: nothing is stored until there is room", "folder", cfg.Folder, "free", mib(free), "kept", mib(cfg.ReserveBytes))
-			return
-		}
-		cfg.Log.Info("the disk has room again: everything is stored as before", "folder", cfg.Folder, "free", mib(free))
-	}
-	r.space.begin()
-}
-
-// write begins a write, or says why there can be none; end it with r.users.RUnlock.
-func (r *Rows) write(ctx context.Context) error {
-	if err := r.space.room(); err != nil {
-		return err
-	}
-	return r.use(ctx)
 }
 
 // hold keeps the folder from being closed until users.RUnlock.
@@ -197,7 +195,7 @@ func metaKey(name string) []byte { return append([]byte{metaTable}, name...) }
 
 // PutMeta stores a small value beside the tables, synced: what belongs to the folder itself.
 func (r *Rows) PutMeta(name string, value []byte) error {
-	if err := r.write(context.Background()); err != nil {
+	if err := r.hold(); err != nil {
 		return err
 	}
 	defer r.users.RUnlock()
@@ -272,8 +270,7 @@ func decodeHead(b []byte) (persistence.Head, error) {
 }
 
 // logger passes on what matters. Pebble calls Fatalf when it cannot write its log: nothing after that can be
-// promised, so the process ends and the next one recovers what was synced. A disk that fills up step by step does not
-// come so far: see space.
+// promised, so the process ends and the next one recovers what was synced.
 type logger struct{ log *slog.Logger }
 
 func (l logger) Infof(string, ...any) {}
@@ -281,7 +278,5 @@ func (l logger) Errorf(format string, args ...any) {
 	l.log.Error("store: " + fmt.Sprintf(format, args...))
 }
 func (l logger) Fatalf(format string, args ...any) {
-	why := fmt.Sprintf(format, args...)
-	l.log.Error("the store cannot go on and this process ends; what was acknowledged is stored, and found when it is started again", "why", why)
-	panic("the store cannot go on: " + why)
+	panic("store cannot go on: " + fmt.Sprintf(format, args...))
 }

@@ -1,0 +1,274 @@
+package embedded
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"paceline/persistence"
+)
+
+// filled makes a folder with tables, a log and a list of files that was appended to, and returns what is acknowledged.
+func filled(t *testing.T, folder string) (acked []uint64) {
+	t.Helper()
+	r := openAt(t, folder)
+	s := persistence.Over(r)
+	acked = make([]uint64, 4)
+	for round := range 6 {
+		for range 30 {
+			for w := range acked {
+				acked[w]++
+				if err := write(s, w, acked[w]); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if round < 5 {
+			if err := r.db.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	copyFolder(t, folder, folder+".crashed") // as a crash leaves it
+	return acked
+}
+
+func copyFolder(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	names, err := os.ReadDir(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		b, err := os.ReadFile(filepath.Join(from, n.Name()))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, n.Name()), b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// bytesOf is a digest of a folder: every name, and every byte.
+func bytesOf(t *testing.T, folder string) string {
+	t.Helper()
+	h := sha256.New()
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		fmt.Fprintf(h, "%s %d %x\n", strings.TrimPrefix(path, folder), len(b), sha256.Sum256(b))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+func glob(t *testing.T, folder, pattern string) []string {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(folder, pattern))
+	if err != nil || len(all) == 0 {
+		t.Fatalf("no %s in %s (%v)", pattern, folder, err)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// last is the newest file of a kind.
+func last(t *testing.T, folder, pattern string) string {
+	t.Helper()
+	all := glob(t, folder, pattern)
+	return all[len(all)-1]
+}
+
+func change(t *testing.T, name string, f func(b []byte) []byte) {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err == nil {
+		err = os.WriteFile(name, f(b), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// written is how much of a log is chunks: the rest is room for more.
+func written(b []byte, log uint32) int { return chunks(b, log, nil) }
+
+func number(t *testing.T, name string) (n uint32) {
+	t.Helper()
+	if _, err := fmt.Sscanf(strings.TrimPrefix(filepath.Base(name), "MANIFEST-"), "%d", &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// flip changes one byte.
+func flip(b []byte, at int) []byte { b[at] ^= 0x40; return b }
+
+// TestDamage: whatever is broken is said in one sentence, and nothing is touched; an end that a crash has cut off is no
+// damage.
+func TestDamage(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "data")
+	acked := filled(t, whole)
+	for name, c := range map[string]struct {
+		do   func(t *testing.T, folder string)
+		says string // empty: it opens, and has everything acknowledged but what lies behind the cut
+	}{
+		"as a crash leaves it": {func(*testing.T, string) {}, ""},
+		"a table": {func(t *testing.T, f string) {
+			change(t, last(t, f, "*.sst"), func(b []byte) []byte { return flip(b, len(b)/3) })
+		}, "checksum"},
+		"a table cut off": {func(t *testing.T, f string) {
+			change(t, last(t, f, "*.sst"), func(b []byte) []byte { return b[:len(b)/2] })
+		}, "damaged"},
+		"a table gone": {func(t *testing.T, f string) {
+			if err := os.Remove(last(t, f, "*.sst")); err != nil {
+				t.Fatal(err)
+			}
+		}, "does not exist"},
+		"the middle of the log": {func(t *testing.T, f string) {
+			n := last(t, f, "*.log")
+			change(t, n, func(b []byte) []byte { return flip(b, written(b, number(t, n))/2) })
+		}, "hole"},
+		"zeros in the middle of the log": {func(t *testing.T, f string) {
+			n := last(t, f, "*.log")
+			change(t, n, func(b []byte) []byte { at := written(b, number(t, n)) / 3; clear(b[at : at+700]); return b })
+		}, "hole"},
+		"the log's torn tail": {func(t *testing.T, f string) {
+			n := last(t, f, "*.log")
+			change(t, n, func(b []byte) []byte { return b[:written(b, number(t, n))-5] })
+		}, ""},
+		"the middle of the list of files": {func(t *testing.T, f string) {
+			change(t, last(t, f, "MANIFEST-*"), func(b []byte) []byte { return flip(b, len(b)/2) })
+		}, "list of files"},
+		"the beginning of the list of files": {func(t *testing.T, f string) {
+			change(t, last(t, f, "MANIFEST-*"), func(b []byte) []byte { return flip(b, 9) })
+		}, "list of files"},
+		"the end of the list of files": {func(t *testing.T, f string) {
+			change(t, last(t, f, "MANIFEST-*"), func(b []byte) []byte { return flip(b, len(b)-3) })
+		}, ""}, // the log that the entry made needless is still there, and is read again
+		"the list of files cut off": {func(t *testing.T, f string) {
+			change(t, last(t, f, "MANIFEST-*"), func(b []byte) []byte { return b[:len(b)-20] })
+		}, ""},
+		"the list of files cut off, and the log gone that it then needs": {func(t *testing.T, f string) {
+			newest := last(t, f, "*.log")
+			for _, n := range glob(t, f, "*.log") {
+				if n != newest {
+					if err := os.Remove(n); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			change(t, last(t, f, "MANIFEST-*"), func(b []byte) []byte { return b[:len(b)-20] })
+		}, "is gone"},
+		"no list of files": {func(t *testing.T, f string) {
+			if err := os.Remove(last(t, f, "MANIFEST-*")); err != nil {
+				t.Fatal(err)
+			}
+		}, "list of files"},
+		"our own file": {func(t *testing.T, f string) {
+			change(t, filepath.Join(f, formatFile), func([]byte) []byte { return []byte("{}") })
+		}, formatFile},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := filepath.Join(t.TempDir(), "data")
+			copyFolder(t, whole+".crashed", folder)
+			c.do(t, folder)
+			before := bytesOf(t, folder)
+			cfg := Default()
+			cfg.Folder = folder
+			r, err := Open(cfg)
+			if c.says == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer r.Close()
+				if name != "the log's torn tail" {
+					if n := checkAcknowledged(t, persistence.Over(r), acked); n > 0 {
+						t.Errorf("%d acknowledged are missing", n)
+					}
+				} else if h, err := persistence.Over(r).Head(context.Background(), grainOf(0)); err != nil || h.Version+1 < acked[0] {
+					t.Errorf("head %d (%v), want %d or one less", h.Version, err, acked[0])
+				}
+				return
+			}
+			if err == nil {
+				_ = r.Close()
+				t.Fatal("it was opened")
+			}
+			if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%v", err)
+			}
+			t.Log(err)
+			if bytesOf(t, folder) != before {
+				t.Error("the folder was touched")
+			}
+		})
+	}
+}
+
+// TestFormats: a folder with anything in a newer format is refused and not touched; without its caches it can be had.
+func TestFormats(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "data")
+	cfg := Default()
+	cfg.Folder, cfg.Formats = folder, map[string]int{"snapshots of races": 2, "snapshots of users": 1}
+	open := func() error {
+		r, err := Open(cfg)
+		if err != nil {
+			return err
+		}
+		return r.Close()
+	}
+	if err := open(); err != nil {
+		t.Fatal(err)
+	}
+	before := bytesOf(t, folder)
+	cfg.Formats = map[string]int{"snapshots of races": 1, "snapshots of users": 3}
+	if err := open(); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "snapshots of races in format 2, this release knows 1") {
+		t.Errorf("an older release: %v", err)
+	}
+	if bytesOf(t, folder) != before {
+		t.Error("the folder was touched")
+	}
+	cfg.DropCaches = true
+	if err := open(); err != nil {
+		t.Errorf("without its caches: %v", err)
+	}
+	cfg.DropCaches = false
+	if err := open(); err != nil {
+		t.Errorf("once more: %v", err)
+	}
+	change(t, filepath.Join(folder, formatFile), func([]byte) []byte { return []byte(`{"format":2}`) })
+	before = bytesOf(t, folder)
+	if err := open(); !errors.Is(err, ErrFormat) {
+		t.Errorf("a newer folder: %v", err)
+	}
+	if err := os.Rename(last(t, folder, "marker.format-version.*"), filepath.Join(folder, "marker.format-version.000099.099")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(folder, formatFile)); err != nil {
+		t.Fatal(err)
+	}
+	before = bytesOf(t, folder)
+	if err := open(); !errors.Is(err, ErrFormat) {
+		t.Errorf("a newer Pebble: %v", err)
+	}
+	if bytesOf(t, folder) != before {
+		t.Error("the folder was touched")
+	}
+}
