@@ -26,6 +26,9 @@ type Config struct {
 	// MemTableBytes is how much is collected in memory before it is written out sorted (beside the log, which
 	// is written at once). More means fewer, larger files; up to four of them are held.
 	MemTableBytes uint64
+	// ReserveBytes of the disk are kept free: beneath it writes are refused (persistence.ErrFull) until there is room
+	// again. More protects better against others that fill the disk; 0: nothing is kept.
+	ReserveBytes uint64
 	// CheckBytes is up to which size the tables are read whole when the folder is opened, so that damage is found before
 	// it is served. The logs and the list of files are always looked at. 0: no tables.
 	CheckBytes int64
@@ -40,7 +43,7 @@ type Config struct {
 
 // Default is for one node on a small machine.
 func Default() Config {
-	return Config{Folder: "data", CacheBytes: 64 << 20, MemTableBytes: 16 << 20, CheckBytes: 256 << 20}
+	return Config{Folder: "data", CacheBytes: 64 << 20, MemTableBytes: 16 << 20, ReserveBytes: 256 << 20, CheckBytes: 256 << 20}
 }
 
 // The ways in which opening a folder fails.
@@ -62,7 +65,8 @@ type Rows struct {
 	cache  *pebble.Cache
 	locks  [stripes]sync.RWMutex
 	sync   *pebble.WriteOptions // of tables that are not caches
-	users  sync.RWMutex         // held for reading while the database is used, for writing to close it
+	space  space
+	users  sync.RWMutex // held for reading while the database is used, for writing to close it
 	closed atomic.Bool
 }
 
@@ -116,6 +120,7 @@ func openOn(cfg Config, fs vfs.FS) (*Rows, error) {
 		return nil, errors.Join(fmt.Errorf("embedded: open %s: %w", cfg.Folder, err), lock.Close())
 	}
 	r := &Rows{db: db, cache: cache, sync: pebble.Sync}
+	r.keepRoom(cfg, fs)
 	if err := r.prepare(cfg, fs); err != nil {
 		return nil, errors.Join(err, r.Close(), lock.Close())
 	}
@@ -158,6 +163,7 @@ func (r *Rows) Close() error {
 	}
 	r.users.Lock()
 	defer r.users.Unlock()
+	r.space.end()
 	err := r.db.Close()
 	r.cache.Unref()
 	if err != nil {
@@ -172,6 +178,28 @@ func (r *Rows) use(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", persistence.ErrUnavailable, err)
 	}
 	return r.hold()
+}
+
+// keepRoom begins to look at the disk.
+func (r *Rows) keepRoom(cfg Config, fs vfs.FS) {
+	mib := func(n uint64) string { return fmt.Sprintf("%d MiB", n>>20) }
+	r.space.fs, r.space.folder, r.space.reserve = fs, cfg.Folder, cfg.ReserveBytes
+	r.space.tell = func(full bool, free uint64) {
+		if full {
+			cfg.Log.Error("the disk is nearly full: nothing is stored until there is room", "folder", cfg.Folder, "free", mib(free), "kept", mib(cfg.ReserveBytes))
+			return
+		}
+		cfg.Log.Info("the disk has room again: everything is stored as before", "folder", cfg.Folder, "free", mib(free))
+	}
+	r.space.begin()
+}
+
+// write begins a write, or says why there can be none; end it with r.users.RUnlock.
+func (r *Rows) write(ctx context.Context) error {
+	if err := r.space.room(); err != nil {
+		return err
+	}
+	return r.use(ctx)
 }
 
 // hold keeps the folder from being closed until users.RUnlock.
@@ -195,7 +223,7 @@ func metaKey(name string) []byte { return append([]byte{metaTable}, name...) }
 
 // PutMeta stores a small value beside the tables, synced: what belongs to the folder itself.
 func (r *Rows) PutMeta(name string, value []byte) error {
-	if err := r.hold(); err != nil {
+	if err := r.write(context.Background()); err != nil {
 		return err
 	}
 	defer r.users.RUnlock()
@@ -270,7 +298,8 @@ func decodeHead(b []byte) (persistence.Head, error) {
 }
 
 // logger passes on what matters. Pebble calls Fatalf when it cannot write its log: nothing after that can be
-// promised, so the process ends and the next one recovers what was synced.
+// promised, so the process ends and the next one recovers what was synced. A disk that fills up step by step does not
+// come so far: see space.
 type logger struct{ log *slog.Logger }
 
 func (l logger) Infof(string, ...any) {}
@@ -278,5 +307,7 @@ func (l logger) Errorf(format string, args ...any) {
 	l.log.Error("store: " + fmt.Sprintf(format, args...))
 }
 func (l logger) Fatalf(format string, args ...any) {
-	panic("store cannot go on: " + fmt.Sprintf(format, args...))
+	why := fmt.Sprintf(format, args...)
+	l.log.Error("the store cannot go on and this process ends; what was acknowledged is stored, and found when it is started again", "why", why)
+	panic("the store cannot go on: " + why)
 }
