@@ -19,6 +19,7 @@ type row struct {
 // shard is one of the 256.
 type shard struct {
 	n         int
+	foreign   bool           // another node's now
 	reading   bool           // one request at a time
 	notBefore unit.InstantMs // after a failure
 

@@ -32,6 +32,10 @@ const (
 // Start is the first message.
 type Start struct{}
 
+// Own says which shards this node sweeps from now on. Two owners at once only fire twice; one that takes a shard over
+// goes on from its low-water mark in the store.
+type Own struct{ Shards []int }
+
 // Counts are what a Sweeper has seen.
 type Counts struct{ Reads, Failed, Fired, Again uint64 }
 
@@ -90,6 +94,24 @@ func AllShards() []int {
 // Counts so far.
 func (s *Sweeper) Counts() Counts { return s.counts }
 
+// own takes shards over, and leaves others to whoever owns them now.
+func (s *Sweeper) own(shards []int) {
+	had := make(map[int]*shard, len(s.shards))
+	for _, h := range s.shards {
+		had[h.n] = h
+		h.foreign = true
+	}
+	s.shards, s.turn = nil, 0
+	for _, n := range shards {
+		h := had[n]
+		if h == nil {
+			h = newShard(n)
+		}
+		h.foreign = false
+		s.shards = append(s.shards, h)
+	}
+}
+
 // Known reports that every shard has its low-water mark in the store: from now on wake-ups may be written.
 func (s *Sweeper) Known() bool {
 	for _, h := range s.shards {
@@ -126,6 +148,8 @@ func (s *Sweeper) Step(now step.Now, msg any, _ step.Return) []step.Out {
 	switch m := msg.(type) {
 	case Start:
 		outs = append(outs, step.After{Key: tickKey, At: now.Wall.Add(tickEvery)})
+	case Own:
+		s.own(m.Shards)
 	case step.Tick:
 		if m.Key != tickKey {
 			return nil
@@ -142,6 +166,9 @@ func (s *Sweeper) Step(now step.Now, msg any, _ step.Return) []step.Out {
 		}
 		delete(s.reads, m.Tag)
 		r.shard.reading = false
+		if r.shard.foreign {
+			break
+		}
 		if m.Err != nil {
 			s.counts.Failed++
 			r.shard.notBefore = now.Wall.Add(retryAfter)
@@ -171,7 +198,7 @@ func (s *Sweeper) forget(now unit.InstantMs) {
 
 // ask begins what is to be read or written next, shard by shard, as many as may be under way.
 func (s *Sweeper) ask(outs []step.Out, now unit.InstantMs) []step.Out {
-	for range s.shards {
+	for range len(s.shards) {
 		if s.more = len(s.reads) >= maxReads; s.more {
 			return outs
 		}
