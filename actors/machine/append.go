@@ -166,6 +166,7 @@ func (m *Machine[S, C, E]) publish(now step.Now) {
 			synced = d.Result.(uint64)
 		}
 		for len(m.unpublished) > 0 && m.unpublished[0].Version <= synced {
+			m.owed = max(0, m.owed-len(m.unpublished[0].Payload)) // those of before this activation are not in it
 			m.unpublished = m.unpublished[1:]
 		}
 		if synced > m.cursor {

@@ -78,6 +78,7 @@ type Machine[S any, C Command, E any] struct {
 
 	// On the way to the event stream.
 	unpublished []persistence.Record
+	owed        int // bytes of payloads decided here and not published
 	publishing  bool
 	cursor      uint64 // durable
 	cursorWrite uint64 // being written; 0: none
@@ -304,7 +305,10 @@ func (m *Machine[S, C, E]) submit(now step.Now, c C, from step.Return) {
 	case m.phase == stopped:
 		m.reply(from, nil, ErrStopped)
 		return
-	case m.queued() >= maxQueued, len(m.unpublished)+len(m.pending) >= maxUnpublished:
+	case now.Full && !strings.HasPrefix(c.CommandMeta().By, "grain:"): // what a grain found by itself waits for the store
+		m.reply(from, nil, ErrFull)
+		return
+	case m.queued() >= maxQueued, len(m.unpublished)+len(m.pending) >= maxUnpublished, m.owed >= maxOwedBytes:
 		m.reply(from, nil, ErrBusy)
 		return
 	case m.phase == loading:
@@ -397,6 +401,7 @@ func (m *Machine[S, C, E]) accept(meta step.Meta, events []E) error {
 		}
 	}
 	m.pending = append(m.pending, items...)
+	m.owed += size
 	return nil
 }
 

@@ -78,7 +78,8 @@ type Config struct {
 // The numbers of a machine. Wall time.
 const (
 	maxQueued         = 4096                // commands, queries and replies held; beyond it: ErrBusy
-	maxUnpublished    = 8192                // events waiting for the event stream; beyond it: ErrBusy
+	maxUnpublished    = 8192                // events waiting for the journal or the event stream; beyond it: ErrBusy
+	maxOwedBytes      = 8 << 20             // of payloads of those; beyond it: ErrBusy
 	snapshotEvery     = 500                 // events, unless Config says otherwise
 	rowAhead          = 30 * unit.Second    // due of a standing row
 	rowMargin         = 10 * unit.Second    // a row that is due sooner covers no new append
@@ -108,6 +109,7 @@ const (
 // What the machine itself refuses.
 var (
 	ErrBusy       = fault.Later("machine.busy", "Too much is waiting here; try again shortly.")
+	ErrFull       = &fault.Fault{Kind: fault.Exhausted, Code: "store.full", Retry: true, Message: "This node's store is full; keep what you have and try again later."}
 	ErrStopped    = fault.Later("machine.moved", "This has moved to another place; try again.")
 	ErrExpired    = fault.New(fault.Invalid, "command.expired", "This command is too old to be repeated safely.")
 	ErrFromFuture = fault.New(fault.Invalid, "command.from_future", "This command's id lies in the future; mint ids with the server's clock.")

@@ -18,10 +18,11 @@ const (
 	tickAttach = "attach/"
 )
 
-func (s *Shell) do(op persistence.Op, then outcome) {
+func (s *Shell) do(d persistence.Do, then outcome) {
 	s.tags++
 	s.io[s.tags] = then
-	s.out(persistence.Do{Tag: s.tags, Op: op})
+	d.Tag = s.tags
+	s.out(d)
 }
 
 func (s *Shell) done(now step.Now, d persistence.Done) {
@@ -66,22 +67,22 @@ func (s *Shell) later(now step.Now, wait unit.DurationMs, again func(now step.No
 // the series is idempotent, so an unknown outcome is answered by doing it again. Any other failure ends the
 // activation: its clients come again, to one that reads everything anew.
 func (s *Shell) until(now step.Now, op persistence.Op, then func(now step.Now, result any)) {
-	s.try(now, op, s.cfg.RetryFirst, then)
+	s.try(now, persistence.Do{Op: op}, s.cfg.RetryFirst, then)
 }
 
-func (s *Shell) try(now step.Now, op persistence.Op, wait unit.DurationMs, then func(now step.Now, result any)) {
-	s.do(op, func(now step.Now, d persistence.Done) {
+func (s *Shell) try(now step.Now, do persistence.Do, wait unit.DurationMs, then func(now step.Now, result any)) {
+	s.do(do, func(now step.Now, d persistence.Done) {
 		switch {
 		case d.Err == nil:
 			then(now, d.Result)
 		case errors.Is(d.Err, persistence.ErrErased):
 			s.stop(now, "erased", ErrErased)
 		case errors.Is(d.Err, persistence.ErrUnavailable), errors.Is(d.Err, persistence.ErrUnknown):
-			if _, write := op.(persistence.PutBlockOp); write && step.RuleRepeatSameWrite.Off() && errors.Is(d.Err, persistence.ErrUnknown) {
+			if _, write := do.Op.(persistence.PutBlockOp); write && step.RuleRepeatSameWrite.Off() && errors.Is(d.Err, persistence.ErrUnknown) {
 				then(now, persistence.BlockKey{}) // the outcome is guessed
 				return
 			}
-			s.later(now, wait, func(now step.Now) { s.try(now, op, min(2*wait, s.cfg.RetryMost), then) })
+			s.later(now, wait, func(now step.Now) { s.try(now, do, min(2*wait, s.cfg.RetryMost), then) })
 		default:
 			s.stop(now, "store: "+d.Err.Error(), d.Err)
 		}

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"paceline/actors/device"
+	"paceline/actors/machine"
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	devicev1 "paceline/api/gen/paceline/device/v1"
 	livev1 "paceline/api/gen/paceline/live/v1"
@@ -61,6 +62,7 @@ type frame struct {
 	next    int // samples before it are handled or in flight
 	size    int
 	arrived uint64
+	old     bool   // it makes up for what was missed: everybody else's live frames go first
 	looked  bool   // the rows were read after it had come
 	checked uint64 // seqs through here were compared with what is stored
 	refused []*livev1.RefusedSample
@@ -171,7 +173,11 @@ func (s *Shell) onFrame(now step.Now, m *devicev1.Frame, from step.Return) {
 		s.reply(from, nil, err)
 		return
 	}
-	f := &frame{size: proto.Size(t), from: from}
+	if now.Full {
+		s.reply(from, nil, machine.ErrFull)
+		return
+	}
+	f := &frame{size: proto.Size(t), old: t.GetBackfill(), from: from}
 	if s.waiting+f.size > s.cfg.QueueBytes {
 		s.reply(from, nil, ErrOverloaded)
 		return

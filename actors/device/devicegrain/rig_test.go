@@ -44,6 +44,7 @@ type rig struct {
 	t        fatal
 	rows     *memory.Rows
 	wall     unit.InstantMs
+	full     bool // the store says so
 	grain    id.Grain
 	acts     []*act
 	ids      int
@@ -89,7 +90,7 @@ func newRig(t fatal) *rig {
 }
 
 func (r *rig) now() step.Now {
-	return step.Now{Wall: r.wall, Node: r.wall, WallOfNode: func(t unit.InstantMs) unit.InstantMs { return t }}
+	return step.Now{Wall: r.wall, Node: r.wall, Full: r.full, WallOfNode: func(t unit.InstantMs) unit.InstantMs { return t }}
 }
 
 // activate starts an activation and lets it recover.

@@ -56,6 +56,10 @@ func (s *Shell) message(now step.Now, msg any, from step.Return) {
 			s.request(now, msg, from)
 			return
 		}
+		if _, ok := msg.(*devicev1.Frame); ok {
+			s.reply(from, nil, ErrNotOpen) // nobody can have opened it here: samples do not wait for the journal
+			return
+		}
 		if len(s.early) >= maxEarly {
 			s.reply(from, nil, machine.ErrBusy)
 			return

@@ -21,6 +21,16 @@ type piece struct {
 	last  bool // the frame is handled when the block is durable
 }
 
+// old reports a block of nothing but old frames.
+func (w *write) old() bool {
+	for _, p := range w.pieces {
+		if !p.frame.old {
+			return false
+		}
+	}
+	return true
+}
+
 // advance takes the frame at the head of the queue one step further: refused, trimmed away, waiting for a look,
 // or on its way to the series.
 func (s *Shell) advance(now step.Now, l *lane, f *frame) {
@@ -112,7 +122,7 @@ func (s *Shell) store(now step.Now, l *lane, facts *device.StreamFacts) {
 		l.through = max(l.through, w.batch.LastSeq())
 		s.handled(l, w)
 	}
-	s.until(now, persistence.PutBlockOp{Key: s.seriesKey(facts), Batch: w.batch}, func(now step.Now, _ any) {
+	s.try(now, persistence.Do{Op: persistence.PutBlockOp{Key: s.seriesKey(facts), Batch: w.batch}, Old: w.old()}, s.cfg.RetryFirst, func(now step.Now, _ any) {
 		s.durable(now, l, w)
 	})
 }
