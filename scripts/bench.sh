@@ -2,7 +2,8 @@
 # Measures the hot paths, each beside its bare baseline of the same run, and prints ratios beside the bars of
 # docs/performance.md. Usage: [ROUNDS=5] scripts/bench.sh, or BENCH=regexp scripts/bench.sh for any benchmarks as
 # go test prints them. It fails only if a benchmark finds something lost or wrong, never on time.
-# A Redis for the board's baseline is installed if it is absent, started on a socket of its own, and stopped.
+# A Redis for the board's baseline is installed if it is absent, started on a socket of its own, and stopped; so is a
+# Cassandra on a loopback address of its own, unless PACELINE_CQL_HOSTS names servers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ -n "${BENCH:-}" ]; then
@@ -12,10 +13,12 @@ if [ -n "${BENCH:-}" ]; then
 fi
 
 rounds=${ROUNDS:-5}
-scripts/deps.sh redis
+scripts/deps.sh redis java maven
 work=$(mktemp -d)
 redis=
+cassandra=
 finish() {
+	[ -z "$cassandra" ] || scripts/cassandra.sh stop -9 >/dev/null || true
 	[ -z "$redis" ] || { kill "$redis" 2>/dev/null && wait "$redis" 2>/dev/null || true; }
 	rm -rf "$work"
 }
@@ -28,6 +31,13 @@ for _ in $(seq 100); do
 	sleep 0.1
 done
 export PACELINE_BENCH_REDIS=$work/redis
+if [ -z "${PACELINE_CQL_HOSTS:-}" ]; then
+	export NODES=1 CASSANDRA_NET=127.201.$(($$ % 200 + 10)) CASSANDRA_DIR=$work/cassandra CASSANDRA_PORT=9042 CASSANDRA_WITH=$$
+	cassandra=started
+	scripts/cassandra.sh start
+	PACELINE_CQL_HOSTS=$(scripts/cassandra.sh hosts)
+	export PACELINE_CQL_HOSTS
+fi
 
 out=bin/bench
 mkdir -p "$out"
@@ -46,6 +56,7 @@ suite=(
 	"actors/device/devicegrain ^BenchmarkFrame(Bare)?\$ 100ms"
 	"persistence/embedded ^Benchmark(Block|Append)(Bare)?\$/^p(16|128)\$ 200ms"
 	"cmd/node ^BenchmarkRecovery\$ 200ms"
+	"persistence/cql ^Benchmark(Block|Append)\$/^p(32|16)\$ 1600x"
 	"domain/rank ^BenchmarkUpdateRank(Redis)?\$/^any\$ 200ms"
 	"gateway/ws ^BenchmarkBroadcast\$/.*/^1000\$ 120x"
 )

@@ -1,0 +1,146 @@
+package cql
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gocql/gocql"
+
+	"paceline/domain/id"
+	"paceline/domain/sample"
+	"paceline/domain/unit"
+	"paceline/internal/testkit"
+	"paceline/persistence"
+)
+
+// Ours and a bare gocql that sends the same statements, on the same session, with the same number of writers, in turns
+// of a fraction of a second: what else the machine and the server do, they do to both.
+
+// inTurns runs b.N of each, so many writers at a time. The ratio is the median over the rounds of each round's own.
+func inTurns(b *testing.B, writers int, ours, bare func(w, n int) error) {
+	const each = 10 // writes of one writer in one turn
+	var wall, cpu [2]time.Duration
+	turn := func(which, from int, f func(w, n int) error) time.Duration {
+		var wg sync.WaitGroup
+		began, spent := time.Now(), testkit.Spent()
+		for w := range writers {
+			wg.Go(func() {
+				for n := from; n < from+each; n++ {
+					if err := f(w, n); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		took := time.Since(began)
+		wall[which] += took
+		cpu[which] += testkit.Spent() - spent
+		return took
+	}
+	turn(0, 0, ours) // prepares the statements and fills the pool
+	turn(1, 0, bare)
+	wall, cpu = [2]time.Duration{}, [2]time.Duration{}
+	b.ResetTimer()
+	var ratios []float64
+	done := 0
+	for round := 1; done < b.N && !b.Failed(); round++ {
+		var a, z time.Duration
+		if round%2 == 0 {
+			a = turn(0, each*round, ours)
+			z = turn(1, each*round, bare)
+		} else {
+			z = turn(1, each*round, bare)
+			a = turn(0, each*round, ours)
+		}
+		ratios = append(ratios, z.Seconds()/a.Seconds())
+		done += writers * each
+	}
+	slices.Sort(ratios)
+	b.ReportMetric(100*ratios[len(ratios)/2], "%-of-bare")
+	b.ReportMetric(float64(done)/wall[0].Seconds(), "rows/s")
+	b.ReportMetric(float64(done)/wall[1].Seconds(), "bare-rows/s")
+	b.ReportMetric(float64(cpu[0].Nanoseconds())/float64(done), "cpu-ns/op")
+	b.ReportMetric(float64(cpu[1].Nanoseconds())/float64(done), "bare-cpu-ns/op")
+}
+
+func frameOf(first uint64, samples int) *sample.Batch {
+	batch := &sample.Batch{FirstSeq: first}
+	for _, c := range []sample.Channel{sample.HeartRateBpm, sample.PowerW, sample.DistanceMm, sample.LatE7, sample.LonE7} {
+		batch.Columns[c].Grow(samples)
+		for i := range samples {
+			batch.Columns[c].Set(i, int64(first)+int64(i)*int64(c))
+		}
+	}
+	for i := range samples {
+		batch.AtMs = append(batch.AtMs, unit.InstantMs(int64(first)+int64(i)*1000))
+	}
+	return batch
+}
+
+func BenchmarkBlock(b *testing.B) {
+	for _, writers := range []int{32, 128} {
+		b.Run(fmt.Sprint("p", writers), func(b *testing.B) {
+			rows := open(b, server(b))
+			s := persistence.Over(rows)
+			template := frameOf(2, 2)
+			cell := persistence.AppendBlock(nil, template)
+			stmt := tables[persistence.TableSeries].put.cql
+			session := server(b).session.Session
+			prefix := rows.(*apart).prefix
+			inTurns(b, writers, func(w, n int) error {
+				f := sample.Batch{FirstSeq: uint64(2 * (n + 1)), AtMs: template.AtMs, Columns: template.Columns}
+				k := persistence.SeriesKey{Device: fmt.Sprint("user/", w), Stream: "stream", Subject: "user"}
+				_, err := s.PutBlock(context.Background(), k, &f)
+				return err
+			}, func(w, n int) error {
+				part := fmt.Appendf(nil, "%sbare/%d/%d", prefix, w, 2*n/persistence.SeriesBucket)
+				return session.Query(stmt, part, fmt.Appendf(nil, "%032d", n), cell, time.Now().UnixMicro()).Exec()
+			})
+		})
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	for _, writers := range []int{16, 64} {
+		b.Run(fmt.Sprint("p", writers), func(b *testing.B) {
+			rows := open(b, server(b))
+			s := persistence.Over(rows)
+			payload := make([]byte, 100)
+			t := &tables[persistence.TableJournal]
+			session := server(b).session.Session
+			prefix := rows.(*apart).prefix
+			inTurns(b, writers, func(w, n int) error {
+				a := persistence.Append{Grain: id.Of(id.Competition, fmt.Sprint(w)), Expected: uint64(n), AppendID: fmt.Sprint("append-", n),
+					Records: []persistence.Record{{Version: uint64(n + 1), Kind: 1, Format: 1, Payload: payload}}}
+				ok, head, err := s.Append(context.Background(), a)
+				if err == nil && !ok {
+					err = fmt.Errorf("writer %d is refused after %d: %+v", w, n, head)
+				}
+				return err
+			}, func(w, n int) error {
+				part := fmt.Appendf(nil, "%sbare/%d/%d", prefix, w, n/persistence.JournalBucket)
+				batch := session.Batch(gocql.UnloggedBatch)
+				if n%persistence.JournalBucket == 0 {
+					batch.Query(t.headFirst.cql, int64(n+1), fmt.Sprint("append-", n), "", part)
+				} else {
+					batch.Query(t.headNext.cql, int64(n+1), fmt.Sprint("append-", n), "", part, int64(n))
+				}
+				batch.Query(t.putRow.cql, part, fmt.Appendf(nil, "%08d", n), payload)
+				ok, iter, err := session.MapExecuteBatchCAS(batch, make(map[string]any))
+				if err != nil {
+					return err
+				}
+				if !ok {
+					return fmt.Errorf("bare writer %d is refused at %d", w, n)
+				}
+				return iter.Close()
+			})
+		})
+	}
+}
