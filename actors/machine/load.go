@@ -100,7 +100,8 @@ func (m *Machine[S, C, E]) loaded(now step.Now) {
 	m.tidy(now)
 }
 
-const snapshotFormat = 2
+// SnapshotFormat is the first byte of a snapshot: of what is around the state, which has a format of its own.
+const SnapshotFormat = 2
 
 var errSnapshot = errors.New("machine: snapshot of an unknown form")
 
@@ -110,7 +111,7 @@ func (m *Machine[S, C, E]) encodeSnapshot() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := binary.AppendVarint([]byte{snapshotFormat}, int64(m.forgot))
+	b := binary.AppendVarint([]byte{SnapshotFormat}, int64(m.forgot))
 	b = binary.AppendUvarint(b, uint64(len(m.seenOrder)))
 	for _, a := range m.seenOrder {
 		b = appendBytes(b, []byte(a.id))
@@ -165,7 +166,7 @@ func (r *reader) bytes() []byte {
 }
 
 func (m *Machine[S, C, E]) decodeSnapshot(s persistence.Snapshot) error {
-	if len(s.Bytes) == 0 || s.Bytes[0] != snapshotFormat {
+	if len(s.Bytes) == 0 || s.Bytes[0] != SnapshotFormat {
 		return errSnapshot
 	}
 	r := &reader{b: s.Bytes[1:]}

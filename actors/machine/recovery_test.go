@@ -163,7 +163,7 @@ func (b *bench) total2() (sum int64) {
 
 // A snapshot of a format that this build does not know, or of bytes that are none, is passed over: the journal has all.
 func TestASnapshotOfAnotherFormatIsPassedOver(t *testing.T) {
-	for name, bytes := range map[string][]byte{"newer": {snapshotFormat + 1, 1, 2, 3}, "cut": {snapshotFormat, 0, 200}, "empty": {}} {
+	for name, bytes := range map[string][]byte{"newer": {SnapshotFormat + 1, 1, 2, 3}, "cut": {SnapshotFormat, 0, 200}, "empty": {}} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
 			b.append(0, 300, 1)

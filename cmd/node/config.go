@@ -39,6 +39,8 @@ type settings struct {
 
 	StoreCacheMB    int64 `help:"Memory for blocks that were read. More makes recovery and old results faster." default:"64" env:"PACELINE_STORE_CACHE_MB"`
 	StoreMemtableMB int   `help:"What is collected in memory before it is written out sorted (up to four times this is held)." default:"16" env:"PACELINE_STORE_MEMTABLE_MB"`
+	StoreCheckMB    int64 `help:"At the start the embedded store's tables are read whole, up to so many MB, so that damage is found before it is served. 0: only its logs and its list of files." default:"256" env:"PACELINE_STORE_CHECK_MB"`
+	DropSnapshots   bool  `help:"At the start all snapshots are deleted: a first start costs more time, and those of a newer release are then no reason to refuse the folder." default:"false" env:"PACELINE_DROP_SNAPSHOTS"`
 	StoreWorkers    int   `help:"Store operations at once. More helps group commit, up to what the disk likes." default:"64" env:"PACELINE_STORE_WORKERS"`
 	StoreWaiting    int   `help:"Store operations waiting beyond those; then grains see a store that is away." default:"1024" env:"PACELINE_STORE_WAITING"`
 
@@ -67,6 +69,8 @@ func (s settings) validate() error {
 	switch {
 	case s.StoreCacheMB < 1 || s.StoreMemtableMB < 1:
 		return errors.New("--store-cache-mb and --store-memtable-mb must be at least 1")
+	case s.StoreCheckMB < 0:
+		return errors.New("--store-check-mb must not be negative")
 	case s.StoreWorkers < 1 || s.StoreWaiting < 1:
 		return errors.New("--store-workers and --store-waiting must be at least 1")
 	case s.GrainIdle < time.Second:
@@ -136,6 +140,7 @@ func (s settings) clock() (clockWish, error) {
 func (s settings) embedded() embedded.Config {
 	c := embedded.Default()
 	c.Folder, c.CacheBytes, c.MemTableBytes = s.DataDir, s.StoreCacheMB<<20, uint64(s.StoreMemtableMB)<<20
+	c.CheckBytes, c.DropCaches, c.Formats = s.StoreCheckMB<<20, s.DropSnapshots, formats()
 	return c
 }
 

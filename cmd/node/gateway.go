@@ -53,7 +53,7 @@ func (n *node) startGateway(ctx context.Context) error {
 	})
 
 	handler := rest.Handler(rest.Deps{
-		Calls: n.cluster.Caller(), Views: n.tables, Races: source, Export: exporter{n}, Verify: verifier.Verify,
+		Calls: n.cluster.Caller(), Views: n.tables, Races: source, Export: exporter{n}, Backup: backuper{n}, Verify: verifier.Verify,
 		Clock: n.clock.now, Rate: n.clock.Rate, NewID: func() string { return newID(n.clock.now()) },
 		Live: n.edge.live, Pages: web.Files(), Ready: n.ready, Log: n.log,
 	})

@@ -16,12 +16,14 @@ import (
 type cli struct {
 	ConfigFile kong.ConfigFlag `name:"config" help:"Configuration file: one JSON object, its keys the flags' names." env:"PACELINE_CONFIG" placeholder:"FILE"`
 
-	Run    runCmd    `cmd:"" help:"Serve."`
-	Token  tokenCmd  `cmd:"" help:"Make an access token."`
-	Demo   demoCmd   `cmd:"" help:"A whole race on a node of its own, from registration to the verified result."`
-	Export exportCmd `cmd:"" help:"Write the bundle of a published result."`
-	Verify verifyCmd `cmd:"" help:"Compute a bundle's result again and compare."`
-	Config configCmd `cmd:"" help:"Show or check the configuration."`
+	Run     runCmd     `cmd:"" help:"Serve."`
+	Token   tokenCmd   `cmd:"" help:"Make an access token."`
+	Demo    demoCmd    `cmd:"" help:"A whole race on a node of its own, from registration to the verified result."`
+	Export  exportCmd  `cmd:"" help:"Write the bundle of a published result."`
+	Verify  verifyCmd  `cmd:"" help:"Compute a bundle's result again and compare."`
+	Backup  backupCmd  `cmd:"" help:"Write all that a node on the embedded store holds into one file, while it serves."`
+	Restore restoreCmd `cmd:"" help:"Make a data folder of a backup."`
+	Config  configCmd  `cmd:"" help:"Show or check the configuration."`
 
 	Migrate migrateCmd `cmd:"" help:"Bring a CQL keyspace to this binary's tables, while nodes serve on it."`
 }

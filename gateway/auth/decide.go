@@ -93,6 +93,7 @@ var table = [...]row{
 	/* ReadResult */ {public, publicOrIn, publicOrIn, ofOrg},
 	/* ExportBundle */ {never, never, never, ofOrg},
 	/* ReadClock */ {always, always, always, always},
+	/* BackUp */ {never, never, never, staff},
 }
 
 // As many rows as operations, or this does not compile.

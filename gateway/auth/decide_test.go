@@ -80,6 +80,7 @@ func TestEveryOperationForEveryRole(t *testing.T) {
 		{auth.ReadResult, "++++", "----"},
 		{auth.ExportBundle, "---+", "----"},
 		{auth.ReadClock, "++++", "++++"},
+		{auth.BackUp, "---+", "---+"},
 	}
 	if len(tests) != auth.Operations {
 		t.Fatalf("%d operations are tested, there are %d", len(tests), auth.Operations)

@@ -139,7 +139,7 @@ func start(t *testing.T) *rig {
 	source := lookup.New(views{}, r.grains)
 	var n atomic.Int64
 	h := rest.Handler(rest.Deps{
-		Calls: r.grains, Views: views{}, Races: source, Export: exporter{}, Verify: auth.NewVerifier(keys, "127.0.0.1:1").Verify,
+		Calls: r.grains, Views: views{}, Races: source, Export: exporter{}, Backup: backuper{}, Verify: auth.NewVerifier(keys, "127.0.0.1:1").Verify,
 		Clock: func() step.Now {
 			now := unit.InstantMs(time.Now().UnixMilli())
 			return step.Now{Wall: now, Node: 1_718_462_760_000}
@@ -243,7 +243,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 }
 
 func TestEveryProcedureOfTheDeclarationIsTried(t *testing.T) {
-	tried := "RegisterUser GetUser RegisterDevice ClaimDevice GetDevice GetTraining CreateCompetition GetCompetition ListCompetitions Command GetResult ExportBundle GetClock "
+	tried := "RegisterUser GetUser RegisterDevice ClaimDevice GetDevice GetTraining CreateCompetition GetCompetition ListCompetitions Command GetResult ExportBundle GetClock Backup "
 	services := managev1.File_paceline_manage_v1_manage_proto.Services()
 	for i := range services.Len() {
 		methods := services.Get(i).Methods()
@@ -399,6 +399,36 @@ func TestGRPCAndStreamedExport(t *testing.T) {
 				t.Errorf("the bundle has %d bytes, %v", size, stream.Err())
 			}
 		})
+	}
+}
+
+// backuper is a store of 200,000 bytes.
+type backuper struct{}
+
+func (backuper) Backup(_ context.Context, w io.Writer) error {
+	_, err := w.Write(make([]byte, 200_000))
+	return err
+}
+
+// TestBackupIsForOperators: all that is stored, so nobody else gets a byte of it.
+func TestBackupIsForOperators(t *testing.T) {
+	r := start(t)
+	for who, want := range map[string]int{"": 0, "athlete:ann": 0, "device:ann/watch": 0, "operator:ops": 200_000} {
+		req := connect.NewRequest(&managev1.BackupRequest{})
+		if who != "" {
+			req.Header().Set("Authorization", "Bearer "+r.token(who))
+		}
+		stream, err := managev1.NewNodeServiceClient(http.DefaultClient, r.url).Backup(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := 0
+		for stream.Receive() {
+			size += len(stream.Msg().Chunk)
+		}
+		if size != want || (stream.Err() == nil) != (want > 0) {
+			t.Errorf("%q gets %d bytes and %v", who, size, stream.Err())
+		}
 	}
 }
 

@@ -30,6 +30,11 @@ type Exporter interface {
 	Export(ctx context.Context, competition string, w io.Writer) error
 }
 
+// Backuper writes all that the node's store holds, as one file.
+type Backuper interface {
+	Backup(ctx context.Context, w io.Writer) error
+}
+
 // Competitions says what a decision about a competition needs.
 type Competitions interface {
 	Competition(ctx context.Context, competition string, p auth.Principal) (auth.Resource, error)
@@ -41,6 +46,7 @@ type Deps struct {
 	Views  view.Reader
 	Races  Competitions
 	Export Exporter
+	Backup Backuper
 	Verify func(token string, now time.Time) (auth.Principal, time.Time, error)
 	Clock  func() step.Now
 	Rate   float64       // of the node's clock against the wall clock

@@ -222,6 +222,27 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// TestALogOfManyBlocks: blocks end with padding, wherever their last chunk ends.
+func TestALogOfManyBlocks(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "data")
+	r := openAt(t, folder)
+	for n := range 3000 {
+		if err := r.PutMeta(fmt.Sprint("m", n), make([]byte, n%977)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	copyFolder(t, folder, folder+".crashed")
+	name := last(t, folder+".crashed", "*.log")
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if end := written(b, number(t, name)); end < 10*frameBlock {
+		t.Fatalf("%d bytes of the log are chunks", end)
+	}
+	openAt(t, folder+".crashed")
+}
+
 // TestFormats: a folder with anything in a newer format is refused and not touched; without its caches it can be had.
 func TestFormats(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "data")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -62,6 +63,8 @@ const stripes = 4096
 // Rows implements persistence.Rows.
 type Rows struct {
 	db     *pebble.DB
+	fs     vfs.FS
+	folder string
 	cache  *pebble.Cache
 	locks  [stripes]sync.RWMutex
 	sync   *pebble.WriteOptions // of tables that are not caches
@@ -119,7 +122,7 @@ func openOn(cfg Config, fs vfs.FS) (*Rows, error) {
 		cache.Unref()
 		return nil, errors.Join(fmt.Errorf("embedded: open %s: %w", cfg.Folder, err), lock.Close())
 	}
-	r := &Rows{db: db, cache: cache, sync: pebble.Sync}
+	r := &Rows{db: db, fs: fs, folder: cfg.Folder, cache: cache, sync: pebble.Sync}
 	r.keepRoom(cfg, fs)
 	if err := r.prepare(cfg, fs); err != nil {
 		return nil, errors.Join(err, r.Close(), lock.Close())
@@ -132,7 +135,13 @@ func openOn(cfg Config, fs vfs.FS) (*Rows, error) {
 
 // prepare makes the folder one of this release.
 func (r *Rows) prepare(cfg Config, fs vfs.FS) error {
-	if err := errors.Join(r.checkFormat(), cfg.noteFormats(fs)); err != nil || !cfg.DropCaches {
+	err := errors.Join(r.checkFormat(), cfg.noteFormats(fs))
+	for _, name := range files(fs, cfg.Folder) {
+		if strings.HasPrefix(name, backupPrefix) {
+			err = errors.Join(err, fs.RemoveAll(fs.PathJoin(cfg.Folder, name))) // of a process that has died
+		}
+	}
+	if err != nil || !cfg.DropCaches {
 		return err
 	}
 	t := byte(persistence.TableSnapshot)

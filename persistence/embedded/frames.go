@@ -69,11 +69,11 @@ func chunkAt(b []byte) (f chunk, ok bool) {
 func chunks(file []byte, log uint32, each func(f chunk)) (end int) {
 	for at := 0; at < len(file); {
 		rest := file[at:min(len(file), at-at%frameBlock+frameBlock)]
-		if len(rest) < frameHeader {
-			at += len(rest) // too short for a chunk: zeros
+		f, ok := chunkAt(rest)
+		if !ok && len(rest) < shortest(log) {
+			at += len(rest) // no room for a chunk: padding
 			continue
 		}
-		f, ok := chunkAt(rest)
 		if !ok || f.log != log && f.kind > lastPlain {
 			return at
 		}
@@ -83,6 +83,14 @@ func chunks(file []byte, log uint32, each func(f chunk)) (end int) {
 		at += f.size
 	}
 	return len(file)
+}
+
+// shortest is the least room that a chunk takes.
+func shortest(log uint32) int {
+	if log == 0 {
+		return frameHeader
+	}
+	return frameSync
 }
 
 // hole reports where a file has bytes that cannot be read although what follows shows that they were synced.

@@ -77,6 +77,8 @@ const (
 	CompetitionServiceExportBundleProcedure = "/paceline.manage.v1.CompetitionService/ExportBundle"
 	// NodeServiceGetClockProcedure is the fully-qualified name of the NodeService's GetClock RPC.
 	NodeServiceGetClockProcedure = "/paceline.manage.v1.NodeService/GetClock"
+	// NodeServiceBackupProcedure is the fully-qualified name of the NodeService's Backup RPC.
+	NodeServiceBackupProcedure = "/paceline.manage.v1.NodeService/Backup"
 )
 
 // UserServiceClient is a client for the paceline.manage.v1.UserService service.
@@ -576,6 +578,9 @@ func (UnimplementedCompetitionServiceHandler) ExportBundle(context.Context, *con
 type NodeServiceClient interface {
 	// GetClock reads the node's clock.
 	GetClock(context.Context, *connect.Request[GetClockRequest]) (*connect.Response[GetClockResponse], error)
+	// Backup sends what the node's embedded store holds at this moment, as one file in chunks, while it serves. The keys
+	// are not in it.
+	Backup(context.Context, *connect.Request[BackupRequest]) (*connect.ServerStreamForClient[BackupResponse], error)
 }
 
 // NewNodeServiceClient constructs a client for the paceline.manage.v1.NodeService service. By
@@ -595,12 +600,19 @@ func NewNodeServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(nodeServiceMethods.ByName("GetClock")),
 			connect.WithClientOptions(opts...),
 		),
+		backup: connect.NewClient[BackupRequest, BackupResponse](
+			httpClient,
+			baseURL+NodeServiceBackupProcedure,
+			connect.WithSchema(nodeServiceMethods.ByName("Backup")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // nodeServiceClient implements NodeServiceClient.
 type nodeServiceClient struct {
 	getClock *connect.Client[GetClockRequest, GetClockResponse]
+	backup   *connect.Client[BackupRequest, BackupResponse]
 }
 
 // GetClock calls paceline.manage.v1.NodeService.GetClock.
@@ -608,10 +620,18 @@ func (c *nodeServiceClient) GetClock(ctx context.Context, req *connect.Request[G
 	return c.getClock.CallUnary(ctx, req)
 }
 
+// Backup calls paceline.manage.v1.NodeService.Backup.
+func (c *nodeServiceClient) Backup(ctx context.Context, req *connect.Request[BackupRequest]) (*connect.ServerStreamForClient[BackupResponse], error) {
+	return c.backup.CallServerStream(ctx, req)
+}
+
 // NodeServiceHandler is an implementation of the paceline.manage.v1.NodeService service.
 type NodeServiceHandler interface {
 	// GetClock reads the node's clock.
 	GetClock(context.Context, *connect.Request[GetClockRequest]) (*connect.Response[GetClockResponse], error)
+	// Backup sends what the node's embedded store holds at this moment, as one file in chunks, while it serves. The keys
+	// are not in it.
+	Backup(context.Context, *connect.Request[BackupRequest], *connect.ServerStream[BackupResponse]) error
 }
 
 // NewNodeServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -627,10 +647,18 @@ func NewNodeServiceHandler(svc NodeServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(nodeServiceMethods.ByName("GetClock")),
 		connect.WithHandlerOptions(opts...),
 	)
+	nodeServiceBackupHandler := connect.NewServerStreamHandler(
+		NodeServiceBackupProcedure,
+		svc.Backup,
+		connect.WithSchema(nodeServiceMethods.ByName("Backup")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/paceline.manage.v1.NodeService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case NodeServiceGetClockProcedure:
 			nodeServiceGetClockHandler.ServeHTTP(w, r)
+		case NodeServiceBackupProcedure:
+			nodeServiceBackupHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -642,4 +670,8 @@ type UnimplementedNodeServiceHandler struct{}
 
 func (UnimplementedNodeServiceHandler) GetClock(context.Context, *connect.Request[GetClockRequest]) (*connect.Response[GetClockResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("paceline.manage.v1.NodeService.GetClock is not implemented"))
+}
+
+func (UnimplementedNodeServiceHandler) Backup(context.Context, *connect.Request[BackupRequest], *connect.ServerStream[BackupResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("paceline.manage.v1.NodeService.Backup is not implemented"))
 }

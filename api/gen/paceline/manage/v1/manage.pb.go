@@ -1327,6 +1327,86 @@ func (x *ExportBundleResponse) GetChunk() []byte {
 	return nil
 }
 
+type BackupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupRequest) Reset() {
+	*x = BackupRequest{}
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupRequest) ProtoMessage() {}
+
+func (x *BackupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
+func (*BackupRequest) Descriptor() ([]byte, []int) {
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{25}
+}
+
+type BackupResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Chunk         []byte                 `protobuf:"bytes,1,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupResponse) Reset() {
+	*x = BackupResponse{}
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupResponse) ProtoMessage() {}
+
+func (x *BackupResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
+func (*BackupResponse) Descriptor() ([]byte, []int) {
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *BackupResponse) GetChunk() []byte {
+	if x != nil {
+		return x.Chunk
+	}
+	return nil
+}
+
 type GetClockRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1335,7 +1415,7 @@ type GetClockRequest struct {
 
 func (x *GetClockRequest) Reset() {
 	*x = GetClockRequest{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[25]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1347,7 +1427,7 @@ func (x *GetClockRequest) String() string {
 func (*GetClockRequest) ProtoMessage() {}
 
 func (x *GetClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[25]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1360,7 +1440,7 @@ func (x *GetClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClockRequest.ProtoReflect.Descriptor instead.
 func (*GetClockRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{25}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{27}
 }
 
 type GetClockResponse struct {
@@ -1373,7 +1453,7 @@ type GetClockResponse struct {
 
 func (x *GetClockResponse) Reset() {
 	*x = GetClockResponse{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[26]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1385,7 +1465,7 @@ func (x *GetClockResponse) String() string {
 func (*GetClockResponse) ProtoMessage() {}
 
 func (x *GetClockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[26]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1398,7 +1478,7 @@ func (x *GetClockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClockResponse.ProtoReflect.Descriptor instead.
 func (*GetClockResponse) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{26}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetClockResponse) GetNowMs() int64 {
@@ -1502,6 +1582,9 @@ const file_paceline_manage_v1_manage_proto_rawDesc = "" +
 	"\x13ExportBundleRequest\x12%\n" +
 	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\",\n" +
 	"\x14ExportBundleResponse\x12\x14\n" +
+	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"\x0f\n" +
+	"\rBackupRequest\"&\n" +
+	"\x0eBackupResponse\x12\x14\n" +
 	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"\x11\n" +
 	"\x0fGetClockRequest\"=\n" +
 	"\x10GetClockResponse\x12\x15\n" +
@@ -1522,9 +1605,10 @@ const file_paceline_manage_v1_manage_proto_rawDesc = "" +
 	"\x10ListCompetitions\x12+.paceline.manage.v1.ListCompetitionsRequest\x1a,.paceline.manage.v1.ListCompetitionsResponse\x12R\n" +
 	"\aCommand\x12\".paceline.manage.v1.CommandRequest\x1a#.paceline.manage.v1.CommandResponse\x12X\n" +
 	"\tGetResult\x12$.paceline.manage.v1.GetResultRequest\x1a%.paceline.manage.v1.GetResultResponse\x12c\n" +
-	"\fExportBundle\x12'.paceline.manage.v1.ExportBundleRequest\x1a(.paceline.manage.v1.ExportBundleResponse0\x012d\n" +
+	"\fExportBundle\x12'.paceline.manage.v1.ExportBundleRequest\x1a(.paceline.manage.v1.ExportBundleResponse0\x012\xb7\x01\n" +
 	"\vNodeService\x12U\n" +
-	"\bGetClock\x12#.paceline.manage.v1.GetClockRequest\x1a$.paceline.manage.v1.GetClockResponseB.Z,paceline/api/gen/paceline/manage/v1;managev1b\x06proto3"
+	"\bGetClock\x12#.paceline.manage.v1.GetClockRequest\x1a$.paceline.manage.v1.GetClockResponse\x12Q\n" +
+	"\x06Backup\x12!.paceline.manage.v1.BackupRequest\x1a\".paceline.manage.v1.BackupResponse0\x01B.Z,paceline/api/gen/paceline/manage/v1;managev1b\x06proto3"
 
 var (
 	file_paceline_manage_v1_manage_proto_rawDescOnce sync.Once
@@ -1538,7 +1622,7 @@ func file_paceline_manage_v1_manage_proto_rawDescGZIP() []byte {
 	return file_paceline_manage_v1_manage_proto_rawDescData
 }
 
-var file_paceline_manage_v1_manage_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_paceline_manage_v1_manage_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_paceline_manage_v1_manage_proto_goTypes = []any{
 	(*RegisterUserRequest)(nil),       // 0: paceline.manage.v1.RegisterUserRequest
 	(*RegisterUserResponse)(nil),      // 1: paceline.manage.v1.RegisterUserResponse
@@ -1565,31 +1649,33 @@ var file_paceline_manage_v1_manage_proto_goTypes = []any{
 	(*GetResultResponse)(nil),         // 22: paceline.manage.v1.GetResultResponse
 	(*ExportBundleRequest)(nil),       // 23: paceline.manage.v1.ExportBundleRequest
 	(*ExportBundleResponse)(nil),      // 24: paceline.manage.v1.ExportBundleResponse
-	(*GetClockRequest)(nil),           // 25: paceline.manage.v1.GetClockRequest
-	(*GetClockResponse)(nil),          // 26: paceline.manage.v1.GetClockResponse
-	(*v1.Profile)(nil),                // 27: paceline.user.v1.Profile
-	(*v1.State)(nil),                  // 28: paceline.user.v1.State
-	(*v11.Registered)(nil),            // 29: paceline.device.v1.Registered
-	(*v11.State)(nil),                 // 30: paceline.device.v1.State
-	(*v12.State)(nil),                 // 31: paceline.training.v1.State
-	(*v13.Definition)(nil),            // 32: paceline.competition.v1.Definition
-	(*v13.State)(nil),                 // 33: paceline.competition.v1.State
-	(*v13.Command)(nil),               // 34: paceline.competition.v1.Command
-	(*v13.CommandDone)(nil),           // 35: paceline.competition.v1.CommandDone
-	(*v13.ResultPublished)(nil),       // 36: paceline.competition.v1.ResultPublished
+	(*BackupRequest)(nil),             // 25: paceline.manage.v1.BackupRequest
+	(*BackupResponse)(nil),            // 26: paceline.manage.v1.BackupResponse
+	(*GetClockRequest)(nil),           // 27: paceline.manage.v1.GetClockRequest
+	(*GetClockResponse)(nil),          // 28: paceline.manage.v1.GetClockResponse
+	(*v1.Profile)(nil),                // 29: paceline.user.v1.Profile
+	(*v1.State)(nil),                  // 30: paceline.user.v1.State
+	(*v11.Registered)(nil),            // 31: paceline.device.v1.Registered
+	(*v11.State)(nil),                 // 32: paceline.device.v1.State
+	(*v12.State)(nil),                 // 33: paceline.training.v1.State
+	(*v13.Definition)(nil),            // 34: paceline.competition.v1.Definition
+	(*v13.State)(nil),                 // 35: paceline.competition.v1.State
+	(*v13.Command)(nil),               // 36: paceline.competition.v1.Command
+	(*v13.CommandDone)(nil),           // 37: paceline.competition.v1.CommandDone
+	(*v13.ResultPublished)(nil),       // 38: paceline.competition.v1.ResultPublished
 }
 var file_paceline_manage_v1_manage_proto_depIdxs = []int32{
-	27, // 0: paceline.manage.v1.RegisterUserRequest.profile:type_name -> paceline.user.v1.Profile
-	28, // 1: paceline.manage.v1.GetUserResponse.user:type_name -> paceline.user.v1.State
-	29, // 2: paceline.manage.v1.RegisterDeviceRequest.device:type_name -> paceline.device.v1.Registered
-	30, // 3: paceline.manage.v1.GetDeviceResponse.device:type_name -> paceline.device.v1.State
-	31, // 4: paceline.manage.v1.GetTrainingResponse.training:type_name -> paceline.training.v1.State
-	32, // 5: paceline.manage.v1.CreateCompetitionRequest.definition:type_name -> paceline.competition.v1.Definition
-	33, // 6: paceline.manage.v1.GetCompetitionResponse.competition:type_name -> paceline.competition.v1.State
+	29, // 0: paceline.manage.v1.RegisterUserRequest.profile:type_name -> paceline.user.v1.Profile
+	30, // 1: paceline.manage.v1.GetUserResponse.user:type_name -> paceline.user.v1.State
+	31, // 2: paceline.manage.v1.RegisterDeviceRequest.device:type_name -> paceline.device.v1.Registered
+	32, // 3: paceline.manage.v1.GetDeviceResponse.device:type_name -> paceline.device.v1.State
+	33, // 4: paceline.manage.v1.GetTrainingResponse.training:type_name -> paceline.training.v1.State
+	34, // 5: paceline.manage.v1.CreateCompetitionRequest.definition:type_name -> paceline.competition.v1.Definition
+	35, // 6: paceline.manage.v1.GetCompetitionResponse.competition:type_name -> paceline.competition.v1.State
 	18, // 7: paceline.manage.v1.ListCompetitionsResponse.competitions:type_name -> paceline.manage.v1.CompetitionSummary
-	34, // 8: paceline.manage.v1.CommandRequest.command:type_name -> paceline.competition.v1.Command
-	35, // 9: paceline.manage.v1.CommandResponse.done:type_name -> paceline.competition.v1.CommandDone
-	36, // 10: paceline.manage.v1.GetResultResponse.result:type_name -> paceline.competition.v1.ResultPublished
+	36, // 8: paceline.manage.v1.CommandRequest.command:type_name -> paceline.competition.v1.Command
+	37, // 9: paceline.manage.v1.CommandResponse.done:type_name -> paceline.competition.v1.CommandDone
+	38, // 10: paceline.manage.v1.GetResultResponse.result:type_name -> paceline.competition.v1.ResultPublished
 	0,  // 11: paceline.manage.v1.UserService.RegisterUser:input_type -> paceline.manage.v1.RegisterUserRequest
 	2,  // 12: paceline.manage.v1.UserService.GetUser:input_type -> paceline.manage.v1.GetUserRequest
 	4,  // 13: paceline.manage.v1.DeviceService.RegisterDevice:input_type -> paceline.manage.v1.RegisterDeviceRequest
@@ -1602,22 +1688,24 @@ var file_paceline_manage_v1_manage_proto_depIdxs = []int32{
 	19, // 20: paceline.manage.v1.CompetitionService.Command:input_type -> paceline.manage.v1.CommandRequest
 	21, // 21: paceline.manage.v1.CompetitionService.GetResult:input_type -> paceline.manage.v1.GetResultRequest
 	23, // 22: paceline.manage.v1.CompetitionService.ExportBundle:input_type -> paceline.manage.v1.ExportBundleRequest
-	25, // 23: paceline.manage.v1.NodeService.GetClock:input_type -> paceline.manage.v1.GetClockRequest
-	1,  // 24: paceline.manage.v1.UserService.RegisterUser:output_type -> paceline.manage.v1.RegisterUserResponse
-	3,  // 25: paceline.manage.v1.UserService.GetUser:output_type -> paceline.manage.v1.GetUserResponse
-	5,  // 26: paceline.manage.v1.DeviceService.RegisterDevice:output_type -> paceline.manage.v1.RegisterDeviceResponse
-	7,  // 27: paceline.manage.v1.DeviceService.ClaimDevice:output_type -> paceline.manage.v1.ClaimDeviceResponse
-	9,  // 28: paceline.manage.v1.DeviceService.GetDevice:output_type -> paceline.manage.v1.GetDeviceResponse
-	11, // 29: paceline.manage.v1.TrainingService.GetTraining:output_type -> paceline.manage.v1.GetTrainingResponse
-	13, // 30: paceline.manage.v1.CompetitionService.CreateCompetition:output_type -> paceline.manage.v1.CreateCompetitionResponse
-	15, // 31: paceline.manage.v1.CompetitionService.GetCompetition:output_type -> paceline.manage.v1.GetCompetitionResponse
-	17, // 32: paceline.manage.v1.CompetitionService.ListCompetitions:output_type -> paceline.manage.v1.ListCompetitionsResponse
-	20, // 33: paceline.manage.v1.CompetitionService.Command:output_type -> paceline.manage.v1.CommandResponse
-	22, // 34: paceline.manage.v1.CompetitionService.GetResult:output_type -> paceline.manage.v1.GetResultResponse
-	24, // 35: paceline.manage.v1.CompetitionService.ExportBundle:output_type -> paceline.manage.v1.ExportBundleResponse
-	26, // 36: paceline.manage.v1.NodeService.GetClock:output_type -> paceline.manage.v1.GetClockResponse
-	24, // [24:37] is the sub-list for method output_type
-	11, // [11:24] is the sub-list for method input_type
+	27, // 23: paceline.manage.v1.NodeService.GetClock:input_type -> paceline.manage.v1.GetClockRequest
+	25, // 24: paceline.manage.v1.NodeService.Backup:input_type -> paceline.manage.v1.BackupRequest
+	1,  // 25: paceline.manage.v1.UserService.RegisterUser:output_type -> paceline.manage.v1.RegisterUserResponse
+	3,  // 26: paceline.manage.v1.UserService.GetUser:output_type -> paceline.manage.v1.GetUserResponse
+	5,  // 27: paceline.manage.v1.DeviceService.RegisterDevice:output_type -> paceline.manage.v1.RegisterDeviceResponse
+	7,  // 28: paceline.manage.v1.DeviceService.ClaimDevice:output_type -> paceline.manage.v1.ClaimDeviceResponse
+	9,  // 29: paceline.manage.v1.DeviceService.GetDevice:output_type -> paceline.manage.v1.GetDeviceResponse
+	11, // 30: paceline.manage.v1.TrainingService.GetTraining:output_type -> paceline.manage.v1.GetTrainingResponse
+	13, // 31: paceline.manage.v1.CompetitionService.CreateCompetition:output_type -> paceline.manage.v1.CreateCompetitionResponse
+	15, // 32: paceline.manage.v1.CompetitionService.GetCompetition:output_type -> paceline.manage.v1.GetCompetitionResponse
+	17, // 33: paceline.manage.v1.CompetitionService.ListCompetitions:output_type -> paceline.manage.v1.ListCompetitionsResponse
+	20, // 34: paceline.manage.v1.CompetitionService.Command:output_type -> paceline.manage.v1.CommandResponse
+	22, // 35: paceline.manage.v1.CompetitionService.GetResult:output_type -> paceline.manage.v1.GetResultResponse
+	24, // 36: paceline.manage.v1.CompetitionService.ExportBundle:output_type -> paceline.manage.v1.ExportBundleResponse
+	28, // 37: paceline.manage.v1.NodeService.GetClock:output_type -> paceline.manage.v1.GetClockResponse
+	26, // 38: paceline.manage.v1.NodeService.Backup:output_type -> paceline.manage.v1.BackupResponse
+	25, // [25:39] is the sub-list for method output_type
+	11, // [11:25] is the sub-list for method input_type
 	11, // [11:11] is the sub-list for extension type_name
 	11, // [11:11] is the sub-list for extension extendee
 	0,  // [0:11] is the sub-list for field type_name
@@ -1634,7 +1722,7 @@ func file_paceline_manage_v1_manage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_manage_v1_manage_proto_rawDesc), len(file_paceline_manage_v1_manage_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   5,
 		},
