@@ -112,6 +112,10 @@ func startNode(o order, l *ledger, binary string, log io.Writer) (*nodeProcess, 
 	cmd := exec.Command(binary)
 	cmd.Env = append(os.Environ(), NodeVariable+"="+o.String())
 	cmd.Stderr = log
+	// Its standard input ends with this process: then the node ends too, however this one came to its end.
+	if _, err := cmd.StdinPipe(); err != nil {
+		return nil, fmt.Errorf("replica: start the node: %w", err)
+	}
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, fmt.Errorf("replica: start the node: %w", err)

@@ -76,9 +76,9 @@ func parseOrder(s string) (o order, err error) {
 	return o, nil
 }
 
-// RunNode is the process that is killed: it writes until it is. What it says on out is the ledger. off switches a rule
-// off, which only tests can.
-func RunNode(words string, out io.Writer, off func(step.Rule)) error {
+// RunNode is the process that is killed: it writes until it is, or until in ends. What it says on out is the ledger. off
+// switches a rule off, which only tests can.
+func RunNode(words string, in io.Reader, out io.Writer, off func(step.Rule)) error {
 	o, err := parseOrder(words)
 	if err != nil {
 		return err
@@ -90,6 +90,10 @@ func RunNode(words string, out io.Writer, off func(step.Rule)) error {
 	if err != nil {
 		return err
 	}
+	go func() {
+		_, _ = io.Copy(io.Discard, in)
+		os.Exit(0)
+	}()
 	n := &node{out: out, failed: make(chan error, 1), early: o.early}
 	n.store = watch(persistence.Over(rows), n.say)
 	n.runtime = &machine.Runtime{
@@ -176,6 +180,10 @@ func (n *node) fail(err error) {
 	}
 }
 
+// thinks is the pause of a client or device: the trial is about writes under way when something dies, of which there
+// are some at any time, and not about how many a machine can take.
+const thinks = 30 * time.Millisecond
+
 // client sends its commands one after the other and repeats each, with the same id, until it is answered.
 func (n *node) client(h *host, c int, from uint64) {
 	for number := from; ; number++ {
@@ -189,6 +197,7 @@ func (n *node) client(h *host, c int, from uint64) {
 			r := <-answer
 			if r.err == nil {
 				n.say("acked %d %d %d", c, number, r.version)
+				pause(context.Background(), thinks)
 				break
 			}
 			if !fault.Of(r.err).Retry {
@@ -228,7 +237,7 @@ func (n *node) stream(s int) {
 		}
 		n.say("samples %d %d", s, b.LastSeq())
 		next = b.LastSeq() + 1
-		pause(ctx, 5*time.Millisecond) // the journal is the slower one: let both have their share
+		pause(ctx, thinks)
 	}
 }
 

@@ -18,7 +18,7 @@ func (process) Cleanup(func()) {}
 
 func TestMain(m *testing.M) {
 	if words := os.Getenv(NodeVariable); words != "" { // this process is the one that is killed
-		fmt.Fprintln(os.Stderr, RunNode(words, os.Stdout, func(r step.Rule) { step.SwitchOff(process{}, r) }))
+		fmt.Fprintln(os.Stderr, RunNode(words, os.Stdin, os.Stdout, func(r step.Rule) { step.SwitchOff(process{}, r) }))
 		os.Exit(3)
 	}
 	os.Exit(m.Run())

@@ -40,20 +40,19 @@ func (r *Report) of(kill string) *line {
 	return l
 }
 
-// add notes a round: what was acknowledged since the reading before, and what this one found beyond that. What was
-// written and not yet acknowledged is found too, and missing from the next round's.
+// add notes a round: what was acknowledged since the reading before, and how much of it this one found.
 func (r *Report) add(kill string, acked count, read *reading) {
 	l := r.of(kill)
 	l.rounds++
 	l.acked.commands += acked.commands - r.seen.acked.commands
 	l.acked.samples += acked.samples - r.seen.acked.samples
-	l.found.commands += read.commands - r.seen.found.commands
-	l.found.samples += read.samples - r.seen.found.samples
+	l.found.commands += read.found.commands - r.seen.found.commands
+	l.found.samples += read.found.samples - r.seen.found.samples
 	l.lost += read.lost - r.seen.lost
 	l.twice += read.twice - r.seen.twice
 	l.wrong += len(read.wrong) - r.seen.wrong
 	r.wrong = append(r.wrong, read.wrong[r.seen.wrong:]...)
-	r.seen = line{acked: acked, found: count{read.commands, read.samples}, lost: read.lost, twice: read.twice, wrong: len(read.wrong)}
+	r.seen = line{acked: acked, found: read.found, lost: read.lost, twice: read.twice, wrong: len(read.wrong)}
 	r.newest = l
 }
 
@@ -66,7 +65,7 @@ func (r *Report) addReading(name string, acked count, read *reading) {
 	l := r.of(name)
 	l.reading = true
 	l.rounds++
-	l.acked, l.found = acked, count{read.commands, read.samples}
+	l.acked, l.found = acked, read.found
 	l.lost += read.lost
 	l.twice += read.twice
 	l.wrong += len(read.wrong)
@@ -107,7 +106,6 @@ func (r *Report) String() string {
 	o := r.outcomes
 	fmt.Fprintf(&b, "Appends without an outcome: %d; a look at the head found %d applied; of those sent again %d had not been there, %d had arrived in between, %d met another's. Blocks without an outcome, sent again: %d. Activations that ended: %d.\n",
 		o["unknown"], o["there"], o["absent"], o["late"], o["overtaken"], o["again"], o["moved"])
-	b.WriteString("Found and acknowledged differ by what was under way: it is found before it is acknowledged, perhaps a round earlier.\n")
 	for _, w := range r.wrong {
 		fmt.Fprintln(&b, "WRONG:", w)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"paceline/persistence"
@@ -14,23 +15,24 @@ type reading struct {
 	store persistence.Store
 
 	version []uint64           // of each grain: read through
-	found   []map[uint64]event // of each grain: by version
+	events  []map[uint64]event // of each grain: by version
 	last    []uint64           // of each client: newest command that is there whole
 	partial []int              // of each client: parts read of the command after it
+	whole   [][]uint64         // of each client: the commands that are there whole, ascending
 	through []uint64           // of each stream
 
-	commands int
-	samples  uint64
+	// found is how much of what was acknowledged is there.
+	found count
 	// What must not be.
 	lost, twice int
 	wrong       []string
 }
 
 func newReading(s persistence.Store) *reading {
-	r := &reading{store: s, version: make([]uint64, grains), found: make([]map[uint64]event, grains),
-		last: make([]uint64, clients), partial: make([]int, clients), through: make([]uint64, streams)}
-	for g := range r.found {
-		r.found[g] = make(map[uint64]event)
+	r := &reading{store: s, version: make([]uint64, grains), events: make([]map[uint64]event, grains),
+		last: make([]uint64, clients), partial: make([]int, clients), whole: make([][]uint64, clients), through: make([]uint64, streams)}
+	for g := range r.events {
+		r.events[g] = make(map[uint64]event)
 	}
 	return r
 }
@@ -55,7 +57,13 @@ func (r *reading) check(ctx context.Context, t told) error {
 			return err
 		}
 	}
+	r.found = count{}
 	for c, n := range t.acked {
+		there, again := slices.BinarySearch(r.whole[c], n)
+		if again {
+			there++
+		}
+		r.found.commands += there
 		if r.last[c] < n {
 			r.lost += int(n - r.last[c])
 			r.complain("client %d: %d was acknowledged, the journal ends at %d", c, n, r.last[c])
@@ -63,6 +71,7 @@ func (r *reading) check(ctx context.Context, t told) error {
 		}
 	}
 	for s, n := range t.through {
+		r.found.samples += min(n, r.through[s])
 		if r.through[s] < n {
 			r.lost += int(n - r.through[s])
 			r.complain("stream %d: acknowledged through %d, the rows end at %d", s, n, r.through[s])
@@ -73,7 +82,7 @@ func (r *reading) check(ctx context.Context, t told) error {
 		if a.version == 0 {
 			continue
 		}
-		if e := r.found[grainOf(a.client)][a.version]; e.client != a.client || e.n != a.n || e.part != e.of {
+		if e := r.events[grainOf(a.client)][a.version]; e.client != a.client || e.n != a.n || e.part != e.of {
 			r.lost++
 			r.complain("client %d: command %d was answered with version %d, where %+v is", a.client, a.n, a.version, e)
 		}
@@ -112,7 +121,7 @@ func (r *reading) record(g int, rec *persistence.Record) error {
 	if err != nil {
 		return fmt.Errorf("grain %d, version %d: %w", g, rec.Version, err)
 	}
-	r.found[g][rec.Version] = e
+	r.events[g][rec.Version] = e
 	if e.kind == kindFenced {
 		return nil
 	}
@@ -122,14 +131,14 @@ func (r *reading) record(g int, rec *persistence.Record) error {
 		r.complain("client %d: command %d is in the journal of grain %d again, at %d", e.client, e.n, g, rec.Version)
 		return nil
 	case e.n != r.last[e.client]+1 || e.part != r.partial[e.client]+1 || e.of != parts(e.n) || grainOf(e.client) != g ||
-		e.part > 1 && r.found[g][rec.Version-1] != (event{kindNoted, e.client, e.n, e.part - 1, e.of}):
+		e.part > 1 && r.events[g][rec.Version-1] != (event{kindNoted, e.client, e.n, e.part - 1, e.of}):
 		// A client sends a command only when the one before it was acknowledged.
 		r.lost += int(max(e.n, r.last[e.client]+1) - r.last[e.client] - 1)
 		r.complain("client %d: part %d of command %d at %d follows part %d after command %d", e.client, e.part, e.n, rec.Version, r.partial[e.client], r.last[e.client])
 	}
 	if r.partial[e.client] = e.part; e.part == e.of {
 		r.last[e.client], r.partial[e.client] = e.n, 0
-		r.commands++
+		r.whole[e.client] = append(r.whole[e.client], e.n)
 	}
 	return nil
 }
@@ -159,7 +168,6 @@ func (r *reading) stream(ctx context.Context, s int) error {
 					r.complain("stream %d: sample %d has other values", s, seq)
 				}
 			}
-			r.samples += uint64(b.Len())
 			r.through[s] = b.LastSeq()
 		}
 		more = got.More
