@@ -170,6 +170,7 @@ func (s *Stream) handled(through uint64) {
 		return
 	}
 	s.acked = through
+	s.sent = max(s.sent, through) // having gone back, one may hear of what was under way then
 	s.progress = time.Now()
 	for s.buf.Len() > 0 && s.buf.FirstSeq <= through {
 		n := min(int(through-s.buf.FirstSeq+1), s.buf.Len())

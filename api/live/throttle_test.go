@@ -102,3 +102,26 @@ func TestAThrottledClientKeepsItsData(t *testing.T) {
 		}
 	})
 }
+
+// TestAcknowledgedAfterGoingBack: a client that was sent back hears that what was under way has been stored after all, and
+// goes on behind it.
+func TestAcknowledgedAfterGoingBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := startTalk(t)
+		s := k.c.Stream(&livev1.OpenStream{StreamId: "s"}, nil)
+		k.hear(&livev1.ServerMessage{Message: &livev1.ServerMessage_StreamOpened{StreamOpened: &livev1.StreamOpened{StreamId: "s"}}})
+		for range 10 {
+			put(t, s, 1)
+		}
+		k.throttled(0, k.c.cfg.Clock().Add(k.c.offset).Add(2000))
+		put(t, s, 5)
+		k.ack(10)
+		for range 3 {
+			k.second(s)
+		}
+		frames, _ := k.sentFrames()
+		if n := len(frames); n != 11 || frames[10].FirstSeq != 11 {
+			t.Fatalf("%d frames, want ten before and one from seq 11", n)
+		}
+	})
+}

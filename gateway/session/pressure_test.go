@@ -205,3 +205,27 @@ func TestASessionAtItsLimits(t *testing.T) {
 		}
 	})
 }
+
+// TestADroppedRepetitionDoesNotStopTheStream: the client has gone back and repeated what was under way; that repetition is
+// dropped, then what was under way is stored after all. The next frame is then the one behind it, not the dropped one.
+func TestADroppedRepetitionDoesNotStopTheStream(t *testing.T) {
+	r := as(t, session.Config{}, "athlete:ann")
+	r.open("s1")
+	for i := range uint64(5) {
+		r.say(samples("s1", 1+i, 1))
+	}
+	r.wait(2000)
+	r.say(samples("s1", 1, 8)) // dropped: five frames are under way
+	r.say(samples("s1", 7, 1)) // not the next one: what is durable ends at 0
+	for i := range uint64(5) {
+		r.answer(r.question(), done("s1", 1+i), nil)
+	}
+	r.say(samples("s1", 7, 1))
+	if len(r.asked) != 0 {
+		t.Fatal("a frame went on that leaves a gap")
+	}
+	r.say(samples("s1", 6, 3))
+	if len(r.asked) != 1 {
+		t.Fatal("the frame after what is durable did not go on")
+	}
+}

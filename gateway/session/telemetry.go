@@ -33,9 +33,10 @@ func (f *flow) drop(from uint64) {
 	f.episode++
 }
 
-// passes reports whether a frame that begins at first may go on.
-func (f *flow) passes(first uint64) bool {
-	if f.dropping && first > f.from {
+// passes reports whether a frame that begins at first may go on: the one that was dropped, one before it, or the next
+// one after what is durable. What was dropped may have been a repetition of a frame that was under way.
+func (f *flow) passes(first, through uint64) bool {
+	if f.dropping && first > f.from && first > through+1 {
 		return false
 	}
 	f.dropping = false
@@ -47,7 +48,7 @@ func (s *Session) onTelemetry(now step.Now, t *livev1.Telemetry, size int) []ste
 	if err != nil {
 		return s.droppedFrame(streamError(err, t.StreamId))
 	}
-	if !st.flow.passes(t.FirstSeq) {
+	if !st.flow.passes(t.FirstSeq, st.through) {
 		return s.droppedFrame() // already told
 	}
 	if s.pressure.holds() {

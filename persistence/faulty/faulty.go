@@ -1,5 +1,5 @@
 // Package faulty puts the failures of a real store in front of a row driver: outcomes that are lost although
-// the write was applied, was not, or is applied later; stores that are away.
+// the write was applied, was not, or is applied later; stores that are away, slow, or without any answer.
 //
 // It decides nothing by itself: for every write it asks Decide, so that a seed, a script or a simulated world
 // is in charge. It is not a simulation of replicas: after a late write is applied everybody sees it.
@@ -63,6 +63,7 @@ type Rows struct {
 	mu   sync.Mutex
 	n    int
 	late []*Late
+	sky  sky
 }
 
 // Over puts failures in front of a driver.
@@ -95,6 +96,18 @@ func (r *Rows) write(ctx context.Context, w Write, apply func(ctx context.Contex
 	r.n++
 	decide := r.Decide
 	r.mu.Unlock()
+	gaveUp, err := r.sky.pass(ctx)
+	switch {
+	case gaveUp && w.N%2 == 0: // the request had arrived: it is carried out, and nobody hears of it
+		if err := apply(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
+		return fmt.Errorf("%w: write %d: %w", persistence.ErrUnknown, w.N, err)
+	case gaveUp:
+		return fmt.Errorf("%w: write %d: %w", persistence.ErrUnknown, w.N, err)
+	case err != nil:
+		return err
+	}
 	fate := Done
 	if decide != nil {
 		fate = decide(w)
@@ -119,7 +132,12 @@ func (r *Rows) write(ctx context.Context, w Write, apply func(ctx context.Contex
 	return apply(ctx)
 }
 
-func (r *Rows) read(t persistence.Table) error {
+func (r *Rows) read(ctx context.Context, t persistence.Table) error {
+	if gaveUp, err := r.sky.pass(ctx); gaveUp {
+		return fmt.Errorf("%w: read: %w", persistence.ErrUnavailable, err)
+	} else if err != nil {
+		return err
+	}
 	if r.ReadFails != nil && r.ReadFails(t) {
 		return fmt.Errorf("%w: read", persistence.ErrUnavailable)
 	}
@@ -156,7 +174,7 @@ func (r *Rows) DeleteRange(ctx context.Context, p persistence.Part, from, to str
 
 // Head implements persistence.Rows.
 func (r *Rows) Head(ctx context.Context, p persistence.Part) (persistence.Head, error) {
-	if err := r.read(p.Table); err != nil {
+	if err := r.read(ctx, p.Table); err != nil {
 		return persistence.Head{}, err
 	}
 	return r.Rows.Head(ctx, p)
@@ -164,7 +182,7 @@ func (r *Rows) Head(ctx context.Context, p persistence.Part) (persistence.Head, 
 
 // Get implements persistence.Rows.
 func (r *Rows) Get(ctx context.Context, p persistence.Part, cluster string) ([]byte, bool, error) {
-	if err := r.read(p.Table); err != nil {
+	if err := r.read(ctx, p.Table); err != nil {
 		return nil, false, err
 	}
 	return r.Rows.Get(ctx, p, cluster)
@@ -172,7 +190,7 @@ func (r *Rows) Get(ctx context.Context, p persistence.Part, cluster string) ([]b
 
 // Range implements persistence.Rows.
 func (r *Rows) Range(ctx context.Context, p persistence.Part, q persistence.Range) ([]persistence.Row, error) {
-	if err := r.read(p.Table); err != nil {
+	if err := r.read(ctx, p.Table); err != nil {
 		return nil, err
 	}
 	return r.Rows.Range(ctx, p, q)
