@@ -201,6 +201,7 @@ func (c *Client) handle(cn *conn, m *livev1.ServerMessage) {
 	case *livev1.ServerMessage_Control:
 		c.withStream(m.Control.StreamId, func(s *Stream) { s.controlled(m.Control, c.cfg.Clock().Add(c.offset)) })
 	case *livev1.ServerMessage_Event:
+		c.event(m.Event)
 		if c.onEvent != nil {
 			c.onEvent(m.Event)
 		}

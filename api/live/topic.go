@@ -6,12 +6,13 @@ import (
 	livev1 "paceline/api/gen/paceline/live/v1"
 )
 
-// Update is what a topic's handler gets: exactly one of Snapshot and Delta is set. A delta follows the update
+// Update is what a topic's handler gets: exactly one of Snapshot, Delta and Event is set. A delta follows the update
 // before it; deltas that do not are dropped and a snapshot asked for. Topic and cut are always filled in. What a
-// board's delta leaves out, board.View puts back.
+// board's delta leaves out, board.View puts back. An event is one new entry of the topic "inbox".
 type Update struct {
 	Snapshot *livev1.Snapshot
 	Delta    *livev1.Delta
+	Event    *livev1.Event
 }
 
 // Topic is one subscription, renewed at every reconnect.
@@ -29,7 +30,8 @@ type Topic struct {
 	Backwards      int    // updates that would have gone back in {epoch, version}
 }
 
-// Subscribe follows a topic in a cut ("", "top:N", "category:NAME", "around:ENTRY"). onError may be nil.
+// Subscribe follows a topic in a cut ("", "top:N", "category:NAME", "around:ENTRY"; of positions also
+// "audience:entrant" and "audience:official", alone or before a cut and a comma). onError may be nil.
 func (c *Client) Subscribe(topic, cut string, handle func(Update), onError func(error)) *Topic {
 	t := &Topic{Name: topic, Cut: cut, c: c, handle: handle, onError: onError}
 	c.mu.Lock()
@@ -148,4 +150,21 @@ func (c *Client) delta(d *livev1.Delta) {
 	}
 	t.version, t.waiting = d.Version, false
 	t.handle(Update{Delta: d})
+}
+
+// inboxTopic is the one topic whose entries come as events; feeds and inboxes have one epoch.
+const inboxTopic, feedEpoch = "inbox", 1
+
+// event is a new entry of the inbox.
+func (c *Client) event(e *livev1.Event) {
+	t := c.topic(inboxTopic, "")
+	if t == nil || e.Version == 0 {
+		return
+	}
+	if t.behind(feedEpoch, e.Version) || t.epoch == feedEpoch && e.Version == t.version {
+		t.Backwards++
+		return
+	}
+	t.epoch, t.version, t.waiting = feedEpoch, e.Version, false
+	t.handle(Update{Event: e})
 }

@@ -128,6 +128,9 @@ func (h *Hub) onFeedUpdate(t wire.Topic, u *clusterv1.TopicUpdate) []step.Out {
 	if t.Kind == wire.Inbox {
 		item = &livev1.Event{}
 	}
+	if u.Version <= f.version {
+		return nil // a copy
+	}
 	f.told = max(f.told, u.Version)
 	if !f.known || u.Base != f.version || f.reading || proto.Unmarshal(u.Content, item) != nil || item.GetVersion() <= f.version {
 		return f.read()
@@ -153,6 +156,11 @@ func (h *Hub) onFeedRead(r FeedRead) []step.Out {
 	}
 	f.known = f.known || !r.More
 	outs := f.append(items)
+	if f.topic.Kind == wire.Inbox && f.frame == nil {
+		// Nothing yet: whoever watches is told so, and gets what comes as an event.
+		f.frame = &Frame{Topic: f.topic, Epoch: feedEpoch, Sub: f.sub, content: contentOf(f.topic, nil), log: f.log}
+		outs = append(outs, Publish{f.frame, f.slots})
+	}
 	if r.More || f.again {
 		outs = append(outs, f.read()...)
 	}
@@ -174,9 +182,6 @@ func (f *feedTopic) append(items []entry) []step.Out {
 		log.items = log.items[over:]
 	}
 	base := f.version
-	if f.topic.Kind == wire.Inbox && len(items) > 1 {
-		base = 0 // an event is one entry
-	}
 	f.version, f.log = items[len(items)-1].GetVersion(), log
 	f.frame = &Frame{Topic: f.topic, Epoch: feedEpoch, Version: f.version, Base: base, Sub: f.sub, content: contentOf(f.topic, items), log: log}
 	return []step.Out{Publish{f.frame, f.slots}}

@@ -73,6 +73,15 @@ func (f *Frame) change(as int, e wire.Encoding) []byte {
 	return l.bytes
 }
 
+// changes reports whether what is new can be said to a viewer that has Base: of an inbox by an event, which is one
+// entry, and the first one too.
+func (f *Frame) changes() bool {
+	if i, ok := f.content.(*inbox); ok {
+		return len(i.items) == 1
+	}
+	return f.Base != 0
+}
+
 // after reports whether f is newer than {epoch, version}.
 func (f *Frame) after(epoch, version uint64) bool {
 	return f.Epoch > epoch || f.Epoch == epoch && f.Version > version

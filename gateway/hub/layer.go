@@ -168,15 +168,21 @@ func (l *layer) row(s *spot, people *rosterTopic, now *replica) *livev1.Position
 	return row
 }
 
-// mayLocate decides whether the audience learns where somebody is on the ground. Officials learn it of everybody
-// but the erased: they must find whoever is out there. Others learn it of those who race and are connected, as far
-// as the person wants to be known to them; whoever is out of the race is so at once, also on a map of the past.
+// mayLocate decides whether the audience learns where somebody is on the ground. Nobody is shown before the gun and
+// after the finish, and the erased never. Officials learn it of everybody else, also of those who are out of the race
+// or offline: they must find whoever is out there. Others learn it of those who race and are connected, as far as the
+// person wants to be known to them; whoever is out of the race is so at once, also on a map of the past.
 func (l *layer) mayLocate(s *spot, p *Person, now *replica) bool {
 	if p == nil || p.Erased {
 		return false
 	}
 	if l.audience == wire.Official {
-		return true
+		switch s.row.Status {
+		case livev1.EntryStatus_ENTRY_STATUS_RACING, livev1.EntryStatus_ENTRY_STATUS_DNF, livev1.EntryStatus_ENTRY_STATUS_DSQ:
+			return true
+		default:
+			return false
+		}
 	}
 	if s.row.Status != livev1.EntryStatus_ENTRY_STATUS_RACING || s.row.OfflineSinceMs != 0 {
 		return false

@@ -90,6 +90,7 @@ type viewer struct {
 	recovering     bool
 	snapshots      int
 	deltas         int
+	events         int
 	behind         []hub.Behind
 	refused        error
 }
@@ -150,6 +151,10 @@ func (v *viewer) take() int {
 		}
 		if s := m.GetSnapshot(); s != nil {
 			v.snapshot(s)
+		} else if e := m.GetEvent(); e != nil {
+			v.rises(1, e.Version)
+			v.events++
+			v.items = append(v.items, e.Version)
 		} else {
 			v.delta(m.GetDelta())
 		}
@@ -183,6 +188,9 @@ func (v *viewer) snapshot(s *livev1.Snapshot) {
 		}
 	}
 	for _, i := range s.GetFeed().GetItems() {
+		v.items = append(v.items, i.Version)
+	}
+	for _, i := range s.GetInbox().GetItems() {
 		v.items = append(v.items, i.Version)
 	}
 	if r := s.GetRoster(); r != nil {

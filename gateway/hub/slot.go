@@ -134,7 +134,7 @@ func (s *Slot) takeFeed(f *Frame, e wire.Encoding) Taken {
 		return Taken{Behind: &Behind{Slot: s, Topic: f.Topic, After: seen}}
 	}
 	s.newest = nil
-	onBase := f.Base != 0 && seen == f.Base
+	onBase := s.epoch == f.Epoch && seen == f.Base && f.changes()
 	named := s.gets(f)
 	if onBase {
 		return Taken{Bytes: f.deltaFor(named, e)}

@@ -35,7 +35,24 @@ func (views) Competition(_ context.Context, c string) (view.Competition, bool, e
 }
 
 func (views) EntryOf(_ context.Context, _, user string) (view.RosterEntry, bool, error) {
-	return view.RosterEntry{UserID: user, Withdrawn: user == "bob"}, user == "ann" || user == "bob", nil
+	e := view.RosterEntry{UserID: user, Withdrawn: user == "bob", Training: user + "/w1"}
+	if user == "cyd" {
+		e.Training = "" // entered, and rides nothing yet
+	}
+	return e, user == "ann" || user == "bob" || user == "cyd", nil
+}
+
+func (v views) Person(_ context.Context, user string) (view.Person, bool, error) {
+	p, ok := v.people[user]
+	return p, ok, nil
+}
+
+func (views) Inbox(_ context.Context, user string, after uint64, _ int) ([]view.FeedEntry, bool, error) {
+	b, err := proto.Marshal(&livev1.Event{Kind: "reaction", Entry: 2})
+	if user == "broken" {
+		b = []byte{0xff}
+	}
+	return []view.FeedEntry{{Version: after + 1, Kind: "reaction", Bytes: b}}, true, err
 }
 
 func (views) TrainingOf(_ context.Context, w string) (string, bool, error) {
@@ -73,6 +90,7 @@ func (grains) Ask(_ context.Context, to id.Grain, _ proto.Message) (proto.Messag
 var (
 	ann = auth.Principal{Role: auth.Athlete, ID: "ann"}
 	bob = auth.Principal{Role: auth.Athlete, ID: "bob"}
+	cyd = auth.Principal{Role: auth.Athlete, ID: "cyd"}
 	ops = auth.Principal{Role: auth.Operator, ID: "ops"}
 )
 
@@ -87,7 +105,14 @@ func TestResource(t *testing.T) {
 	}{
 		{"competition/open/board", auth.Principal{}, auth.Resource{Public: true, Organization: "club"}, "", nil},
 		{"competition/secret/board", auth.Principal{}, auth.Resource{Organization: "club"}, "", nil},
-		{"competition/secret/feed", ann, auth.Resource{Organization: "club", Entrant: true}, "", nil},
+		{"competition/secret/feed", ann, auth.Resource{Organization: "club", Entrant: true, Bound: true}, "", nil},
+		{"competition/open/board", ann, auth.Resource{Public: true, Organization: "club"}, "", nil}, // nobody needs to know
+		{"competition/open/positions", ann, auth.Resource{Public: true, Organization: "club", Entrant: true, Bound: true}, "", nil},
+		{"competition/open/positions", cyd, auth.Resource{Public: true, Organization: "club", Entrant: true}, "", nil},
+		{"competition/open/positions", bob, auth.Resource{Public: true, Organization: "club"}, "", nil}, // withdrawn
+		{"competition/open/positions", auth.Principal{}, auth.Resource{Public: true, Organization: "club"}, "", nil},
+		{"inbox", ann, auth.Resource{Person: "ann"}, "", nil},
+		{"inbox", ops, auth.Resource{}, "", nil},
 		{"competition/secret/feed", bob, auth.Resource{Organization: "club"}, "", nil}, // withdrawn
 		{"competition/young/board", ann, auth.Resource{Organization: "club", Entrant: true}, "", nil},
 		{"competition/young/board", auth.Principal{}, auth.Resource{Organization: "club"}, "", nil},
@@ -141,6 +166,63 @@ func TestRosterVersionRises(t *testing.T) {
 	}
 	if _, names := read(); names != [2]string{"Anna", ""} {
 		t.Errorf("names = %v, want the erased one without", names)
+	}
+}
+
+// TestCheered: whom a reaction to an entry is for, and whether it may be.
+func TestCheered(t *testing.T) {
+	v := views{people: map[string]view.Person{
+		"ann": {UserID: "ann", Name: "Ann", Visibility: view.Public}, "bob": {UserID: "bob", Name: "Bob", Visibility: view.Entrants}}}
+	cheered := func(competition string, entry uint32, p auth.Principal) auth.Resource {
+		t.Helper()
+		r, err := lookup.New(v, grains{}).Cheered(context.Background(), competition, entry, p)
+		if err != nil {
+			t.Fatalf("Cheered(%s, %d, %v): %v", competition, entry, p, err)
+		}
+		return r
+	}
+	stranger := auth.Principal{Role: auth.Athlete, ID: "eve"}
+	base := auth.Resource{Public: true, Organization: "club"}
+	with := func(person string, entrant, bound, visible bool) auth.Resource {
+		r := base
+		r.Person, r.Entrant, r.Bound, r.Visible = person, entrant, bound, visible
+		return r
+	}
+	for _, tt := range []struct {
+		entry uint32
+		p     auth.Principal
+		want  auth.Resource
+	}{
+		{1, stranger, with("ann", false, false, true)},
+		{2, stranger, with("bob", false, false, false)},
+		{2, ann, with("bob", true, true, true)},
+		{2, bob, with("bob", false, false, false)}, // withdrawn: no entrant any more
+	} {
+		if got := cheered("open", tt.entry, tt.p); got != tt.want {
+			t.Errorf("Cheered(%d, %v) = %+v, want %+v", tt.entry, tt.p, got, tt.want)
+		}
+	}
+	v.people["ann"] = view.Person{UserID: "ann", Erased: true, Visibility: view.Public}
+	if cheered("open", 1, stranger).Visible {
+		t.Error("the erased are seen")
+	}
+	delete(v.people, "ann")
+	if cheered("open", 1, stranger).Visible {
+		t.Error("somebody of whom nothing is known is seen")
+	}
+	if _, err := lookup.New(v, grains{}).Cheered(context.Background(), "open", 9, stranger); !errors.Is(err, lookup.ErrNoEntry) {
+		t.Errorf("an entry that is none: %v", err)
+	}
+}
+
+func TestInbox(t *testing.T) {
+	s := lookup.New(views{}, grains{})
+	items, more, err := s.Inbox(context.Background(), "ann", 7, 10)
+	if err != nil || !more || len(items) != 1 || items[0].Version != 8 || items[0].Entry != 2 {
+		t.Errorf("Inbox = %v, %v, %v", items, more, err)
+	}
+	if _, _, err := s.Inbox(context.Background(), "broken", 7, 10); err == nil {
+		t.Error("broken bytes are an entry")
 	}
 }
 

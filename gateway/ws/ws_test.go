@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	devicev1 "paceline/api/gen/paceline/device/v1"
 	livev1 "paceline/api/gen/paceline/live/v1"
 	trainingv1 "paceline/api/gen/paceline/training/v1"
+	userv1 "paceline/api/gen/paceline/user/v1"
 	"paceline/domain/id"
 	"paceline/domain/step"
 	"paceline/domain/unit"
@@ -33,10 +35,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // grains answers like a device and a training that take everything.
 type grains struct {
-	mu      sync.Mutex
-	through map[string]uint64
-	told    []proto.Message
-	hold    chan struct{} // if set, frames are answered only when it is closed
+	reactions atomic.Int64
+	mu        sync.Mutex
+	through   map[string]uint64
+	told      []proto.Message
+	hold      chan struct{} // if set, frames are answered only when it is closed
 }
 
 func (g *grains) Start(to id.Grain, msg proto.Message, _ time.Time, done func(proto.Message, error)) {
@@ -59,6 +62,9 @@ func (g *grains) Start(to id.Grain, msg proto.Message, _ time.Time, done func(pr
 		done(&clusterv1.Ack{Version: 1}, nil)
 	case *competitionv1.Command:
 		done(&competitionv1.CommandDone{Version: 7, Entry: 2}, nil)
+	case *userv1.React:
+		g.reactions.Add(1)
+		done(&clusterv1.Ack{Stream: "user/bob", Version: 9}, nil)
 	default:
 		done(&clusterv1.Ack{}, nil)
 	}

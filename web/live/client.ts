@@ -1,11 +1,12 @@
 // The live client for viewers: one WebSocket that comes back by itself, resumes topics at the {epoch, version} last
 // seen, and drops what would go back. docs/protocol.md is what it follows.
-import { num, type Frame, type ServerError, type ServerMessage } from "./types";
+import { num, type Frame, type LiveEvent, type ServerError, type ServerMessage } from "./types";
 
 export type Connection = "connecting" | "live" | "lost" | "refused";
 
 const SUBPROTOCOL = "paceline.v1.json";
 const FIRST_WAIT_MS = 500, LONGEST_WAIT_MS = 30_000; // between attempts, docs/protocol.md, close codes
+const FEED_EPOCH = 1;
 const FIRST_ASK_AGAIN_MS = 1_000; // after an error with retry
 
 // meaning says what a close code asks for (docs/protocol.md, close codes).
@@ -135,6 +136,8 @@ export class LiveClient {
       this.frame(m.snapshot, false);
     } else if (m.delta) {
       this.frame(m.delta, true);
+    } else if (m.event) {
+      this.event(m.event);
     } else if (m.goodbye) {
       this.goodbyeMs = m.goodbye.reconnect_after_ms ?? 0;
       this.url = m.goodbye.address || this.url;
@@ -174,6 +177,13 @@ export class LiveClient {
     t.askAgainMs = FIRST_ASK_AGAIN_MS;
     if (delta) t.delta(f);
     else t.snapshot(f);
+  }
+
+  // event is one new entry of the inbox: what a delta is to other topics. Feeds and inboxes have one epoch.
+  private event(e: LiveEvent): void {
+    const t = this.topics.find((x) => x.topic === "inbox");
+    if (!t || num(e.version) <= t.version) return;
+    this.frame({ topic: t.topic, cut: t.cut, epoch: FEED_EPOCH, version: e.version, base: t.version, inbox: { items: [e] } }, t.version > 0);
   }
 
   // about finds the topic of a frame: by its name, or by the number that the node has given it.

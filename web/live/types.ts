@@ -64,6 +64,18 @@ export interface PositionRow {
   lat_e7?: number;
   lon_e7?: number;
   at_ms?: Int64;
+  offline_since_ms?: Int64; // for officials
+  unconfirmed?: boolean; // for officials
+}
+
+// LiveEvent is one entry of the inbox of whoever is signed in.
+export interface LiveEvent {
+  kind?: string;
+  text?: string;
+  at_ms?: Int64;
+  version?: Int64;
+  competition_id?: string;
+  entry?: number;
 }
 
 export interface Workout {
@@ -116,6 +128,7 @@ export interface Frame {
   positions?: { at_ms?: Int64; rows?: PositionRow[] };
   feed?: { items?: FeedItem[] };
   workout?: Workout;
+  inbox?: { items?: LiveEvent[] };
   sub?: number;
 }
 
@@ -135,7 +148,7 @@ export interface ServerMessage {
   error?: ServerError;
   goodbye?: { reason?: string; address?: string; reconnect_after_ms?: number };
   pong?: { t0_ms?: Int64; t1_ms?: Int64; t2_ms?: Int64 };
-  event?: { kind?: string; text?: string; at_ms?: Int64 };
+  event?: LiveEvent;
   stream_opened?: object;
   command_result?: object;
   ack?: object;

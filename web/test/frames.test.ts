@@ -5,7 +5,7 @@ import { test, type TestContext } from "node:test";
 import { apply, empty, ranked } from "../live/board";
 import { LiveClient, type Socket } from "../live/client";
 import { append } from "../live/feed";
-import type { Frame, ServerError, ServerMessage } from "../live/types";
+import type { Frame, LiveEvent, ServerError, ServerMessage } from "../live/types";
 
 const folder = new URL("../../docs/protocol/frames/", import.meta.url);
 const captured = (side: "client" | "server") => readdirSync(folder)
@@ -16,7 +16,7 @@ const kinds: Record<keyof Required<ServerMessage>, true> = {
   welcome: true, snapshot: true, delta: true, error: true, goodbye: true, pong: true, event: true,
   stream_opened: true, command_result: true, ack: true, throttle: true, control: true,
 };
-const contents = ["board", "roster", "positions", "feed", "workout"] as const;
+const contents = ["board", "roster", "positions", "feed", "workout", "inbox"] as const;
 
 // shape says which fields a message has, with the kind of each.
 type Shape = { [field: string]: "text" | "number" | "int64" | "flag" | Shape | [Shape | "number"] };
@@ -25,12 +25,14 @@ const boardRow: Shape = {
   under_review: "flag", unconfirmed: "flag", offline_since_ms: "int64", net_ms: "int64", gun_ms: "int64", off_course: "flag", lat_e7: "number", lon_e7: "number",
   heat: "number", category: "text", position_at_ms: "int64", position_age_ms: "number",
 };
+const event: Shape = { kind: "text", text: "text", at_ms: "int64", version: "int64", competition_id: "text", entry: "number" };
 const target: Shape = { power_w: "number", incline_bp: "number", resistance_deci: "number" };
 const frame: Shape = {
   topic: "text", cut: "text", epoch: "int64", version: "int64", base: "int64", recovering: "flag", sub: "number",
   board: { state: "text", gun_at_ms: "int64", at_ms: "int64", course_length_mm: "int64", rows: [boardRow], removed: ["number"], entries: "number", gates: "number" },
   roster: { rows: [{ entry: "number", name: "text", club: "text", flag: "text", category: "text", heat: "number" }] },
-  positions: { at_ms: "int64", rows: [{ entry: "number", progress_mm: "int64", lat_e7: "number", lon_e7: "number", at_ms: "int64" }] },
+  positions: { at_ms: "int64", rows: [{ entry: "number", progress_mm: "int64", lat_e7: "number", lon_e7: "number", at_ms: "int64", offline_since_ms: "int64", unconfirmed: "flag" }] },
+  inbox: { items: [event] },
   feed: { items: [{ version: "int64", at_ms: "int64", kind: "text", entry: "number", gate: "number", gate_at_ms: "int64", place: "number", text: "text" }] },
   workout: {
     workout_id: "text", at_ms: "int64", elapsed_ms: "int64", distance_mm: "int64", progress_mm: "int64",
@@ -42,6 +44,7 @@ const shapes: Shape = {
   snapshot: frame, delta: frame,
   error: { code: "text", message: "text", retry: "flag", detail: "text", topic: "text", stream_id: "text", expected_seq: "int64", seq: "int64" },
   goodbye: { reason: "text", address: "text", reconnect_after_ms: "number" },
+  event,
   pong: { t0_ms: "int64", t1_ms: "int64", t2_ms: "int64" },
   control: { ...target, control_id: "text", stream_id: "text", valid_until_ms: "int64" },
 };
@@ -132,6 +135,11 @@ test("the viewer's frames are applied as they were captured", (t) => {
   client.subscribe(`${race}/roster`, "", { snapshot: (f) => names.push(...f.roster!.rows!.map((r) => r.name!)), delta: () => assert.fail() });
   const take = (f: Frame) => { feed = { items: append(feed!.items!, f.feed!.items, 10) }; };
   client.subscribe(`${race}/feed`, "", { snapshot: take, delta: take });
+  const inbox: LiveEvent[] = [];
+  const told = (f: Frame) => { inbox.push(...f.inbox!.items!); };
+  client.subscribe("inbox", "", { snapshot: told, delta: told });
+  const places: Frame["positions"][] = [];
+  client.subscribe(`${race}/positions`, "audience:official,top:10", { snapshot: (f) => { places.push(f.positions); }, delta: () => assert.fail() });
   const wire = wires[0]!;
   wire.open();
   // The captured delta of the feed has the base 38: a snapshot at 38 comes before it.
@@ -147,13 +155,18 @@ test("the viewer's frames are applied as they were captured", (t) => {
   assert.ok(board.atMs >= 1718464300250);
   assert.deepEqual(names, ["Ann Ahoi", "Athlete 2"]);
   assert.deepEqual(feed.items!.map((i) => [Number(i.version), i.kind]), [[38, "started"], [41, "gate"]]);
+  assert.deepEqual(inbox.map((e) => [Number(e.version), e.kind, e.text, e.entry]), [[14, "reaction", "bell", 2], [15, "reaction", "applause", 2]]);
+  assert.deepEqual(places.map((p) => p!.rows!.map((r) => [r.entry, r.lat_e7, r.unconfirmed])), [[[2, 535658000, undefined], [1, 535657100, true]]]);
   assert.deepEqual(errors, []); // the captured errors are about other topics
   client.close();
 });
 
 test("what the client sends has the fields of the captured frames", (t) => {
   const time = stopped(t);
-  const known = new Map(captured("client").flatMap(({ text }) => Object.entries(JSON.parse(text) as Record<string, object>)).map(([k, v]) => [k, Object.keys(v)]));
+  const known = new Map<string, string[]>();
+  for (const { text } of captured("client")) {
+    for (const [k, v] of Object.entries(JSON.parse(text) as Record<string, object>)) known.set(k, [...(known.get(k) ?? []), ...Object.keys(v)]);
+  }
   const { wires, client } = connected();
   const wire = wires[0]!;
   wire.open();
@@ -228,6 +241,27 @@ test("a subscription that may succeed later is asked again, slower each time; an
   assert.deepEqual(refused, []);
   wire.take(JSON.stringify({ error: { code: "competition.unknown", topic: "competition/c/board" } }));
   assert.deepEqual(refused, ["competition.unknown"]);
+  client.close();
+});
+
+test("an event is taken once, in order, and resumed after", (t) => {
+  const time = stopped(t);
+  const { wires, client } = connected();
+  const seen: string[] = [];
+  client.subscribe("inbox", "", {
+    snapshot: (f) => seen.push(...f.inbox!.items!.map((e) => `S${e.version}`)), delta: (f) => seen.push(...f.inbox!.items!.map((e) => `E${e.version}`)),
+  });
+  const event = (version: number) => JSON.stringify({ event: { kind: "reaction", text: "bell", version: String(version) } });
+  wires[0]!.open();
+  wires[0]!.take(JSON.stringify({ welcome: {} }));
+  wires[0]!.take(JSON.stringify({ snapshot: { topic: "inbox", epoch: "1", version: "5", sub: 3, inbox: { items: [{ version: "2" }, { version: "5" }] } } }));
+  for (const v of [6, 9, 9, 6]) wires[0]!.take(event(v));
+  assert.deepEqual(seen, ["S2", "S5", "E6", "E9"]);
+  wires[0]!.end(1006);
+  time.tick(500);
+  wires[1]!.open();
+  wires[1]!.take(JSON.stringify({ welcome: {} }));
+  assert.deepEqual(wires[1]!.sent[1]!.subscribe, { topic: "inbox", cut: "", epoch: "1", version: "9" });
   client.close();
 });
 
