@@ -102,6 +102,7 @@ type Client struct {
 	limits   *livev1.Limits
 	goodbye  *livev1.Goodbye
 	connects int
+	held     int // throttles that said: nothing for now
 	url      string
 	onEvent  func(*livev1.Event)
 }
@@ -179,6 +180,13 @@ func (c *Client) Connects() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.connects
+}
+
+// Held is how often the node has asked to keep everything for a while, because it could not store.
+func (c *Client) Held() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held
 }
 
 // Drop ends the present connection as a failing network would; Run comes back.

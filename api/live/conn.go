@@ -193,6 +193,9 @@ func (c *Client) handle(cn *conn, m *livev1.ServerMessage) {
 	case *livev1.ServerMessage_Error:
 		c.refused(m.Error)
 	case *livev1.ServerMessage_Throttle:
+		if m.Throttle.MaxSamplesPerS == 0 && m.Throttle.Reason != "" {
+			c.held++
+		}
 		for _, s := range c.streams {
 			s.throttle(m.Throttle, c.cfg.Clock().Add(c.offset))
 		}

@@ -19,12 +19,15 @@ import (
 	"paceline/cluster"
 	"paceline/domain/unit"
 	"paceline/internal/obs"
+	"paceline/persistence"
 	"paceline/persistence/embedded"
 )
 
 // settings is everything that can be set, by file, environment (PACELINE_…) or flag; later ones win. The packages'
 // own Configs are made from it; nothing else reads the environment.
 type settings struct {
+	before func(persistence.Rows) persistence.Rows // stands in front of the store's rows; for tests
+
 	DataDir string `help:"Folder of the embedded store; made if absent, one process at a time." default:"paceline-data" env:"PACELINE_DATA_DIR"`
 	KeysDir string `help:"Folder of the keys (wrapping.key, tokens.json); must lie outside of the data folder. Default: the data folder's name with .keys." default:"" env:"PACELINE_KEYS_DIR"`
 	Store   string `help:"Where everything is kept: embedded, cql (ScyllaDB or Cassandra, see the cql-… settings), or memory (gone with the process)." default:"embedded" enum:"embedded,cql,memory" env:"PACELINE_STORE"`
@@ -41,12 +44,15 @@ type settings struct {
 	StoreMemtableMB int   `help:"What is collected in memory before it is written out sorted (up to four times this is held)." default:"16" env:"PACELINE_STORE_MEMTABLE_MB"`
 	StoreCheckMB    int64 `help:"At the start the embedded store's tables are read whole, up to so many MB, so that damage is found before it is served. 0: only its logs and its list of files." default:"256" env:"PACELINE_STORE_CHECK_MB"`
 	DropSnapshots   bool  `help:"At the start all snapshots are deleted: a first start costs more time, and those of a newer release are then no reason to refuse the folder." default:"false" env:"PACELINE_DROP_SNAPSHOTS"`
+	StoreReserveMB  int64 `help:"Of the embedded store's disk, kept free: beneath it writes are refused until there is room again. More protects better against others that fill the disk." default:"256" env:"PACELINE_STORE_RESERVE_MB"`
 	StoreWorkers    int   `help:"Store operations at once. More helps group commit, up to what the disk likes." default:"64" env:"PACELINE_STORE_WORKERS"`
 	StoreWaiting    int   `help:"Store operations waiting beyond those; then grains see a store that is away." default:"1024" env:"PACELINE_STORE_WAITING"`
 
 	cqlSettings
 
 	ClusterPort   int           `help:"Loopback port of the members' own traffic; 0: a free one." default:"0" env:"PACELINE_CLUSTER_PORT"`
+	UnackedMB int64 `help:"Telemetry frames on their way to what is durable, all connections together; beyond it clients are throttled." default:"256" env:"PACELINE_UNACKED_MB"`
+
 	GrainIdle     time.Duration `help:"A grain that nobody has used for so long is asked to leave the memory." default:"5m" env:"PACELINE_GRAIN_IDLE"`
 	DrainWithin   time.Duration `help:"At the end: how long grains may take to answer and flush what they hold." default:"10s" env:"PACELINE_DRAIN_WITHIN"`
 	GoodbyeWithin time.Duration `help:"At the end: how long clients may take to hear it." default:"3s" env:"PACELINE_GOODBYE_WITHIN"`
@@ -71,6 +77,10 @@ func (s settings) validate() error {
 		return errors.New("--store-cache-mb and --store-memtable-mb must be at least 1")
 	case s.StoreCheckMB < 0:
 		return errors.New("--store-check-mb must not be negative")
+	case s.StoreReserveMB < 0:
+		return errors.New("--store-reserve-mb must not be negative")
+	case s.UnackedMB < 1:
+		return errors.New("--unacked-mb must be at least 1")
 	case s.StoreWorkers < 1 || s.StoreWaiting < 1:
 		return errors.New("--store-workers and --store-waiting must be at least 1")
 	case s.GrainIdle < time.Second:
@@ -140,6 +150,7 @@ func (s settings) clock() (clockWish, error) {
 func (s settings) embedded() embedded.Config {
 	c := embedded.Default()
 	c.Folder, c.CacheBytes, c.MemTableBytes = s.DataDir, s.StoreCacheMB<<20, uint64(s.StoreMemtableMB)<<20
+	c.ReserveBytes = uint64(s.StoreReserveMB) << 20
 	c.CheckBytes, c.DropCaches, c.Formats = s.StoreCheckMB<<20, s.DropSnapshots, formats()
 	return c
 }

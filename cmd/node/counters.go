@@ -2,6 +2,7 @@ package main
 
 // count names what an operator can watch.
 func (n *node) count() {
+	n.countStore()
 	c := n.counters
 	calls, places, links := n.cluster.Caller().Counts(), n.cluster.Placement().Counts(), n.cluster.Link().Counts()
 	c.Counter("paceline_call_requests_total", "Requests to grains.", calls.Requests.Load)

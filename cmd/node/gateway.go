@@ -35,9 +35,11 @@ func (n *node) startGateway(ctx context.Context) error {
 	source := lookup.New(n.tables, n.cluster.Caller())
 	verifier := auth.NewVerifier(n.keys, n.listener.Addr().String())
 	n.edge.hub = hub.NewNode(hub.New(hub.Config{Node: n.cluster.Member()}),
-		hub.Deps{Clock: n.clock.now, Tell: n.cluster.Caller(), Views: source})
-	n.edge.live = ws.New(ws.Default(), ws.Deps{
-		Node: n.cluster.Member(), Clock: n.clock.now, Calls: n.cluster.Caller(), Hub: n.edge.hub, Topics: source,
+		hub.Deps{Clock: n.now, Tell: n.cluster.Caller(), Views: source})
+	live := ws.Default()
+	live.UnderBytes = n.cfg.UnackedMB << 20
+	n.edge.live = ws.New(live, ws.Deps{
+		Node: n.cluster.Member(), Clock: n.now, Calls: n.cluster.Caller(), Hub: n.edge.hub, Topics: source,
 		Verify: verifier.Verify, NewID: func() string { return newID(n.clock.now()) }, Log: n.log,
 	})
 	n.cluster.Link().Attach(&n.edge)
@@ -68,7 +70,7 @@ func (n *node) ready() error {
 	if !n.sweeper.swept.Load() {
 		return errStarting
 	}
-	return nil
+	return n.storeReady()
 }
 
 // Deliver implements link.Handler.

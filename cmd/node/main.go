@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"paceline/persistence"
 )
 
 // cli is the command line. A setting comes from the file, else from the environment, else from a flag: the later
@@ -33,6 +35,8 @@ type process struct {
 	ctx context.Context // ends when the process is asked to end
 	out io.Writer
 	err io.Writer
+
+	before func(persistence.Rows) persistence.Rows // see settings; nil but in tests
 }
 
 func main() {

@@ -49,7 +49,7 @@ type node struct {
 // start opens everything and serves on the listener, which it then owns.
 func start(ctx context.Context, cfg settings, keys *auth.Keys, log *slog.Logger, l net.Listener) (*node, error) {
 	n := &node{cfg: cfg, keys: keys, log: log, counters: &obs.Registry{}, listener: l, failed: make(chan error, 1)}
-	for _, part := range []func(context.Context) error{n.openStore, n.startRuntime, n.startCluster, n.startWakeups, n.startGateway, n.serve} {
+	for _, part := range []func(context.Context) error{n.openStore, n.startRuntime, n.watchStore, n.startCluster, n.startWakeups, n.startGateway, n.serve} {
 		if err := part(ctx); err != nil {
 			return nil, errors.Join(err, n.stop(context.WithoutCancel(ctx)))
 		}
@@ -99,7 +99,7 @@ func (n *node) startRuntime(context.Context) error {
 		Store:  journal,
 		Events: project.New(journal, n.tables, project.Views()),
 		Lanes:  n.lanes,
-		Now:    n.clock.now,
+		Now:    n.now,
 		Log:    n.log,
 		Send: func(to id.Grain, msg any) {
 			if m, ok := msg.(proto.Message); ok {

@@ -58,7 +58,7 @@ func openRace(t *testing.T, s serving, data string, speedsMmS ...int64) *race {
 		t.Fatal(err)
 	}
 	r := &race{t: t, node: node}
-	r.gun = node.Now().Add(4 * unit.Second * raceRate)
+	r.gun = node.Now().Add(4 * unit.DurationMs(node.Rate()*1000))
 	r.id = must[managev1.CreateCompetitionResponse](t)(node.Competitions.CreateCompetition(t.Context(), connect.NewRequest(&managev1.CreateCompetitionRequest{
 		Definition: &competitionv1.Definition{
 			Name: "400 m", Public: true, Start: competitionv1.StartKind_START_KIND_MASS, RankBy: competitionv1.RankBy_RANK_BY_GUN,

@@ -36,6 +36,7 @@ func (r runCmd) Run(p process) error {
 	if err != nil {
 		return err
 	}
+	r.before = p.before
 	n, err := start(p.ctx, r.settings, keys, log, listener)
 	if err != nil {
 		return errors.Join(err, listener.Close())

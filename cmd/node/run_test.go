@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"paceline/persistence"
 )
 
 // output is what a process writes; readable while it runs.
@@ -55,11 +57,17 @@ var address = regexp.MustCompile(`http://[0-9.:]+`)
 
 func serve(t *testing.T, args ...string) serving {
 	t.Helper()
+	return serveOver(t, nil, args...)
+}
+
+// serveOver is serve with something in front of the store's rows.
+func serveOver(t *testing.T, before func(persistence.Rows) persistence.Rows, args ...string) serving {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := serving{out: &output{}}
 	code := make(chan int, 1)
 	go func() {
-		code <- execute(process{ctx: ctx, out: s.out, err: s.out}, append([]string{"run", "--listen", "127.0.0.1:0", "--goodbye-delay", "0s"}, args...))
+		code <- execute(process{ctx: ctx, out: s.out, err: s.out, before: before}, append([]string{"run", "--listen", "127.0.0.1:0", "--goodbye-delay", "0s"}, args...))
 	}()
 	var once sync.Once
 	exit := -1

@@ -22,8 +22,12 @@ type store struct {
 	rows   *sealed.Rows
 	under  persistence.Rows
 	folder folder
+	full   func() (sinceMs int64, free uint64) // since when its disk has had too little room for writes; 0: it has enough
 	close  func() error
 }
+
+// roomy is a store without a disk of its own.
+func roomy() (sinceMs int64, free uint64) { return 0, 0 }
 
 // volatile is the folder of a memory store.
 type volatile struct{}
@@ -42,6 +46,12 @@ func openStore(ctx context.Context, s settings, log *slog.Logger) (*store, error
 	st, err := openRows(ctx, s, log)
 	if err != nil {
 		return nil, err
+	}
+	if st.full == nil {
+		st.full = roomy
+	}
+	if s.before != nil {
+		st.under = s.before(st.under)
 	}
 	if lost {
 		if wrapping, err = s.firstWrappingKey(ctx, st.under); err != nil {
@@ -85,7 +95,7 @@ func openRows(ctx context.Context, s settings, log *slog.Logger) (*store, error)
 	if err != nil {
 		return nil, err
 	}
-	return &store{under: rows, folder: rows, close: rows.Close}, nil
+	return &store{under: rows, folder: rows, full: rows.Full, close: rows.Close}, nil
 }
 
 // startWithin is how long the servers may take to say that they are the right ones.

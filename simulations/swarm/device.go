@@ -107,6 +107,14 @@ func (d *Device) Acked() uint64 { return d.acked.Load() }
 // Connects is how often the device has been welcomed.
 func (d *Device) Connects() int { return int(d.connects.Load()) }
 
+// Held is how often the node has asked the device to keep its data for a while.
+func (d *Device) Held() int {
+	if c := d.client.Load(); c != nil {
+		return c.Held()
+	}
+	return 0
+}
+
 // Die ends the device for good, as an empty battery would: nothing more is sent, not even a goodbye.
 func (d *Device) Die() { d.dead.Store(true) }
 
