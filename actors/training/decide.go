@@ -48,14 +48,22 @@ func decideStart(s *State, c Start) ([]Event, error) {
 		return nil, ErrSport.With("%q", st.Sport)
 	case len(st.Zone) > 64 || st.UTCOffsetS > day || st.UTCOffsetS < -day:
 		return nil, ErrZone
+	case !plannable(st.Plan):
+		return nil, ErrPlan
 	case s.Phase == PhaseNone:
 		return []Event{st}, nil
-	case s.Started == st && s.Phase == PhaseLive:
+	case s.Started.Equal(st) && s.Phase == PhaseLive:
 		return nil, nil
 	case s.Phase == PhaseLive:
 		return nil, ErrStarted
 	}
 	return nil, ErrFinished
+}
+
+func plannable(plan []PlanStep) bool {
+	return len(plan) <= MaxPlanSteps && !slices.ContainsFunc(plan, func(p PlanStep) bool {
+		return p.ForS < 1 || p.ForS > maxPlanS || p.PowerW > maxPlanW
+	})
 }
 
 func decideAttach(s *State, c Attach) ([]Event, error) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -43,6 +44,14 @@ func state(events ...training.Event) *training.State {
 	return s
 }
 
+func plan(steps ...training.PlanStep) training.Started {
+	s := started
+	s.Plan = steps
+	return s
+}
+
+var planned = plan(training.PlanStep{ForS: 600, PowerW: 150}, training.PlanStep{ForS: 60, PowerW: 300})
+
 func TestDecide(t *testing.T) {
 	live := []training.Event{started, training.StreamAttached{Stream: watch}}
 	racing := append(live[:2:2], bound)
@@ -68,6 +77,13 @@ func TestDecide(t *testing.T) {
 		{"start again", over, training.Start{Meta: meta(1), Started: started}, nil, training.ErrFinished},
 		{"no sport", nil, training.Start{Meta: meta(1)}, nil, training.ErrSport},
 		{"a sport that nobody knows", nil, training.Start{Meta: meta(1), Started: training.Started{Sport: "running"}}, nil, training.ErrSport},
+		{"start with a plan", nil, training.Start{Meta: meta(1), Started: planned}, []training.Event{planned}, nil},
+		{"start with the same plan twice", []training.Event{planned}, training.Start{Meta: meta(1), Started: planned}, nil, nil},
+		{"start with another plan", []training.Event{planned}, training.Start{Meta: meta(1), Started: started}, nil, training.ErrStarted},
+		{"a step of no time", nil, training.Start{Meta: meta(1), Started: plan(training.PlanStep{PowerW: 100})}, nil, training.ErrPlan},
+		{"a step of a day and a second", nil, training.Start{Meta: meta(1), Started: plan(training.PlanStep{ForS: 86_401})}, nil, training.ErrPlan},
+		{"a step that nobody can", nil, training.Start{Meta: meta(1), Started: plan(training.PlanStep{ForS: 1, PowerW: 2501})}, nil, training.ErrPlan},
+		{"a plan of 501 steps", nil, training.Start{Meta: meta(1), Started: plan(slices.Repeat([]training.PlanStep{{ForS: 1}}, 501)...)}, nil, training.ErrPlan},
 		{"attach what is of the workout's sport", live[:1], training.Attach{Meta: meta(1), Stream: watch, Sport: "run"}, []training.Event{training.StreamAttached{Stream: watch}}, nil},
 		{"attach what names no sport", live[:1], training.Attach{Meta: meta(1), Stream: watch}, []training.Event{training.StreamAttached{Stream: watch}}, nil},
 		{"attach what is of another sport", live[:1], training.Attach{Meta: meta(1), Stream: watch, Sport: "ride"}, nil, training.ErrSportDiffers},

@@ -1,6 +1,8 @@
 package training
 
 import (
+	"slices"
+
 	"paceline/domain/basis"
 	"paceline/domain/course"
 	"paceline/domain/unit"
@@ -16,6 +18,19 @@ type Started struct {
 	Zone       string // IANA
 	UTCOffsetS int32
 	DeviceTime unit.InstantMs
+	Plan       []PlanStep
+}
+
+// PlanStep holds a power for so long.
+type PlanStep struct {
+	ForS   uint32
+	PowerW uint32
+}
+
+// Equal reports whether both say the same.
+func (e Started) Equal(o Started) bool {
+	return e.WorkoutID == o.WorkoutID && e.Sport == o.Sport && e.Zone == o.Zone && e.UTCOffsetS == o.UTCOffsetS &&
+		e.DeviceTime == o.DeviceTime && slices.Equal(e.Plan, o.Plan)
 }
 
 // StreamAttached says that this stream belongs to the workout. Nothing of it is acknowledged before.

@@ -8,6 +8,7 @@ var (
 	ErrStarted        = fault.New(fault.Conflict, "training.already_started", "This workout has been started with other particulars.")
 	ErrFinished       = fault.New(fault.Conflict, "training.finished", "This workout is over.")
 	ErrSport          = fault.New(fault.Invalid, "training.sport", "A workout's sport is one of run, ride, row, walk, ski, swim, sail and other.")
+	ErrPlan           = fault.New(fault.Invalid, "training.plan", "A plan has at most 500 steps of 1 s to 24 h, each of at most 2,500 W.")
 	ErrSportDiffers   = fault.New(fault.Conflict, "stream.sport_differs", "The workout is of another sport than the stream.")
 	ErrZone           = fault.New(fault.Invalid, "training.zone", "A time zone has at most 64 bytes and an offset of at most 18 hours.")
 	ErrStream         = fault.New(fault.Invalid, "training.stream", "A stream needs a device and an id.")

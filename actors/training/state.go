@@ -14,6 +14,9 @@ import (
 const (
 	MaxStreams   = 16
 	MaxLaps      = 1000
+	MaxPlanSteps = 500
+	maxPlanW     = 2500
+	maxPlanS     = 24 * 3600
 	DefaultGrace = 10 * unit.Minute
 	// attachLate is how long after the finish a device may still bring what it has recorded.
 	attachLate = 7 * unit.Day

@@ -55,9 +55,45 @@ func TestSteer(t *testing.T) {
 		"after a pause":                {[]training.Event{bound, training.Paused{At: now - 900}, training.Resumed{At: now - 500}}, riding, 600},
 		"after the end":                {[]training.Event{bound, ended}, riding, -1},
 	} {
-		gradient, at, ok := training.Steer(state(append(given[:2:2], c.more...)...), &c.r, now)
-		if ok != (c.want >= 0) || ok && (gradient < c.want-3 || gradient > c.want+3 || at != c.r.PositionAt) {
-			t.Errorf("%s: %d at %d, %v; want %d", name, gradient, at, ok, c.want)
+		aim, ok := training.Steer(state(append(given[:2:2], c.more...)...), &c.r, now)
+		if ok != (c.want >= 0) || ok && (aim.ByPower || aim.GradientBp < c.want-3 || aim.GradientBp > c.want+3 || aim.At != c.r.PositionAt) {
+			t.Errorf("%s: %+v, %v; want %d", name, aim, ok, c.want)
+		}
+	}
+}
+
+// Where no course says it, the rider's own plan does: by the workout's time, pauses left out.
+func TestSteerByPlan(t *testing.T) {
+	const begun, now = unit.InstantMs(1_000_000), unit.InstantMs(1_605_000)
+	pause := []training.Event{training.Paused{At: begun + 100_000}, training.Resumed{At: begun + 110_000}}
+	hill := training.Bound{Competition: "c1", Entry: 7, Version: 9, Track: ramp(), Rules: 1}
+	flat := training.Bound{Competition: "c1", Entry: 7, Version: 9, Track: track(), Rules: 1}
+	at := func(elapsed unit.DurationMs) training.Result {
+		return training.Result{At: now - 100, Totals: training.Totals{ElapsedMs: elapsed}}
+	}
+	stale := at(300_000)
+	stale.At = now - 2000
+	for name, c := range map[string]struct {
+		given []training.Event
+		r     training.Result
+		want  int32 // -1: nothing is set
+	}{
+		"the first step":            {[]training.Event{planned}, at(0), 150},
+		"its last instant":          {[]training.Event{planned}, at(599_999), 150},
+		"the second step":           {[]training.Event{planned}, at(600_000), 300},
+		"a pause does not count":    {append([]training.Event{planned}, pause...), at(605_000), 150},
+		"behind the end":            {[]training.Event{planned}, at(660_000), -1},
+		"a sample of seconds ago":   {[]training.Event{planned}, stale, -1},
+		"no sample":                 {[]training.Event{planned}, training.Result{}, -1},
+		"no plan":                   {[]training.Event{started}, at(0), -1},
+		"in a pause":                {[]training.Event{planned, training.Paused{At: begun}}, at(0), -1},
+		"after the end":             {[]training.Event{planned, ended}, at(0), -1},
+		"in a race without heights": {[]training.Event{planned, flat}, at(0), 150},
+		"in a race with a hill":     {[]training.Event{planned, hill}, at(0), -1},
+	} {
+		aim, ok := training.Steer(state(c.given...), &c.r, now)
+		if ok != (c.want >= 0) || ok && (!aim.ByPower || aim.PowerW != uint32(c.want) || aim.At != c.r.At) {
+			t.Errorf("%s: %+v, %v; want %d W", name, aim, ok, c.want)
 		}
 	}
 }

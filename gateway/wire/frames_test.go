@@ -46,6 +46,9 @@ func clientFrames() map[string]*clientFrame {
 				{Channel: livev1.Channel_CHANNEL_LAT_E7, Trust: livev1.Trust_TRUST_MEASURED},
 				{Channel: livev1.Channel_CHANNEL_LON_E7, Trust: livev1.Trust_TRUST_MEASURED},
 			}, Sport: "sail"}}},
+		"20-start_workout_plan": command(&livev1.Command{WorkoutId: workoutID, Command: &livev1.Command_StartWorkout{StartWorkout: &livev1.StartWorkout{
+			Sport: "ride", Zone: "Europe/Berlin", UtcOffsetS: 7200, DeviceTimeMs: 1718462700200,
+			Plan: []*livev1.PlanStep{{ForS: 600, PowerW: 150}, {ForS: 240, PowerW: 280}, {ForS: 180, PowerW: 120}}}}}),
 		"19-open_stream_trainer": {Message: &livev1.ClientMessage_OpenStream{OpenStream: &livev1.OpenStream{
 			DeviceId: "ann/trainer", StreamId: streamID, WorkoutId: workoutID, Clock: livev1.ClockKind_CLOCK_KIND_NTP, DeviceTimeMs: 1718462700120,
 			Sport: "ride", Channels: []*livev1.ChannelSpec{

@@ -13,13 +13,29 @@ import (
 
 // StartedToProto is the stored form, which messages carry too.
 func StartedToProto(e training.Started) *trainingv1.Started {
-	return &trainingv1.Started{WorkoutId: e.WorkoutID, Sport: e.Sport, Zone: e.Zone, UtcOffsetS: e.UTCOffsetS, DeviceTimeMs: int64(e.DeviceTime)}
+	return &trainingv1.Started{WorkoutId: e.WorkoutID, Sport: e.Sport, Zone: e.Zone, UtcOffsetS: e.UTCOffsetS, DeviceTimeMs: int64(e.DeviceTime),
+		Plan: planToProto(e.Plan)}
 }
 
 // StartedFromProto reads what StartedToProto writes.
 func StartedFromProto(m *trainingv1.Started) training.Started {
 	return training.Started{WorkoutID: m.GetWorkoutId(), Sport: m.GetSport(), Zone: m.GetZone(), UTCOffsetS: m.GetUtcOffsetS(),
-		DeviceTime: unit.InstantMs(m.GetDeviceTimeMs())}
+		DeviceTime: unit.InstantMs(m.GetDeviceTimeMs()), Plan: PlanFromProto(m.GetPlan())}
+}
+
+func planToProto(plan []training.PlanStep) (out []*livev1.PlanStep) {
+	for _, p := range plan {
+		out = append(out, &livev1.PlanStep{ForS: p.ForS, PowerW: p.PowerW})
+	}
+	return out
+}
+
+// PlanFromProto reads a plan, of a stored event or as a client says it.
+func PlanFromProto(plan []*livev1.PlanStep) (out []training.PlanStep) {
+	for _, p := range plan {
+		out = append(out, training.PlanStep{ForS: p.GetForS(), PowerW: p.GetPowerW()})
+	}
+	return out
 }
 
 // StreamToProto names channels in ascending order.

@@ -12,7 +12,7 @@ import (
 
 // StateFormat is the first byte of a stored state. Raise it with every change of what a state holds: a snapshot of
 // another format is not read, the journal is.
-const StateFormat = 1
+const StateFormat = 2
 
 // ErrState is a snapshot that this build does not read.
 var ErrState = fault.New(fault.Internal, "training.state_unknown", "A snapshot of a workout is of a form that this program does not know.")

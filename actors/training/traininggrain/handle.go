@@ -116,7 +116,8 @@ func (s *Shell) command(now step.Now, m *trainingv1.Command, from step.Return) {
 	case *trainingv1.Command_Start:
 		st := o.Start.GetStart()
 		c = training.Start{Meta: meta, Started: training.Started{WorkoutID: s.cfg.Grain.Local(), Sport: st.GetSport(),
-			Zone: st.GetZone(), UTCOffsetS: st.GetUtcOffsetS(), DeviceTime: unit.InstantMs(st.GetDeviceTimeMs())}}
+			Zone: st.GetZone(), UTCOffsetS: st.GetUtcOffsetS(), DeviceTime: unit.InstantMs(st.GetDeviceTimeMs()),
+			Plan: trainingcodec.PlanFromProto(st.GetPlan())}}
 	case *trainingv1.Command_Pause:
 		c = training.Pause{Meta: meta, EventTime: s.eventTime(now, o.Pause.GetDeviceTimeMs(), nil)}
 	case *trainingv1.Command_Resume:

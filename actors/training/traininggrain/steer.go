@@ -8,8 +8,8 @@ import (
 	"paceline/domain/step"
 )
 
-// steer sends the equipment of the workout what the course asks of the rider: made of the newest position, and of each
-// position once. It is a hint that nobody repeats: the next position makes the next one. Wanting it is said with each
+// steer sends the equipment of the workout what the course or the rider's plan asks: made of the newest sample, and of
+// each sample once. It is a hint that nobody repeats: the next sample makes the next one. Wanting it is said with each
 // block, so a new activation learns it with the next second of the ride.
 func (s *Shell) steer(now step.Now) {
 	st := s.machine.State()
@@ -23,14 +23,19 @@ func (s *Shell) steer(now step.Now) {
 	if len(streams) == 0 || s.reading != nil || !s.reportable(st) {
 		return // while something is read the fold is not where the rider is
 	}
-	gradient, at, ok := training.Steer(st, &s.result, now.Node)
-	if !ok || at.Sub(s.steeredAt) < s.n.SteerEvery {
+	aim, ok := training.Steer(st, &s.result, now.Node)
+	if !ok || aim.At.Sub(s.steeredAt) < s.n.SteerEvery {
 		return
 	}
-	s.steeredAt = at
+	s.steeredAt = aim.At
 	for _, k := range streams {
-		s.out(step.Send{To: deviceGrain(k.Device), Msg: &devicev1.Target{Training: s.cfg.Grain.ID, StreamId: k.Stream, AtMs: int64(at),
-			Target: &devicev1.Target_InclineBp{InclineBp: gradient}}})
+		m := &devicev1.Target{Training: s.cfg.Grain.ID, StreamId: k.Stream, AtMs: int64(aim.At)}
+		if aim.ByPower {
+			m.Target = &devicev1.Target_PowerW{PowerW: aim.PowerW}
+		} else {
+			m.Target = &devicev1.Target_InclineBp{InclineBp: aim.GradientBp}
+		}
+		s.out(step.Send{To: deviceGrain(k.Device), Msg: m})
 	}
 }
 

@@ -1914,6 +1914,7 @@ type StartWorkout struct {
 	Zone          string                 `protobuf:"bytes,2,opt,name=zone,proto3" json:"zone,omitempty"`   // IANA time zone
 	UtcOffsetS    int32                  `protobuf:"zigzag32,3,opt,name=utc_offset_s,json=utcOffsetS,proto3" json:"utc_offset_s,omitempty"`
 	DeviceTimeMs  int64                  `protobuf:"varint,4,opt,name=device_time_ms,json=deviceTimeMs,proto3" json:"device_time_ms,omitempty"`
+	Plan          []*PlanStep            `protobuf:"bytes,5,rep,name=plan,proto3" json:"plan,omitempty"` // what equipment is set to where no course says it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1976,6 +1977,66 @@ func (x *StartWorkout) GetDeviceTimeMs() int64 {
 	return 0
 }
 
+func (x *StartWorkout) GetPlan() []*PlanStep {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+// PlanStep holds a power for so long; steps follow each other from the workout's first sample on, pauses left out.
+type PlanStep struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ForS          uint32                 `protobuf:"varint,1,opt,name=for_s,json=forS,proto3" json:"for_s,omitempty"`
+	PowerW        uint32                 `protobuf:"varint,2,opt,name=power_w,json=powerW,proto3" json:"power_w,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanStep) Reset() {
+	*x = PlanStep{}
+	mi := &file_paceline_live_v1_live_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanStep) ProtoMessage() {}
+
+func (x *PlanStep) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_live_v1_live_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanStep.ProtoReflect.Descriptor instead.
+func (*PlanStep) Descriptor() ([]byte, []int) {
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PlanStep) GetForS() uint32 {
+	if x != nil {
+		return x.ForS
+	}
+	return 0
+}
+
+func (x *PlanStep) GetPowerW() uint32 {
+	if x != nil {
+		return x.PowerW
+	}
+	return 0
+}
+
 type Pause struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	DeviceTimeMs  int64                  `protobuf:"varint,1,opt,name=device_time_ms,json=deviceTimeMs,proto3" json:"device_time_ms,omitempty"`
@@ -1985,7 +2046,7 @@ type Pause struct {
 
 func (x *Pause) Reset() {
 	*x = Pause{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[16]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1997,7 +2058,7 @@ func (x *Pause) String() string {
 func (*Pause) ProtoMessage() {}
 
 func (x *Pause) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[16]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2010,7 +2071,7 @@ func (x *Pause) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pause.ProtoReflect.Descriptor instead.
 func (*Pause) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{16}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Pause) GetDeviceTimeMs() int64 {
@@ -2029,7 +2090,7 @@ type Resume struct {
 
 func (x *Resume) Reset() {
 	*x = Resume{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[17]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2041,7 +2102,7 @@ func (x *Resume) String() string {
 func (*Resume) ProtoMessage() {}
 
 func (x *Resume) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[17]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2054,7 +2115,7 @@ func (x *Resume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resume.ProtoReflect.Descriptor instead.
 func (*Resume) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{17}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Resume) GetDeviceTimeMs() int64 {
@@ -2073,7 +2134,7 @@ type Lap struct {
 
 func (x *Lap) Reset() {
 	*x = Lap{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[18]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2085,7 +2146,7 @@ func (x *Lap) String() string {
 func (*Lap) ProtoMessage() {}
 
 func (x *Lap) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[18]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2098,7 +2159,7 @@ func (x *Lap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lap.ProtoReflect.Descriptor instead.
 func (*Lap) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{18}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Lap) GetDeviceTimeMs() int64 {
@@ -2118,7 +2179,7 @@ type FinishWorkout struct {
 
 func (x *FinishWorkout) Reset() {
 	*x = FinishWorkout{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[19]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2130,7 +2191,7 @@ func (x *FinishWorkout) String() string {
 func (*FinishWorkout) ProtoMessage() {}
 
 func (x *FinishWorkout) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[19]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2143,7 +2204,7 @@ func (x *FinishWorkout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishWorkout.ProtoReflect.Descriptor instead.
 func (*FinishWorkout) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{19}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FinishWorkout) GetDeviceTimeMs() int64 {
@@ -2170,7 +2231,7 @@ type StreamEnd struct {
 
 func (x *StreamEnd) Reset() {
 	*x = StreamEnd{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[20]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2182,7 +2243,7 @@ func (x *StreamEnd) String() string {
 func (*StreamEnd) ProtoMessage() {}
 
 func (x *StreamEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[20]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2195,7 +2256,7 @@ func (x *StreamEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamEnd.ProtoReflect.Descriptor instead.
 func (*StreamEnd) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{20}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StreamEnd) GetStreamId() string {
@@ -2223,7 +2284,7 @@ type Join struct {
 
 func (x *Join) Reset() {
 	*x = Join{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[21]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2235,7 +2296,7 @@ func (x *Join) String() string {
 func (*Join) ProtoMessage() {}
 
 func (x *Join) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[21]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2248,7 +2309,7 @@ func (x *Join) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Join.ProtoReflect.Descriptor instead.
 func (*Join) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{21}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Join) GetCompetitionId() string {
@@ -2274,7 +2335,7 @@ type Leave struct {
 
 func (x *Leave) Reset() {
 	*x = Leave{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[22]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2286,7 +2347,7 @@ func (x *Leave) String() string {
 func (*Leave) ProtoMessage() {}
 
 func (x *Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[22]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2299,7 +2360,7 @@ func (x *Leave) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leave.ProtoReflect.Descriptor instead.
 func (*Leave) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{22}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Leave) GetCompetitionId() string {
@@ -2318,7 +2379,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[23]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2330,7 +2391,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[23]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2343,7 +2404,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{23}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Ready) GetCompetitionId() string {
@@ -2365,7 +2426,7 @@ type React struct {
 
 func (x *React) Reset() {
 	*x = React{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[24]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2377,7 +2438,7 @@ func (x *React) String() string {
 func (*React) ProtoMessage() {}
 
 func (x *React) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[24]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2390,7 +2451,7 @@ func (x *React) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use React.ProtoReflect.Descriptor instead.
 func (*React) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{24}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *React) GetCompetitionId() string {
@@ -2428,7 +2489,7 @@ type CommandResult struct {
 
 func (x *CommandResult) Reset() {
 	*x = CommandResult{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[25]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2440,7 +2501,7 @@ func (x *CommandResult) String() string {
 func (*CommandResult) ProtoMessage() {}
 
 func (x *CommandResult) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[25]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2453,7 +2514,7 @@ func (x *CommandResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandResult.ProtoReflect.Descriptor instead.
 func (*CommandResult) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{25}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CommandResult) GetCommandId() string {
@@ -2505,7 +2566,7 @@ type Subscribe struct {
 
 func (x *Subscribe) Reset() {
 	*x = Subscribe{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[26]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2517,7 +2578,7 @@ func (x *Subscribe) String() string {
 func (*Subscribe) ProtoMessage() {}
 
 func (x *Subscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[26]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2530,7 +2591,7 @@ func (x *Subscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscribe.ProtoReflect.Descriptor instead.
 func (*Subscribe) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{26}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Subscribe) GetTopic() string {
@@ -2571,7 +2632,7 @@ type Unsubscribe struct {
 
 func (x *Unsubscribe) Reset() {
 	*x = Unsubscribe{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[27]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2583,7 +2644,7 @@ func (x *Unsubscribe) String() string {
 func (*Unsubscribe) ProtoMessage() {}
 
 func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[27]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2596,7 +2657,7 @@ func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unsubscribe.ProtoReflect.Descriptor instead.
 func (*Unsubscribe) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{27}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Unsubscribe) GetTopic() string {
@@ -2626,7 +2687,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[28]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2638,7 +2699,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[28]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2651,7 +2712,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{28}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Ping) GetT0Ms() int64 {
@@ -2693,7 +2754,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[29]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2705,7 +2766,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[29]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2718,7 +2779,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{29}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Pong) GetT0Ms() int64 {
@@ -2753,7 +2814,7 @@ type RefusedSample struct {
 
 func (x *RefusedSample) Reset() {
 	*x = RefusedSample{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[30]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2765,7 +2826,7 @@ func (x *RefusedSample) String() string {
 func (*RefusedSample) ProtoMessage() {}
 
 func (x *RefusedSample) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[30]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2778,7 +2839,7 @@ func (x *RefusedSample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedSample.ProtoReflect.Descriptor instead.
 func (*RefusedSample) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{30}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RefusedSample) GetSeq() uint64 {
@@ -2808,7 +2869,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[31]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2820,7 +2881,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[31]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2833,7 +2894,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{31}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Ack) GetStreamId() string {
@@ -2881,7 +2942,7 @@ type Standing struct {
 
 func (x *Standing) Reset() {
 	*x = Standing{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[32]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2893,7 +2954,7 @@ func (x *Standing) String() string {
 func (*Standing) ProtoMessage() {}
 
 func (x *Standing) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[32]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2906,7 +2967,7 @@ func (x *Standing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Standing.ProtoReflect.Descriptor instead.
 func (*Standing) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{32}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Standing) GetCompetitionId() string {
@@ -2989,7 +3050,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[33]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3001,7 +3062,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[33]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3014,7 +3075,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{33}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Snapshot) GetTopic() string {
@@ -3186,7 +3247,7 @@ type Delta struct {
 
 func (x *Delta) Reset() {
 	*x = Delta{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[34]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3198,7 +3259,7 @@ func (x *Delta) String() string {
 func (*Delta) ProtoMessage() {}
 
 func (x *Delta) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[34]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3211,7 +3272,7 @@ func (x *Delta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delta.ProtoReflect.Descriptor instead.
 func (*Delta) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{34}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Delta) GetTopic() string {
@@ -3370,7 +3431,7 @@ type Board struct {
 
 func (x *Board) Reset() {
 	*x = Board{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[35]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3382,7 +3443,7 @@ func (x *Board) String() string {
 func (*Board) ProtoMessage() {}
 
 func (x *Board) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[35]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3395,7 +3456,7 @@ func (x *Board) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Board.ProtoReflect.Descriptor instead.
 func (*Board) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{35}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Board) GetState() RaceState {
@@ -3492,7 +3553,7 @@ type BoardRow struct {
 
 func (x *BoardRow) Reset() {
 	*x = BoardRow{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[36]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3504,7 +3565,7 @@ func (x *BoardRow) String() string {
 func (*BoardRow) ProtoMessage() {}
 
 func (x *BoardRow) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[36]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3517,7 +3578,7 @@ func (x *BoardRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoardRow.ProtoReflect.Descriptor instead.
 func (*BoardRow) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{36}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *BoardRow) GetEntry() uint32 {
@@ -3670,7 +3731,7 @@ type Roster struct {
 
 func (x *Roster) Reset() {
 	*x = Roster{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[37]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3682,7 +3743,7 @@ func (x *Roster) String() string {
 func (*Roster) ProtoMessage() {}
 
 func (x *Roster) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[37]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3695,7 +3756,7 @@ func (x *Roster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Roster.ProtoReflect.Descriptor instead.
 func (*Roster) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{37}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Roster) GetRows() []*RosterRow {
@@ -3719,7 +3780,7 @@ type RosterRow struct {
 
 func (x *RosterRow) Reset() {
 	*x = RosterRow{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[38]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3731,7 +3792,7 @@ func (x *RosterRow) String() string {
 func (*RosterRow) ProtoMessage() {}
 
 func (x *RosterRow) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[38]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3744,7 +3805,7 @@ func (x *RosterRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RosterRow.ProtoReflect.Descriptor instead.
 func (*RosterRow) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{38}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RosterRow) GetEntry() uint32 {
@@ -3800,7 +3861,7 @@ type Positions struct {
 
 func (x *Positions) Reset() {
 	*x = Positions{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[39]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3812,7 +3873,7 @@ func (x *Positions) String() string {
 func (*Positions) ProtoMessage() {}
 
 func (x *Positions) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[39]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3825,7 +3886,7 @@ func (x *Positions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Positions.ProtoReflect.Descriptor instead.
 func (*Positions) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{39}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Positions) GetAtMs() int64 {
@@ -3857,7 +3918,7 @@ type PositionRow struct {
 
 func (x *PositionRow) Reset() {
 	*x = PositionRow{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[40]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3869,7 +3930,7 @@ func (x *PositionRow) String() string {
 func (*PositionRow) ProtoMessage() {}
 
 func (x *PositionRow) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[40]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3882,7 +3943,7 @@ func (x *PositionRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PositionRow.ProtoReflect.Descriptor instead.
 func (*PositionRow) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{40}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PositionRow) GetEntry() uint32 {
@@ -3944,7 +4005,7 @@ type Feed struct {
 
 func (x *Feed) Reset() {
 	*x = Feed{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[41]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3956,7 +4017,7 @@ func (x *Feed) String() string {
 func (*Feed) ProtoMessage() {}
 
 func (x *Feed) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[41]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3969,7 +4030,7 @@ func (x *Feed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Feed.ProtoReflect.Descriptor instead.
 func (*Feed) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{41}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Feed) GetItems() []*FeedItem {
@@ -3995,7 +4056,7 @@ type FeedItem struct {
 
 func (x *FeedItem) Reset() {
 	*x = FeedItem{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[42]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4007,7 +4068,7 @@ func (x *FeedItem) String() string {
 func (*FeedItem) ProtoMessage() {}
 
 func (x *FeedItem) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[42]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4020,7 +4081,7 @@ func (x *FeedItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FeedItem.ProtoReflect.Descriptor instead.
 func (*FeedItem) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{42}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *FeedItem) GetVersion() uint64 {
@@ -4099,7 +4160,7 @@ type Workout struct {
 
 func (x *Workout) Reset() {
 	*x = Workout{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[43]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4111,7 +4172,7 @@ func (x *Workout) String() string {
 func (*Workout) ProtoMessage() {}
 
 func (x *Workout) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[43]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4124,7 +4185,7 @@ func (x *Workout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Workout.ProtoReflect.Descriptor instead.
 func (*Workout) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{43}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Workout) GetWorkoutId() string {
@@ -4219,7 +4280,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[44]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4231,7 +4292,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[44]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4244,7 +4305,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{44}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Event) GetKind() string {
@@ -4299,7 +4360,7 @@ type Inbox struct {
 
 func (x *Inbox) Reset() {
 	*x = Inbox{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[45]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4311,7 +4372,7 @@ func (x *Inbox) String() string {
 func (*Inbox) ProtoMessage() {}
 
 func (x *Inbox) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[45]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4324,7 +4385,7 @@ func (x *Inbox) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inbox.ProtoReflect.Descriptor instead.
 func (*Inbox) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{45}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Inbox) GetItems() []*Event {
@@ -4346,7 +4407,7 @@ type Throttle struct {
 
 func (x *Throttle) Reset() {
 	*x = Throttle{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[46]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4358,7 +4419,7 @@ func (x *Throttle) String() string {
 func (*Throttle) ProtoMessage() {}
 
 func (x *Throttle) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[46]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4371,7 +4432,7 @@ func (x *Throttle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Throttle.ProtoReflect.Descriptor instead.
 func (*Throttle) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{46}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Throttle) GetMaxSamplesPerS() float64 {
@@ -4412,7 +4473,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[47]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4424,7 +4485,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[47]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4437,7 +4498,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{47}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Error) GetCode() string {
@@ -4508,7 +4569,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[48]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4520,7 +4581,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[48]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4533,7 +4594,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{48}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Goodbye) GetReason() string {
@@ -4575,7 +4636,7 @@ type Control struct {
 
 func (x *Control) Reset() {
 	*x = Control{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[49]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4587,7 +4648,7 @@ func (x *Control) String() string {
 func (*Control) ProtoMessage() {}
 
 func (x *Control) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[49]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4600,7 +4661,7 @@ func (x *Control) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Control.ProtoReflect.Descriptor instead.
 func (*Control) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{49}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Control) GetControlId() string {
@@ -4690,7 +4751,7 @@ type ControlResult struct {
 
 func (x *ControlResult) Reset() {
 	*x = ControlResult{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[50]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4702,7 +4763,7 @@ func (x *ControlResult) String() string {
 func (*ControlResult) ProtoMessage() {}
 
 func (x *ControlResult) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[50]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4715,7 +4776,7 @@ func (x *ControlResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControlResult.ProtoReflect.Descriptor instead.
 func (*ControlResult) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{50}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ControlResult) GetControlId() string {
@@ -4752,7 +4813,7 @@ type ControlState struct {
 
 func (x *ControlState) Reset() {
 	*x = ControlState{}
-	mi := &file_paceline_live_v1_live_proto_msgTypes[51]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4764,7 +4825,7 @@ func (x *ControlState) String() string {
 func (*ControlState) ProtoMessage() {}
 
 func (x *ControlState) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_live_v1_live_proto_msgTypes[51]
+	mi := &file_paceline_live_v1_live_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4777,7 +4838,7 @@ func (x *ControlState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControlState.ProtoReflect.Descriptor instead.
 func (*ControlState) Descriptor() ([]byte, []int) {
-	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{51}
+	return file_paceline_live_v1_live_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ControlState) GetTarget() isControlState_Target {
@@ -4988,13 +5049,17 @@ const file_paceline_live_v1_live_proto_rawDesc = "" +
 	"\x05ready\x18\n" +
 	" \x01(\v2\x17.paceline.live.v1.ReadyH\x00R\x05ready\x12/\n" +
 	"\x05react\x18\v \x01(\v2\x17.paceline.live.v1.ReactH\x00R\x05reactB\t\n" +
-	"\acommand\"\x80\x01\n" +
+	"\acommand\"\xb0\x01\n" +
 	"\fStartWorkout\x12\x14\n" +
 	"\x05sport\x18\x01 \x01(\tR\x05sport\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12 \n" +
 	"\futc_offset_s\x18\x03 \x01(\x11R\n" +
 	"utcOffsetS\x12$\n" +
-	"\x0edevice_time_ms\x18\x04 \x01(\x03R\fdeviceTimeMs\"-\n" +
+	"\x0edevice_time_ms\x18\x04 \x01(\x03R\fdeviceTimeMs\x12.\n" +
+	"\x04plan\x18\x05 \x03(\v2\x1a.paceline.live.v1.PlanStepR\x04plan\"8\n" +
+	"\bPlanStep\x12\x13\n" +
+	"\x05for_s\x18\x01 \x01(\rR\x04forS\x12\x17\n" +
+	"\apower_w\x18\x02 \x01(\rR\x06powerW\"-\n" +
 	"\x05Pause\x12$\n" +
 	"\x0edevice_time_ms\x18\x01 \x01(\x03R\fdeviceTimeMs\".\n" +
 	"\x06Resume\x12$\n" +
@@ -5301,7 +5366,7 @@ func file_paceline_live_v1_live_proto_rawDescGZIP() []byte {
 }
 
 var file_paceline_live_v1_live_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_paceline_live_v1_live_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
+var file_paceline_live_v1_live_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_paceline_live_v1_live_proto_goTypes = []any{
 	(Channel)(0),          // 0: paceline.live.v1.Channel
 	(Trust)(0),            // 1: paceline.live.v1.Trust
@@ -5325,42 +5390,43 @@ var file_paceline_live_v1_live_proto_goTypes = []any{
 	(*Skip)(nil),          // 19: paceline.live.v1.Skip
 	(*Command)(nil),       // 20: paceline.live.v1.Command
 	(*StartWorkout)(nil),  // 21: paceline.live.v1.StartWorkout
-	(*Pause)(nil),         // 22: paceline.live.v1.Pause
-	(*Resume)(nil),        // 23: paceline.live.v1.Resume
-	(*Lap)(nil),           // 24: paceline.live.v1.Lap
-	(*FinishWorkout)(nil), // 25: paceline.live.v1.FinishWorkout
-	(*StreamEnd)(nil),     // 26: paceline.live.v1.StreamEnd
-	(*Join)(nil),          // 27: paceline.live.v1.Join
-	(*Leave)(nil),         // 28: paceline.live.v1.Leave
-	(*Ready)(nil),         // 29: paceline.live.v1.Ready
-	(*React)(nil),         // 30: paceline.live.v1.React
-	(*CommandResult)(nil), // 31: paceline.live.v1.CommandResult
-	(*Subscribe)(nil),     // 32: paceline.live.v1.Subscribe
-	(*Unsubscribe)(nil),   // 33: paceline.live.v1.Unsubscribe
-	(*Ping)(nil),          // 34: paceline.live.v1.Ping
-	(*Pong)(nil),          // 35: paceline.live.v1.Pong
-	(*RefusedSample)(nil), // 36: paceline.live.v1.RefusedSample
-	(*Ack)(nil),           // 37: paceline.live.v1.Ack
-	(*Standing)(nil),      // 38: paceline.live.v1.Standing
-	(*Snapshot)(nil),      // 39: paceline.live.v1.Snapshot
-	(*Delta)(nil),         // 40: paceline.live.v1.Delta
-	(*Board)(nil),         // 41: paceline.live.v1.Board
-	(*BoardRow)(nil),      // 42: paceline.live.v1.BoardRow
-	(*Roster)(nil),        // 43: paceline.live.v1.Roster
-	(*RosterRow)(nil),     // 44: paceline.live.v1.RosterRow
-	(*Positions)(nil),     // 45: paceline.live.v1.Positions
-	(*PositionRow)(nil),   // 46: paceline.live.v1.PositionRow
-	(*Feed)(nil),          // 47: paceline.live.v1.Feed
-	(*FeedItem)(nil),      // 48: paceline.live.v1.FeedItem
-	(*Workout)(nil),       // 49: paceline.live.v1.Workout
-	(*Event)(nil),         // 50: paceline.live.v1.Event
-	(*Inbox)(nil),         // 51: paceline.live.v1.Inbox
-	(*Throttle)(nil),      // 52: paceline.live.v1.Throttle
-	(*Error)(nil),         // 53: paceline.live.v1.Error
-	(*Goodbye)(nil),       // 54: paceline.live.v1.Goodbye
-	(*Control)(nil),       // 55: paceline.live.v1.Control
-	(*ControlResult)(nil), // 56: paceline.live.v1.ControlResult
-	(*ControlState)(nil),  // 57: paceline.live.v1.ControlState
+	(*PlanStep)(nil),      // 22: paceline.live.v1.PlanStep
+	(*Pause)(nil),         // 23: paceline.live.v1.Pause
+	(*Resume)(nil),        // 24: paceline.live.v1.Resume
+	(*Lap)(nil),           // 25: paceline.live.v1.Lap
+	(*FinishWorkout)(nil), // 26: paceline.live.v1.FinishWorkout
+	(*StreamEnd)(nil),     // 27: paceline.live.v1.StreamEnd
+	(*Join)(nil),          // 28: paceline.live.v1.Join
+	(*Leave)(nil),         // 29: paceline.live.v1.Leave
+	(*Ready)(nil),         // 30: paceline.live.v1.Ready
+	(*React)(nil),         // 31: paceline.live.v1.React
+	(*CommandResult)(nil), // 32: paceline.live.v1.CommandResult
+	(*Subscribe)(nil),     // 33: paceline.live.v1.Subscribe
+	(*Unsubscribe)(nil),   // 34: paceline.live.v1.Unsubscribe
+	(*Ping)(nil),          // 35: paceline.live.v1.Ping
+	(*Pong)(nil),          // 36: paceline.live.v1.Pong
+	(*RefusedSample)(nil), // 37: paceline.live.v1.RefusedSample
+	(*Ack)(nil),           // 38: paceline.live.v1.Ack
+	(*Standing)(nil),      // 39: paceline.live.v1.Standing
+	(*Snapshot)(nil),      // 40: paceline.live.v1.Snapshot
+	(*Delta)(nil),         // 41: paceline.live.v1.Delta
+	(*Board)(nil),         // 42: paceline.live.v1.Board
+	(*BoardRow)(nil),      // 43: paceline.live.v1.BoardRow
+	(*Roster)(nil),        // 44: paceline.live.v1.Roster
+	(*RosterRow)(nil),     // 45: paceline.live.v1.RosterRow
+	(*Positions)(nil),     // 46: paceline.live.v1.Positions
+	(*PositionRow)(nil),   // 47: paceline.live.v1.PositionRow
+	(*Feed)(nil),          // 48: paceline.live.v1.Feed
+	(*FeedItem)(nil),      // 49: paceline.live.v1.FeedItem
+	(*Workout)(nil),       // 50: paceline.live.v1.Workout
+	(*Event)(nil),         // 51: paceline.live.v1.Event
+	(*Inbox)(nil),         // 52: paceline.live.v1.Inbox
+	(*Throttle)(nil),      // 53: paceline.live.v1.Throttle
+	(*Error)(nil),         // 54: paceline.live.v1.Error
+	(*Goodbye)(nil),       // 55: paceline.live.v1.Goodbye
+	(*Control)(nil),       // 56: paceline.live.v1.Control
+	(*ControlResult)(nil), // 57: paceline.live.v1.ControlResult
+	(*ControlState)(nil),  // 58: paceline.live.v1.ControlState
 }
 var file_paceline_live_v1_live_proto_depIdxs = []int32{
 	8,  // 0: paceline.live.v1.ClientMessage.hello:type_name -> paceline.live.v1.Hello
@@ -5369,22 +5435,22 @@ var file_paceline_live_v1_live_proto_depIdxs = []int32{
 	17, // 3: paceline.live.v1.ClientMessage.telemetry:type_name -> paceline.live.v1.Telemetry
 	19, // 4: paceline.live.v1.ClientMessage.skip:type_name -> paceline.live.v1.Skip
 	20, // 5: paceline.live.v1.ClientMessage.command:type_name -> paceline.live.v1.Command
-	32, // 6: paceline.live.v1.ClientMessage.subscribe:type_name -> paceline.live.v1.Subscribe
-	33, // 7: paceline.live.v1.ClientMessage.unsubscribe:type_name -> paceline.live.v1.Unsubscribe
-	34, // 8: paceline.live.v1.ClientMessage.ping:type_name -> paceline.live.v1.Ping
-	56, // 9: paceline.live.v1.ClientMessage.control_result:type_name -> paceline.live.v1.ControlResult
+	33, // 6: paceline.live.v1.ClientMessage.subscribe:type_name -> paceline.live.v1.Subscribe
+	34, // 7: paceline.live.v1.ClientMessage.unsubscribe:type_name -> paceline.live.v1.Unsubscribe
+	35, // 8: paceline.live.v1.ClientMessage.ping:type_name -> paceline.live.v1.Ping
+	57, // 9: paceline.live.v1.ClientMessage.control_result:type_name -> paceline.live.v1.ControlResult
 	9,  // 10: paceline.live.v1.ServerMessage.welcome:type_name -> paceline.live.v1.Welcome
 	15, // 11: paceline.live.v1.ServerMessage.stream_opened:type_name -> paceline.live.v1.StreamOpened
-	37, // 12: paceline.live.v1.ServerMessage.ack:type_name -> paceline.live.v1.Ack
-	31, // 13: paceline.live.v1.ServerMessage.command_result:type_name -> paceline.live.v1.CommandResult
-	39, // 14: paceline.live.v1.ServerMessage.snapshot:type_name -> paceline.live.v1.Snapshot
-	40, // 15: paceline.live.v1.ServerMessage.delta:type_name -> paceline.live.v1.Delta
-	50, // 16: paceline.live.v1.ServerMessage.event:type_name -> paceline.live.v1.Event
-	52, // 17: paceline.live.v1.ServerMessage.throttle:type_name -> paceline.live.v1.Throttle
-	53, // 18: paceline.live.v1.ServerMessage.error:type_name -> paceline.live.v1.Error
-	54, // 19: paceline.live.v1.ServerMessage.goodbye:type_name -> paceline.live.v1.Goodbye
-	35, // 20: paceline.live.v1.ServerMessage.pong:type_name -> paceline.live.v1.Pong
-	55, // 21: paceline.live.v1.ServerMessage.control:type_name -> paceline.live.v1.Control
+	38, // 12: paceline.live.v1.ServerMessage.ack:type_name -> paceline.live.v1.Ack
+	32, // 13: paceline.live.v1.ServerMessage.command_result:type_name -> paceline.live.v1.CommandResult
+	40, // 14: paceline.live.v1.ServerMessage.snapshot:type_name -> paceline.live.v1.Snapshot
+	41, // 15: paceline.live.v1.ServerMessage.delta:type_name -> paceline.live.v1.Delta
+	51, // 16: paceline.live.v1.ServerMessage.event:type_name -> paceline.live.v1.Event
+	53, // 17: paceline.live.v1.ServerMessage.throttle:type_name -> paceline.live.v1.Throttle
+	54, // 18: paceline.live.v1.ServerMessage.error:type_name -> paceline.live.v1.Error
+	55, // 19: paceline.live.v1.ServerMessage.goodbye:type_name -> paceline.live.v1.Goodbye
+	36, // 20: paceline.live.v1.ServerMessage.pong:type_name -> paceline.live.v1.Pong
+	56, // 21: paceline.live.v1.ServerMessage.control:type_name -> paceline.live.v1.Control
 	10, // 22: paceline.live.v1.Welcome.limits:type_name -> paceline.live.v1.Limits
 	0,  // 23: paceline.live.v1.ChannelSpec.channel:type_name -> paceline.live.v1.Channel
 	1,  // 24: paceline.live.v1.ChannelSpec.trust:type_name -> paceline.live.v1.Trust
@@ -5398,42 +5464,43 @@ var file_paceline_live_v1_live_proto_depIdxs = []int32{
 	18, // 32: paceline.live.v1.Telemetry.columns:type_name -> paceline.live.v1.Column
 	0,  // 33: paceline.live.v1.Column.channel:type_name -> paceline.live.v1.Channel
 	21, // 34: paceline.live.v1.Command.start_workout:type_name -> paceline.live.v1.StartWorkout
-	22, // 35: paceline.live.v1.Command.pause:type_name -> paceline.live.v1.Pause
-	23, // 36: paceline.live.v1.Command.resume:type_name -> paceline.live.v1.Resume
-	24, // 37: paceline.live.v1.Command.lap:type_name -> paceline.live.v1.Lap
-	25, // 38: paceline.live.v1.Command.finish_workout:type_name -> paceline.live.v1.FinishWorkout
-	27, // 39: paceline.live.v1.Command.join:type_name -> paceline.live.v1.Join
-	28, // 40: paceline.live.v1.Command.leave:type_name -> paceline.live.v1.Leave
-	29, // 41: paceline.live.v1.Command.ready:type_name -> paceline.live.v1.Ready
-	30, // 42: paceline.live.v1.Command.react:type_name -> paceline.live.v1.React
-	26, // 43: paceline.live.v1.FinishWorkout.streams:type_name -> paceline.live.v1.StreamEnd
-	53, // 44: paceline.live.v1.CommandResult.error:type_name -> paceline.live.v1.Error
-	36, // 45: paceline.live.v1.Ack.refused:type_name -> paceline.live.v1.RefusedSample
-	38, // 46: paceline.live.v1.Ack.standing:type_name -> paceline.live.v1.Standing
-	41, // 47: paceline.live.v1.Snapshot.board:type_name -> paceline.live.v1.Board
-	43, // 48: paceline.live.v1.Snapshot.roster:type_name -> paceline.live.v1.Roster
-	45, // 49: paceline.live.v1.Snapshot.positions:type_name -> paceline.live.v1.Positions
-	47, // 50: paceline.live.v1.Snapshot.feed:type_name -> paceline.live.v1.Feed
-	49, // 51: paceline.live.v1.Snapshot.workout:type_name -> paceline.live.v1.Workout
-	51, // 52: paceline.live.v1.Snapshot.inbox:type_name -> paceline.live.v1.Inbox
-	41, // 53: paceline.live.v1.Delta.board:type_name -> paceline.live.v1.Board
-	43, // 54: paceline.live.v1.Delta.roster:type_name -> paceline.live.v1.Roster
-	45, // 55: paceline.live.v1.Delta.positions:type_name -> paceline.live.v1.Positions
-	47, // 56: paceline.live.v1.Delta.feed:type_name -> paceline.live.v1.Feed
-	49, // 57: paceline.live.v1.Delta.workout:type_name -> paceline.live.v1.Workout
-	4,  // 58: paceline.live.v1.Board.state:type_name -> paceline.live.v1.RaceState
-	42, // 59: paceline.live.v1.Board.rows:type_name -> paceline.live.v1.BoardRow
-	5,  // 60: paceline.live.v1.BoardRow.status:type_name -> paceline.live.v1.EntryStatus
-	44, // 61: paceline.live.v1.Roster.rows:type_name -> paceline.live.v1.RosterRow
-	46, // 62: paceline.live.v1.Positions.rows:type_name -> paceline.live.v1.PositionRow
-	48, // 63: paceline.live.v1.Feed.items:type_name -> paceline.live.v1.FeedItem
-	57, // 64: paceline.live.v1.Workout.control:type_name -> paceline.live.v1.ControlState
-	50, // 65: paceline.live.v1.Inbox.items:type_name -> paceline.live.v1.Event
-	66, // [66:66] is the sub-list for method output_type
-	66, // [66:66] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	23, // 35: paceline.live.v1.Command.pause:type_name -> paceline.live.v1.Pause
+	24, // 36: paceline.live.v1.Command.resume:type_name -> paceline.live.v1.Resume
+	25, // 37: paceline.live.v1.Command.lap:type_name -> paceline.live.v1.Lap
+	26, // 38: paceline.live.v1.Command.finish_workout:type_name -> paceline.live.v1.FinishWorkout
+	28, // 39: paceline.live.v1.Command.join:type_name -> paceline.live.v1.Join
+	29, // 40: paceline.live.v1.Command.leave:type_name -> paceline.live.v1.Leave
+	30, // 41: paceline.live.v1.Command.ready:type_name -> paceline.live.v1.Ready
+	31, // 42: paceline.live.v1.Command.react:type_name -> paceline.live.v1.React
+	22, // 43: paceline.live.v1.StartWorkout.plan:type_name -> paceline.live.v1.PlanStep
+	27, // 44: paceline.live.v1.FinishWorkout.streams:type_name -> paceline.live.v1.StreamEnd
+	54, // 45: paceline.live.v1.CommandResult.error:type_name -> paceline.live.v1.Error
+	37, // 46: paceline.live.v1.Ack.refused:type_name -> paceline.live.v1.RefusedSample
+	39, // 47: paceline.live.v1.Ack.standing:type_name -> paceline.live.v1.Standing
+	42, // 48: paceline.live.v1.Snapshot.board:type_name -> paceline.live.v1.Board
+	44, // 49: paceline.live.v1.Snapshot.roster:type_name -> paceline.live.v1.Roster
+	46, // 50: paceline.live.v1.Snapshot.positions:type_name -> paceline.live.v1.Positions
+	48, // 51: paceline.live.v1.Snapshot.feed:type_name -> paceline.live.v1.Feed
+	50, // 52: paceline.live.v1.Snapshot.workout:type_name -> paceline.live.v1.Workout
+	52, // 53: paceline.live.v1.Snapshot.inbox:type_name -> paceline.live.v1.Inbox
+	42, // 54: paceline.live.v1.Delta.board:type_name -> paceline.live.v1.Board
+	44, // 55: paceline.live.v1.Delta.roster:type_name -> paceline.live.v1.Roster
+	46, // 56: paceline.live.v1.Delta.positions:type_name -> paceline.live.v1.Positions
+	48, // 57: paceline.live.v1.Delta.feed:type_name -> paceline.live.v1.Feed
+	50, // 58: paceline.live.v1.Delta.workout:type_name -> paceline.live.v1.Workout
+	4,  // 59: paceline.live.v1.Board.state:type_name -> paceline.live.v1.RaceState
+	43, // 60: paceline.live.v1.Board.rows:type_name -> paceline.live.v1.BoardRow
+	5,  // 61: paceline.live.v1.BoardRow.status:type_name -> paceline.live.v1.EntryStatus
+	45, // 62: paceline.live.v1.Roster.rows:type_name -> paceline.live.v1.RosterRow
+	47, // 63: paceline.live.v1.Positions.rows:type_name -> paceline.live.v1.PositionRow
+	49, // 64: paceline.live.v1.Feed.items:type_name -> paceline.live.v1.FeedItem
+	58, // 65: paceline.live.v1.Workout.control:type_name -> paceline.live.v1.ControlState
+	51, // 66: paceline.live.v1.Inbox.items:type_name -> paceline.live.v1.Event
+	67, // [67:67] is the sub-list for method output_type
+	67, // [67:67] is the sub-list for method input_type
+	67, // [67:67] is the sub-list for extension type_name
+	67, // [67:67] is the sub-list for extension extendee
+	0,  // [0:67] is the sub-list for field type_name
 }
 
 func init() { file_paceline_live_v1_live_proto_init() }
@@ -5478,7 +5545,7 @@ func file_paceline_live_v1_live_proto_init() {
 		(*Command_Ready)(nil),
 		(*Command_React)(nil),
 	}
-	file_paceline_live_v1_live_proto_msgTypes[33].OneofWrappers = []any{
+	file_paceline_live_v1_live_proto_msgTypes[34].OneofWrappers = []any{
 		(*Snapshot_Board)(nil),
 		(*Snapshot_Roster)(nil),
 		(*Snapshot_Positions)(nil),
@@ -5486,20 +5553,20 @@ func file_paceline_live_v1_live_proto_init() {
 		(*Snapshot_Workout)(nil),
 		(*Snapshot_Inbox)(nil),
 	}
-	file_paceline_live_v1_live_proto_msgTypes[34].OneofWrappers = []any{
+	file_paceline_live_v1_live_proto_msgTypes[35].OneofWrappers = []any{
 		(*Delta_Board)(nil),
 		(*Delta_Roster)(nil),
 		(*Delta_Positions)(nil),
 		(*Delta_Feed)(nil),
 		(*Delta_Workout)(nil),
 	}
-	file_paceline_live_v1_live_proto_msgTypes[36].OneofWrappers = []any{}
-	file_paceline_live_v1_live_proto_msgTypes[49].OneofWrappers = []any{
+	file_paceline_live_v1_live_proto_msgTypes[37].OneofWrappers = []any{}
+	file_paceline_live_v1_live_proto_msgTypes[50].OneofWrappers = []any{
 		(*Control_PowerW)(nil),
 		(*Control_InclineBp)(nil),
 		(*Control_ResistanceDeci)(nil),
 	}
-	file_paceline_live_v1_live_proto_msgTypes[51].OneofWrappers = []any{
+	file_paceline_live_v1_live_proto_msgTypes[52].OneofWrappers = []any{
 		(*ControlState_PowerW)(nil),
 		(*ControlState_InclineBp)(nil),
 		(*ControlState_ResistanceDeci)(nil),
@@ -5510,7 +5577,7 @@ func file_paceline_live_v1_live_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_live_v1_live_proto_rawDesc), len(file_paceline_live_v1_live_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   52,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

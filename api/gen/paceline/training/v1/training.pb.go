@@ -33,6 +33,7 @@ type Started struct {
 	Zone          string                 `protobuf:"bytes,3,opt,name=zone,proto3" json:"zone,omitempty"`
 	UtcOffsetS    int32                  `protobuf:"zigzag32,4,opt,name=utc_offset_s,json=utcOffsetS,proto3" json:"utc_offset_s,omitempty"`
 	DeviceTimeMs  int64                  `protobuf:"varint,5,opt,name=device_time_ms,json=deviceTimeMs,proto3" json:"device_time_ms,omitempty"`
+	Plan          []*v1.PlanStep         `protobuf:"bytes,6,rep,name=plan,proto3" json:"plan,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -100,6 +101,13 @@ func (x *Started) GetDeviceTimeMs() int64 {
 		return x.DeviceTimeMs
 	}
 	return 0
+}
+
+func (x *Started) GetPlan() []*v1.PlanStep {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
 }
 
 // StreamAttached: this stream of this device belongs to the workout. Nothing is acknowledged before it.
@@ -2127,7 +2135,7 @@ var File_paceline_training_v1_training_proto protoreflect.FileDescriptor
 
 const file_paceline_training_v1_training_proto_rawDesc = "" +
 	"\n" +
-	"#paceline/training/v1/training.proto\x12\x14paceline.training.v1\x1a!paceline/cluster/v1/cluster.proto\x1a)paceline/competition/v1/competition.proto\x1a\x1bpaceline/live/v1/live.proto\"\x9a\x01\n" +
+	"#paceline/training/v1/training.proto\x12\x14paceline.training.v1\x1a!paceline/cluster/v1/cluster.proto\x1a)paceline/competition/v1/competition.proto\x1a\x1bpaceline/live/v1/live.proto\"\xca\x01\n" +
 	"\aStarted\x12\x1d\n" +
 	"\n" +
 	"workout_id\x18\x01 \x01(\tR\tworkoutId\x12\x14\n" +
@@ -2135,7 +2143,8 @@ const file_paceline_training_v1_training_proto_rawDesc = "" +
 	"\x04zone\x18\x03 \x01(\tR\x04zone\x12 \n" +
 	"\futc_offset_s\x18\x04 \x01(\x11R\n" +
 	"utcOffsetS\x12$\n" +
-	"\x0edevice_time_ms\x18\x05 \x01(\x03R\fdeviceTimeMs\"\xb3\x01\n" +
+	"\x0edevice_time_ms\x18\x05 \x01(\x03R\fdeviceTimeMs\x12.\n" +
+	"\x04plan\x18\x06 \x03(\v2\x1a.paceline.live.v1.PlanStepR\x04plan\"\xb3\x01\n" +
 	"\x0eStreamAttached\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x1b\n" +
 	"\tstream_id\x18\x02 \x01(\tR\bstreamId\x121\n" +
@@ -2333,51 +2342,53 @@ var file_paceline_training_v1_training_proto_goTypes = []any{
 	(*RecordedEcho)(nil),     // 28: paceline.training.v1.RecordedEcho
 	(*Get)(nil),              // 29: paceline.training.v1.Get
 	(*State)(nil),            // 30: paceline.training.v1.State
-	(v1.ClockKind)(0),        // 31: paceline.live.v1.ClockKind
-	(*v1.ChannelSpec)(nil),   // 32: paceline.live.v1.ChannelSpec
-	(*v11.Track)(nil),        // 33: paceline.competition.v1.Track
-	(*v1.StreamEnd)(nil),     // 34: paceline.live.v1.StreamEnd
-	(*v12.Call)(nil),         // 35: paceline.cluster.v1.Call
-	(*v1.Pause)(nil),         // 36: paceline.live.v1.Pause
-	(*v1.Resume)(nil),        // 37: paceline.live.v1.Resume
-	(*v1.Lap)(nil),           // 38: paceline.live.v1.Lap
-	(*v1.FinishWorkout)(nil), // 39: paceline.live.v1.FinishWorkout
-	(*v1.StartWorkout)(nil),  // 40: paceline.live.v1.StartWorkout
-	(*v1.ControlState)(nil),  // 41: paceline.live.v1.ControlState
+	(*v1.PlanStep)(nil),      // 31: paceline.live.v1.PlanStep
+	(v1.ClockKind)(0),        // 32: paceline.live.v1.ClockKind
+	(*v1.ChannelSpec)(nil),   // 33: paceline.live.v1.ChannelSpec
+	(*v11.Track)(nil),        // 34: paceline.competition.v1.Track
+	(*v1.StreamEnd)(nil),     // 35: paceline.live.v1.StreamEnd
+	(*v12.Call)(nil),         // 36: paceline.cluster.v1.Call
+	(*v1.Pause)(nil),         // 37: paceline.live.v1.Pause
+	(*v1.Resume)(nil),        // 38: paceline.live.v1.Resume
+	(*v1.Lap)(nil),           // 39: paceline.live.v1.Lap
+	(*v1.FinishWorkout)(nil), // 40: paceline.live.v1.FinishWorkout
+	(*v1.StartWorkout)(nil),  // 41: paceline.live.v1.StartWorkout
+	(*v1.ControlState)(nil),  // 42: paceline.live.v1.ControlState
 }
 var file_paceline_training_v1_training_proto_depIdxs = []int32{
-	31, // 0: paceline.training.v1.StreamAttached.clock:type_name -> paceline.live.v1.ClockKind
-	32, // 1: paceline.training.v1.StreamAttached.channels:type_name -> paceline.live.v1.ChannelSpec
-	33, // 2: paceline.training.v1.Bound.track:type_name -> paceline.competition.v1.Track
-	34, // 3: paceline.training.v1.FinishRequested.streams:type_name -> paceline.live.v1.StreamEnd
-	18, // 4: paceline.training.v1.Finished.basis:type_name -> paceline.training.v1.StreamBasis
-	12, // 5: paceline.training.v1.Finished.totals:type_name -> paceline.training.v1.Totals
-	18, // 6: paceline.training.v1.TotalsRevised.replaces:type_name -> paceline.training.v1.StreamBasis
-	18, // 7: paceline.training.v1.TotalsRevised.basis:type_name -> paceline.training.v1.StreamBasis
-	12, // 8: paceline.training.v1.TotalsRevised.totals:type_name -> paceline.training.v1.Totals
-	17, // 9: paceline.training.v1.RecordingWritten.streams:type_name -> paceline.training.v1.RecordedStream
-	35, // 10: paceline.training.v1.Command.call:type_name -> paceline.cluster.v1.Call
-	20, // 11: paceline.training.v1.Command.start:type_name -> paceline.training.v1.Start
-	36, // 12: paceline.training.v1.Command.pause:type_name -> paceline.live.v1.Pause
-	37, // 13: paceline.training.v1.Command.resume:type_name -> paceline.live.v1.Resume
-	38, // 14: paceline.training.v1.Command.lap:type_name -> paceline.live.v1.Lap
-	39, // 15: paceline.training.v1.Command.finish:type_name -> paceline.live.v1.FinishWorkout
-	40, // 16: paceline.training.v1.Start.start:type_name -> paceline.live.v1.StartWorkout
-	1,  // 17: paceline.training.v1.Attach.stream:type_name -> paceline.training.v1.StreamAttached
-	41, // 18: paceline.training.v1.Controlled.control:type_name -> paceline.live.v1.ControlState
-	2,  // 19: paceline.training.v1.Bind.bound:type_name -> paceline.training.v1.Bound
-	18, // 20: paceline.training.v1.ReportEcho.basis:type_name -> paceline.training.v1.StreamBasis
-	18, // 21: paceline.training.v1.ReportRequest.basis:type_name -> paceline.training.v1.StreamBasis
-	0,  // 22: paceline.training.v1.State.started:type_name -> paceline.training.v1.Started
-	12, // 23: paceline.training.v1.State.totals:type_name -> paceline.training.v1.Totals
-	18, // 24: paceline.training.v1.State.basis:type_name -> paceline.training.v1.StreamBasis
-	2,  // 25: paceline.training.v1.State.bound:type_name -> paceline.training.v1.Bound
-	7,  // 26: paceline.training.v1.State.gates:type_name -> paceline.training.v1.Passed
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	31, // 0: paceline.training.v1.Started.plan:type_name -> paceline.live.v1.PlanStep
+	32, // 1: paceline.training.v1.StreamAttached.clock:type_name -> paceline.live.v1.ClockKind
+	33, // 2: paceline.training.v1.StreamAttached.channels:type_name -> paceline.live.v1.ChannelSpec
+	34, // 3: paceline.training.v1.Bound.track:type_name -> paceline.competition.v1.Track
+	35, // 4: paceline.training.v1.FinishRequested.streams:type_name -> paceline.live.v1.StreamEnd
+	18, // 5: paceline.training.v1.Finished.basis:type_name -> paceline.training.v1.StreamBasis
+	12, // 6: paceline.training.v1.Finished.totals:type_name -> paceline.training.v1.Totals
+	18, // 7: paceline.training.v1.TotalsRevised.replaces:type_name -> paceline.training.v1.StreamBasis
+	18, // 8: paceline.training.v1.TotalsRevised.basis:type_name -> paceline.training.v1.StreamBasis
+	12, // 9: paceline.training.v1.TotalsRevised.totals:type_name -> paceline.training.v1.Totals
+	17, // 10: paceline.training.v1.RecordingWritten.streams:type_name -> paceline.training.v1.RecordedStream
+	36, // 11: paceline.training.v1.Command.call:type_name -> paceline.cluster.v1.Call
+	20, // 12: paceline.training.v1.Command.start:type_name -> paceline.training.v1.Start
+	37, // 13: paceline.training.v1.Command.pause:type_name -> paceline.live.v1.Pause
+	38, // 14: paceline.training.v1.Command.resume:type_name -> paceline.live.v1.Resume
+	39, // 15: paceline.training.v1.Command.lap:type_name -> paceline.live.v1.Lap
+	40, // 16: paceline.training.v1.Command.finish:type_name -> paceline.live.v1.FinishWorkout
+	41, // 17: paceline.training.v1.Start.start:type_name -> paceline.live.v1.StartWorkout
+	1,  // 18: paceline.training.v1.Attach.stream:type_name -> paceline.training.v1.StreamAttached
+	42, // 19: paceline.training.v1.Controlled.control:type_name -> paceline.live.v1.ControlState
+	2,  // 20: paceline.training.v1.Bind.bound:type_name -> paceline.training.v1.Bound
+	18, // 21: paceline.training.v1.ReportEcho.basis:type_name -> paceline.training.v1.StreamBasis
+	18, // 22: paceline.training.v1.ReportRequest.basis:type_name -> paceline.training.v1.StreamBasis
+	0,  // 23: paceline.training.v1.State.started:type_name -> paceline.training.v1.Started
+	12, // 24: paceline.training.v1.State.totals:type_name -> paceline.training.v1.Totals
+	18, // 25: paceline.training.v1.State.basis:type_name -> paceline.training.v1.StreamBasis
+	2,  // 26: paceline.training.v1.State.bound:type_name -> paceline.training.v1.Bound
+	7,  // 27: paceline.training.v1.State.gates:type_name -> paceline.training.v1.Passed
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_paceline_training_v1_training_proto_init() }
