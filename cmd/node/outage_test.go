@@ -255,4 +255,3 @@ func (x *trouble) verified() {
 		x.t.Errorf("verify: %d\n%s%s", code, out, errs)
 	}
 }
-
