@@ -156,6 +156,9 @@ func (d devices) GetDevice(ctx context.Context, r *connect.Request[managev1.GetD
 
 type trainings struct{ *api }
 
+// ErrNoTraining is the answer to a workout that nobody has started.
+var ErrNoTraining = fault.New(fault.NotFound, "training.not_found", "There is no such workout.")
+
 // GetTraining implements managev1.TrainingServiceHandler.
 func (t trainings) GetTraining(ctx context.Context, r *connect.Request[managev1.GetTrainingRequest]) (*connect.Response[managev1.GetTrainingResponse], error) {
 	if err := id.CheckScoped(r.Msg.TrainingId); err != nil {
@@ -168,6 +171,9 @@ func (t trainings) GetTraining(ctx context.Context, r *connect.Request[managev1.
 	state, err := ask[*trainingv1.State](ctx, t.api, g, &trainingv1.Get{})
 	if err != nil {
 		return nil, err
+	}
+	if state.Started == nil {
+		return nil, ErrNoTraining
 	}
 	return connect.NewResponse(&managev1.GetTrainingResponse{Training: state}), nil
 }

@@ -70,7 +70,10 @@ func (g *grains) Ask(_ context.Context, to id.Grain, m proto.Message) (proto.Mes
 	case *devicev1.Get:
 		return &devicev1.State{}, nil
 	case *trainingv1.Get:
-		return &trainingv1.State{Phase: "live"}, nil
+		if to.Local() == "none" {
+			return &trainingv1.State{Phase: "none"}, nil
+		}
+		return &trainingv1.State{Started: &trainingv1.Started{}, Phase: "live"}, nil
 	}
 	return &clusterv1.Ack{Version: 3}, nil
 }
@@ -471,6 +474,7 @@ func TestBadRequests(t *testing.T) {
 		{"UserService/RegisterUser", `{}`, 400},
 		{"DeviceService/RegisterDevice", `{"deviceId":"watch","device":{"owner":"ann"}}`, 400},
 		{"TrainingService/GetTraining", `{"trainingId":"w1"}`, 400},
+		{"TrainingService/GetTraining", `{"trainingId":"ann/none"}`, 404},
 		{"CompetitionService/CreateCompetition", `{}`, 400},
 		{"CompetitionService/GetCompetition", `{"competitionId":"../x"}`, 400},
 		{"CompetitionService/CreateCompetition", `{"definition":{"name":"` + strings.Repeat("x", 5<<20) + `"}}`, 429},

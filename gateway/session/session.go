@@ -95,7 +95,6 @@ var (
 	ErrSubscriptions = fault.New(fault.Exhausted, "session.subscriptions", "This connection watches too much already.")
 	ErrCommands      = fault.New(fault.Exhausted, "session.commands", "Too many commands are under way.")
 	ErrFlood         = fault.New(fault.Exhausted, "session.flood", "Too many messages a second.")
-	ErrNotAvailable  = fault.New(fault.NotFound, "command.not_available", "This node cannot do this yet.")
 )
 
 // timer keys; a retry's key is retryPrefix and the tag.
