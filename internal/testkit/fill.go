@@ -121,11 +121,12 @@ func differ(at string, a, b reflect.Value) string {
 			}
 		}
 		return ""
+	default:
+		if !a.Equal(b) {
+			return fmt.Sprintf("%s: %v and %v", at, a, b)
+		}
+		return ""
 	}
-	if !a.Equal(b) {
-		return fmt.Sprintf("%s: %v and %v", at, a, b)
-	}
-	return ""
 }
 
 // Shape names every field that a value of this type holds, one a line with its type: what a stored form must know. It

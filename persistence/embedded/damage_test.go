@@ -279,6 +279,9 @@ func TestFormats(t *testing.T) {
 	if err := open(); !errors.Is(err, ErrFormat) {
 		t.Errorf("a newer folder: %v", err)
 	}
+	if bytesOf(t, folder) != before {
+		t.Error("the folder was touched")
+	}
 	if err := os.Rename(last(t, folder, "marker.format-version.*"), filepath.Join(folder, "marker.format-version.000099.099")); err != nil {
 		t.Fatal(err)
 	}

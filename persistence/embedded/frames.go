@@ -100,6 +100,9 @@ func hole(file []byte, log uint32) (at int, damaged bool) {
 		if file[at+6] == 0 || file[at+6] > lastSynced {
 			continue
 		}
+		if log != 0 && (len(file)-at < frameSync || binary.LittleEndian.Uint32(file[at+frameHeader:]) != log) {
+			continue // of an earlier log in the same file, mostly: not worth a checksum
+		}
 		f, ok := chunkAt(file[at:min(len(file), at-at%frameBlock+frameBlock)])
 		switch {
 		case !ok:
