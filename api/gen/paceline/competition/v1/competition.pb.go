@@ -3456,67 +3456,6 @@ func (x *SettleAnswer) GetRecording() []byte {
 	return nil
 }
 
-// NoticeTaken says that a person's journal has all notices of the entry through a version.
-type NoticeTaken struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	Entry         uint32                 `protobuf:"varint,2,opt,name=entry,proto3" json:"entry,omitempty"`
-	Through       uint64                 `protobuf:"varint,3,opt,name=through,proto3" json:"through,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *NoticeTaken) Reset() {
-	*x = NoticeTaken{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[44]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *NoticeTaken) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*NoticeTaken) ProtoMessage() {}
-
-func (x *NoticeTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[44]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use NoticeTaken.ProtoReflect.Descriptor instead.
-func (*NoticeTaken) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{44}
-}
-
-func (x *NoticeTaken) GetUserId() string {
-	if x != nil {
-		return x.UserId
-	}
-	return ""
-}
-
-func (x *NoticeTaken) GetEntry() uint32 {
-	if x != nil {
-		return x.Entry
-	}
-	return 0
-}
-
-func (x *NoticeTaken) GetThrough() uint64 {
-	if x != nil {
-		return x.Through
-	}
-	return 0
-}
-
 type Get struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3525,7 +3464,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[45]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3537,7 +3476,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[45]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3550,7 +3489,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{45}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{44}
 }
 
 type State struct {
@@ -3570,7 +3509,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[46]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3582,7 +3521,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[46]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3595,7 +3534,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{46}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *State) GetId() string {
@@ -3680,7 +3619,7 @@ type EntryState struct {
 
 func (x *EntryState) Reset() {
 	*x = EntryState{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[47]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3692,7 +3631,7 @@ func (x *EntryState) String() string {
 func (*EntryState) ProtoMessage() {}
 
 func (x *EntryState) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[47]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3705,7 +3644,7 @@ func (x *EntryState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryState.ProtoReflect.Descriptor instead.
 func (*EntryState) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{47}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *EntryState) GetEntry() uint32 {
@@ -4031,11 +3970,7 @@ const file_paceline_competition_v1_competition_proto_rawDesc = "" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x127\n" +
 	"\x06report\x18\x03 \x01(\v2\x1f.paceline.competition.v1.ReportR\x06report\x12>\n" +
 	"\astreams\x18\x04 \x03(\v2$.paceline.competition.v1.InputStreamR\astreams\x12\x1c\n" +
-	"\trecording\x18\x05 \x01(\fR\trecording\"V\n" +
-	"\vNoticeTaken\x12\x17\n" +
-	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x14\n" +
-	"\x05entry\x18\x02 \x01(\rR\x05entry\x12\x18\n" +
-	"\athrough\x18\x03 \x01(\x04R\athrough\"\x05\n" +
+	"\trecording\x18\x05 \x01(\fR\trecording\"\x05\n" +
 	"\x03Get\"\x8d\x03\n" +
 	"\x05State\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12C\n" +
@@ -4107,7 +4042,7 @@ func file_paceline_competition_v1_competition_proto_rawDescGZIP() []byte {
 }
 
 var file_paceline_competition_v1_competition_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_paceline_competition_v1_competition_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_paceline_competition_v1_competition_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_paceline_competition_v1_competition_proto_goTypes = []any{
 	(GateKind)(0),              // 0: paceline.competition.v1.GateKind
 	(Format)(0),                // 1: paceline.competition.v1.Format
@@ -4159,13 +4094,12 @@ var file_paceline_competition_v1_competition_proto_goTypes = []any{
 	(*CommandDone)(nil),        // 47: paceline.competition.v1.CommandDone
 	(*Report)(nil),             // 48: paceline.competition.v1.Report
 	(*SettleAnswer)(nil),       // 49: paceline.competition.v1.SettleAnswer
-	(*NoticeTaken)(nil),        // 50: paceline.competition.v1.NoticeTaken
-	(*Get)(nil),                // 51: paceline.competition.v1.Get
-	(*State)(nil),              // 52: paceline.competition.v1.State
-	(*EntryState)(nil),         // 53: paceline.competition.v1.EntryState
-	(v1.EntryStatus)(0),        // 54: paceline.live.v1.EntryStatus
-	(*v11.Call)(nil),           // 55: paceline.cluster.v1.Call
-	(v1.RaceState)(0),          // 56: paceline.live.v1.RaceState
+	(*Get)(nil),                // 50: paceline.competition.v1.Get
+	(*State)(nil),              // 51: paceline.competition.v1.State
+	(*EntryState)(nil),         // 52: paceline.competition.v1.EntryState
+	(v1.EntryStatus)(0),        // 53: paceline.live.v1.EntryStatus
+	(*v11.Call)(nil),           // 54: paceline.cluster.v1.Call
+	(v1.RaceState)(0),          // 55: paceline.live.v1.RaceState
 }
 var file_paceline_competition_v1_competition_proto_depIdxs = []int32{
 	0,  // 0: paceline.competition.v1.Gate.kind:type_name -> paceline.competition.v1.GateKind
@@ -4183,17 +4117,17 @@ var file_paceline_competition_v1_competition_proto_depIdxs = []int32{
 	10, // 12: paceline.competition.v1.Audiences.entrant:type_name -> paceline.competition.v1.Audience
 	9,  // 13: paceline.competition.v1.Created.definition:type_name -> paceline.competition.v1.Definition
 	23, // 14: paceline.competition.v1.ReportNoted.basis:type_name -> paceline.competition.v1.StreamBasis
-	54, // 15: paceline.competition.v1.StatusChanged.status:type_name -> paceline.live.v1.EntryStatus
+	53, // 15: paceline.competition.v1.StatusChanged.status:type_name -> paceline.live.v1.EntryStatus
 	34, // 16: paceline.competition.v1.SettleAnswered.input:type_name -> paceline.competition.v1.EntryInput
 	23, // 17: paceline.competition.v1.LateInput.basis:type_name -> paceline.competition.v1.StreamBasis
 	5,  // 18: paceline.competition.v1.ResultPublished.status:type_name -> paceline.competition.v1.ResultStatus
 	32, // 19: paceline.competition.v1.ResultPublished.rows:type_name -> paceline.competition.v1.ResultRow
 	34, // 20: paceline.competition.v1.ResultPublished.input:type_name -> paceline.competition.v1.EntryInput
-	54, // 21: paceline.competition.v1.ResultRow.status:type_name -> paceline.live.v1.EntryStatus
+	53, // 21: paceline.competition.v1.ResultRow.status:type_name -> paceline.live.v1.EntryStatus
 	33, // 22: paceline.competition.v1.ResultRow.gates:type_name -> paceline.competition.v1.GateTime
 	35, // 23: paceline.competition.v1.EntryInput.streams:type_name -> paceline.competition.v1.InputStream
 	33, // 24: paceline.competition.v1.EntryInput.gates:type_name -> paceline.competition.v1.GateTime
-	55, // 25: paceline.competition.v1.Command.call:type_name -> paceline.cluster.v1.Call
+	54, // 25: paceline.competition.v1.Command.call:type_name -> paceline.cluster.v1.Call
 	9,  // 26: paceline.competition.v1.Command.create:type_name -> paceline.competition.v1.Definition
 	14, // 27: paceline.competition.v1.Command.add_entry:type_name -> paceline.competition.v1.EntryAdded
 	15, // 28: paceline.competition.v1.Command.withdraw:type_name -> paceline.competition.v1.EntryWithdrawn
@@ -4213,10 +4147,10 @@ var file_paceline_competition_v1_competition_proto_depIdxs = []int32{
 	48, // 42: paceline.competition.v1.SettleAnswer.report:type_name -> paceline.competition.v1.Report
 	35, // 43: paceline.competition.v1.SettleAnswer.streams:type_name -> paceline.competition.v1.InputStream
 	9,  // 44: paceline.competition.v1.State.definition:type_name -> paceline.competition.v1.Definition
-	56, // 45: paceline.competition.v1.State.state:type_name -> paceline.live.v1.RaceState
-	53, // 46: paceline.competition.v1.State.entries:type_name -> paceline.competition.v1.EntryState
+	55, // 45: paceline.competition.v1.State.state:type_name -> paceline.live.v1.RaceState
+	52, // 46: paceline.competition.v1.State.entries:type_name -> paceline.competition.v1.EntryState
 	31, // 47: paceline.competition.v1.State.result:type_name -> paceline.competition.v1.ResultPublished
-	54, // 48: paceline.competition.v1.EntryState.status:type_name -> paceline.live.v1.EntryStatus
+	53, // 48: paceline.competition.v1.EntryState.status:type_name -> paceline.live.v1.EntryStatus
 	49, // [49:49] is the sub-list for method output_type
 	49, // [49:49] is the sub-list for method input_type
 	49, // [49:49] is the sub-list for extension type_name
@@ -4251,7 +4185,7 @@ func file_paceline_competition_v1_competition_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_competition_v1_competition_proto_rawDesc), len(file_paceline_competition_v1_competition_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   48,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -4268,8 +4268,8 @@ func (x *Workout) GetControl() *ControlState {
 // Event is a notification for this principal: one new entry of the topic inbox, which then is at {1, version}.
 type Event struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`              // reaction, result, review, decided, penalty, withdrawn, cancelled
-	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`              // of a reaction: which; else a stable word or somebody's reason
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`              // reaction; a client skips kinds that it does not know
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`              // of a reaction: which
 	AtMs          int64                  `protobuf:"varint,3,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"` // node clock
 	Version       uint64                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`       // of the person's journal: rises
 	CompetitionId string                 `protobuf:"bytes,5,opt,name=competition_id,json=competitionId,proto3" json:"competition_id,omitempty"`

@@ -242,91 +242,6 @@ func (x *Reacted) GetAtMs() int64 {
 	return 0
 }
 
-// Noticed is something that a race has to tell this person.
-type Noticed struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	CompetitionId string                 `protobuf:"bytes,1,opt,name=competition_id,json=competitionId,proto3" json:"competition_id,omitempty"`
-	Entry         uint32                 `protobuf:"varint,2,opt,name=entry,proto3" json:"entry,omitempty"`
-	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
-	Text          string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
-	SourceVersion uint64                 `protobuf:"varint,5,opt,name=source_version,json=sourceVersion,proto3" json:"source_version,omitempty"` // of the competition's journal
-	AtMs          int64                  `protobuf:"varint,6,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Noticed) Reset() {
-	*x = Noticed{}
-	mi := &file_paceline_user_v1_user_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Noticed) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Noticed) ProtoMessage() {}
-
-func (x *Noticed) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_user_v1_user_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Noticed.ProtoReflect.Descriptor instead.
-func (*Noticed) Descriptor() ([]byte, []int) {
-	return file_paceline_user_v1_user_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *Noticed) GetCompetitionId() string {
-	if x != nil {
-		return x.CompetitionId
-	}
-	return ""
-}
-
-func (x *Noticed) GetEntry() uint32 {
-	if x != nil {
-		return x.Entry
-	}
-	return 0
-}
-
-func (x *Noticed) GetKind() string {
-	if x != nil {
-		return x.Kind
-	}
-	return ""
-}
-
-func (x *Noticed) GetText() string {
-	if x != nil {
-		return x.Text
-	}
-	return ""
-}
-
-func (x *Noticed) GetSourceVersion() uint64 {
-	if x != nil {
-		return x.SourceVersion
-	}
-	return 0
-}
-
-func (x *Noticed) GetAtMs() int64 {
-	if x != nil {
-		return x.AtMs
-	}
-	return 0
-}
-
 type Profile struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Handle        string                 `protobuf:"bytes,1,opt,name=handle,proto3" json:"handle,omitempty"`
@@ -341,7 +256,7 @@ type Profile struct {
 
 func (x *Profile) Reset() {
 	*x = Profile{}
-	mi := &file_paceline_user_v1_user_proto_msgTypes[4]
+	mi := &file_paceline_user_v1_user_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -353,7 +268,7 @@ func (x *Profile) String() string {
 func (*Profile) ProtoMessage() {}
 
 func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_user_v1_user_proto_msgTypes[4]
+	mi := &file_paceline_user_v1_user_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -366,7 +281,7 @@ func (x *Profile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Profile.ProtoReflect.Descriptor instead.
 func (*Profile) Descriptor() ([]byte, []int) {
-	return file_paceline_user_v1_user_proto_rawDescGZIP(), []int{4}
+	return file_paceline_user_v1_user_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Profile) GetHandle() string {
@@ -421,7 +336,7 @@ type Register struct {
 
 func (x *Register) Reset() {
 	*x = Register{}
-	mi := &file_paceline_user_v1_user_proto_msgTypes[5]
+	mi := &file_paceline_user_v1_user_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -433,7 +348,7 @@ func (x *Register) String() string {
 func (*Register) ProtoMessage() {}
 
 func (x *Register) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_user_v1_user_proto_msgTypes[5]
+	mi := &file_paceline_user_v1_user_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -446,7 +361,7 @@ func (x *Register) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Register.ProtoReflect.Descriptor instead.
 func (*Register) Descriptor() ([]byte, []int) {
-	return file_paceline_user_v1_user_proto_rawDescGZIP(), []int{5}
+	return file_paceline_user_v1_user_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Register) GetCall() *v1.Call {
@@ -473,7 +388,7 @@ type ChangeProfile struct {
 
 func (x *ChangeProfile) Reset() {
 	*x = ChangeProfile{}
-	mi := &file_paceline_user_v1_user_proto_msgTypes[6]
+	mi := &file_paceline_user_v1_user_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -485,7 +400,7 @@ func (x *ChangeProfile) String() string {
 func (*ChangeProfile) ProtoMessage() {}
 
 func (x *ChangeProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_user_v1_user_proto_msgTypes[6]
+	mi := &file_paceline_user_v1_user_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -498,7 +413,7 @@ func (x *ChangeProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeProfile.ProtoReflect.Descriptor instead.
 func (*ChangeProfile) Descriptor() ([]byte, []int) {
-	return file_paceline_user_v1_user_proto_rawDescGZIP(), []int{6}
+	return file_paceline_user_v1_user_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ChangeProfile) GetCall() *v1.Call {
@@ -527,7 +442,7 @@ type React struct {
 
 func (x *React) Reset() {
 	*x = React{}
-	mi := &file_paceline_user_v1_user_proto_msgTypes[7]
+	mi := &file_paceline_user_v1_user_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -539,7 +454,7 @@ func (x *React) String() string {
 func (*React) ProtoMessage() {}
 
 func (x *React) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_user_v1_user_proto_msgTypes[7]
+	mi := &file_paceline_user_v1_user_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -552,7 +467,7 @@ func (x *React) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use React.ProtoReflect.Descriptor instead.
 func (*React) Descriptor() ([]byte, []int) {
-	return file_paceline_user_v1_user_proto_rawDescGZIP(), []int{7}
+	return file_paceline_user_v1_user_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *React) GetCall() *v1.Call {
@@ -583,51 +498,6 @@ func (x *React) GetReaction() string {
 	return ""
 }
 
-// Notify tells a person what a race's journal says about the person's entry. It is sent until NoticeTaken.
-type Notify struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Notices       []*Noticed             `protobuf:"bytes,1,rep,name=notices,proto3" json:"notices,omitempty"` // of one competition, by source_version
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Notify) Reset() {
-	*x = Notify{}
-	mi := &file_paceline_user_v1_user_proto_msgTypes[8]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Notify) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Notify) ProtoMessage() {}
-
-func (x *Notify) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_user_v1_user_proto_msgTypes[8]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Notify.ProtoReflect.Descriptor instead.
-func (*Notify) Descriptor() ([]byte, []int) {
-	return file_paceline_user_v1_user_proto_rawDescGZIP(), []int{8}
-}
-
-func (x *Notify) GetNotices() []*Noticed {
-	if x != nil {
-		return x.Notices
-	}
-	return nil
-}
-
 type Get struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -636,7 +506,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_paceline_user_v1_user_proto_msgTypes[9]
+	mi := &file_paceline_user_v1_user_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -648,7 +518,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_user_v1_user_proto_msgTypes[9]
+	mi := &file_paceline_user_v1_user_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -661,7 +531,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_paceline_user_v1_user_proto_rawDescGZIP(), []int{9}
+	return file_paceline_user_v1_user_proto_rawDescGZIP(), []int{7}
 }
 
 type State struct {
@@ -675,7 +545,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_paceline_user_v1_user_proto_msgTypes[10]
+	mi := &file_paceline_user_v1_user_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -687,7 +557,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_user_v1_user_proto_msgTypes[10]
+	mi := &file_paceline_user_v1_user_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -700,7 +570,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_paceline_user_v1_user_proto_rawDescGZIP(), []int{10}
+	return file_paceline_user_v1_user_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *State) GetUserId() string {
@@ -739,14 +609,7 @@ const file_paceline_user_v1_user_proto_rawDesc = "" +
 	"\x05entry\x18\x02 \x01(\rR\x05entry\x12\x1a\n" +
 	"\breaction\x18\x03 \x01(\tR\breaction\x12\x12\n" +
 	"\x04from\x18\x04 \x01(\tR\x04from\x12\x13\n" +
-	"\x05at_ms\x18\x05 \x01(\x03R\x04atMs\"\xaa\x01\n" +
-	"\aNoticed\x12%\n" +
-	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\x12\x14\n" +
-	"\x05entry\x18\x02 \x01(\rR\x05entry\x12\x12\n" +
-	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x12\n" +
-	"\x04text\x18\x04 \x01(\tR\x04text\x12%\n" +
-	"\x0esource_version\x18\x05 \x01(\x04R\rsourceVersion\x12\x13\n" +
-	"\x05at_ms\x18\x06 \x01(\x03R\x04atMs\"\xb1\x01\n" +
+	"\x05at_ms\x18\x05 \x01(\x03R\x04atMs\"\xb1\x01\n" +
 	"\aProfile\x12\x16\n" +
 	"\x06handle\x18\x01 \x01(\tR\x06handle\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -766,9 +629,7 @@ const file_paceline_user_v1_user_proto_rawDesc = "" +
 	"\x04call\x18\x01 \x01(\v2\x19.paceline.cluster.v1.CallR\x04call\x12%\n" +
 	"\x0ecompetition_id\x18\x02 \x01(\tR\rcompetitionId\x12\x14\n" +
 	"\x05entry\x18\x03 \x01(\rR\x05entry\x12\x1a\n" +
-	"\breaction\x18\x04 \x01(\tR\breaction\"=\n" +
-	"\x06Notify\x123\n" +
-	"\anotices\x18\x01 \x03(\v2\x19.paceline.user.v1.NoticedR\anotices\"\x05\n" +
+	"\breaction\x18\x04 \x01(\tR\breaction\"\x05\n" +
 	"\x03Get\"o\n" +
 	"\x05State\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x123\n" +
@@ -794,38 +655,35 @@ func file_paceline_user_v1_user_proto_rawDescGZIP() []byte {
 }
 
 var file_paceline_user_v1_user_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_paceline_user_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_paceline_user_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_paceline_user_v1_user_proto_goTypes = []any{
 	(Visibility)(0),        // 0: paceline.user.v1.Visibility
 	(*Registered)(nil),     // 1: paceline.user.v1.Registered
 	(*ProfileChanged)(nil), // 2: paceline.user.v1.ProfileChanged
 	(*Reacted)(nil),        // 3: paceline.user.v1.Reacted
-	(*Noticed)(nil),        // 4: paceline.user.v1.Noticed
-	(*Profile)(nil),        // 5: paceline.user.v1.Profile
-	(*Register)(nil),       // 6: paceline.user.v1.Register
-	(*ChangeProfile)(nil),  // 7: paceline.user.v1.ChangeProfile
-	(*React)(nil),          // 8: paceline.user.v1.React
-	(*Notify)(nil),         // 9: paceline.user.v1.Notify
-	(*Get)(nil),            // 10: paceline.user.v1.Get
-	(*State)(nil),          // 11: paceline.user.v1.State
-	(*v1.Call)(nil),        // 12: paceline.cluster.v1.Call
+	(*Profile)(nil),        // 4: paceline.user.v1.Profile
+	(*Register)(nil),       // 5: paceline.user.v1.Register
+	(*ChangeProfile)(nil),  // 6: paceline.user.v1.ChangeProfile
+	(*React)(nil),          // 7: paceline.user.v1.React
+	(*Get)(nil),            // 8: paceline.user.v1.Get
+	(*State)(nil),          // 9: paceline.user.v1.State
+	(*v1.Call)(nil),        // 10: paceline.cluster.v1.Call
 }
 var file_paceline_user_v1_user_proto_depIdxs = []int32{
-	5,  // 0: paceline.user.v1.Registered.profile:type_name -> paceline.user.v1.Profile
-	5,  // 1: paceline.user.v1.ProfileChanged.profile:type_name -> paceline.user.v1.Profile
+	4,  // 0: paceline.user.v1.Registered.profile:type_name -> paceline.user.v1.Profile
+	4,  // 1: paceline.user.v1.ProfileChanged.profile:type_name -> paceline.user.v1.Profile
 	0,  // 2: paceline.user.v1.Profile.visibility:type_name -> paceline.user.v1.Visibility
-	12, // 3: paceline.user.v1.Register.call:type_name -> paceline.cluster.v1.Call
-	5,  // 4: paceline.user.v1.Register.profile:type_name -> paceline.user.v1.Profile
-	12, // 5: paceline.user.v1.ChangeProfile.call:type_name -> paceline.cluster.v1.Call
-	5,  // 6: paceline.user.v1.ChangeProfile.profile:type_name -> paceline.user.v1.Profile
-	12, // 7: paceline.user.v1.React.call:type_name -> paceline.cluster.v1.Call
-	4,  // 8: paceline.user.v1.Notify.notices:type_name -> paceline.user.v1.Noticed
-	5,  // 9: paceline.user.v1.State.profile:type_name -> paceline.user.v1.Profile
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 3: paceline.user.v1.Register.call:type_name -> paceline.cluster.v1.Call
+	4,  // 4: paceline.user.v1.Register.profile:type_name -> paceline.user.v1.Profile
+	10, // 5: paceline.user.v1.ChangeProfile.call:type_name -> paceline.cluster.v1.Call
+	4,  // 6: paceline.user.v1.ChangeProfile.profile:type_name -> paceline.user.v1.Profile
+	10, // 7: paceline.user.v1.React.call:type_name -> paceline.cluster.v1.Call
+	4,  // 8: paceline.user.v1.State.profile:type_name -> paceline.user.v1.Profile
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_paceline_user_v1_user_proto_init() }
@@ -839,7 +697,7 @@ func file_paceline_user_v1_user_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_user_v1_user_proto_rawDesc), len(file_paceline_user_v1_user_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
