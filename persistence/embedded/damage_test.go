@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -295,4 +296,41 @@ func TestFormats(t *testing.T) {
 	if bytesOf(t, folder) != before {
 		t.Error("the folder was touched")
 	}
+}
+
+// damagedFolder names, in a process that a test starts, the folder to read.
+const damagedFolder = "PACELINE_TEST_DAMAGED"
+
+// TestDamageMetLater: in a store too large to be read at the start damage is met when it is read or rewritten; the process
+// then says so and ends: nothing is served that cannot be read.
+func TestDamageMetLater(t *testing.T) {
+	if folder := os.Getenv(damagedFolder); folder != "" {
+		serveDamaged(t, folder)
+		return
+	}
+	whole := filepath.Join(t.TempDir(), "data")
+	filled(t, whole)
+	folder := whole + ".crashed"
+	change(t, last(t, folder, "*.sst"), func(b []byte) []byte { return flip(b, len(b)/3) })
+	child := exec.Command(os.Args[0], "-test.run=^TestDamageMetLater$")
+	child.Env = append(os.Environ(), damagedFolder+"="+folder)
+	out, err := child.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "the store cannot go on and this process ends") {
+		t.Errorf("%v: %.2000s", err, out)
+	}
+}
+
+func serveDamaged(t *testing.T, folder string) {
+	cfg := Default()
+	cfg.Folder, cfg.CheckBytes = folder, 0
+	r, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for w := range 4 {
+		if _, _, err := persistence.Over(r).ReadJournal(context.Background(), grainOf(w), 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Fatal("it serves")
 }
