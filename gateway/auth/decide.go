@@ -94,6 +94,7 @@ var table = [...]row{
 	/* ExportBundle */ {never, never, never, ofOrg},
 	/* ReadClock */ {always, always, always, always},
 	/* BackUp */ {never, never, never, staff},
+	/* RebuildViews */ {never, never, never, staff},
 }
 
 // As many rows as operations, or this does not compile.

@@ -81,6 +81,7 @@ func TestEveryOperationForEveryRole(t *testing.T) {
 		{auth.ExportBundle, "---+", "----"},
 		{auth.ReadClock, "++++", "++++"},
 		{auth.BackUp, "---+", "---+"},
+		{auth.RebuildViews, "---+", "---+"},
 	}
 	if len(tests) != auth.Operations {
 		t.Fatalf("%d operations are tested, there are %d", len(tests), auth.Operations)

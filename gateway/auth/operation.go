@@ -57,6 +57,7 @@ const (
 	ExportBundle
 	ReadClock
 	BackUp
+	RebuildViews
 
 	operations // how many there are
 )
@@ -70,7 +71,8 @@ var names = [...]string{"hello", "open_stream", "close_stream", "telemetry", "sk
 	"register_device", "claim_device", "read_device", "read_training", "create_competition", "read_competition",
 	"list_competitions", "add_entry", "withdraw_entry", "lock_start_list", "start_race", "decide_entry",
 	"penalize_entry", "publish_provisional", "make_official", "correct_result", "cancel_competition", "read_result",
-	"export_bundle", "read_clock", "back_up"}
+	"export_bundle", "read_clock", "back_up",
+	"rebuild_views"}
 
 // As many names as operations, or this does not compile.
 var _ [operations]struct{} = [len(names)]struct{}{}

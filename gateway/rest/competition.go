@@ -108,14 +108,8 @@ func (c competitions) ListCompetitions(ctx context.Context, r *connect.Request[m
 	if err := auth.Check(p, auth.ListCompetitions, auth.Resource{Organization: organization}); err != nil {
 		return nil, err
 	}
-	if r.Msg.AtLeastStream != "" {
-		g, err := view.ParseStream(r.Msg.AtLeastStream)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := c.Views.WaitFor(ctx, g, r.Msg.AtLeastVersion); err != nil {
-			return nil, fmt.Errorf("wait for %v: %w", g, err)
-		}
+	if err := c.atLeast(ctx, r.Msg); err != nil {
+		return nil, err
 	}
 	page, next, err := c.Views.Competitions(ctx, view.CompetitionQuery{
 		OrganizationID: organization, PageToken: r.Msg.PageToken, PageSize: int(min(r.Msg.PageSize, 500))})
@@ -192,6 +186,9 @@ func (c competitions) Command(ctx context.Context, r *connect.Request[managev1.C
 // GetResult implements managev1.CompetitionServiceHandler.
 func (c competitions) GetResult(ctx context.Context, r *connect.Request[managev1.GetResultRequest]) (*connect.Response[managev1.GetResultResponse], error) {
 	if err := c.may(ctx, auth.ReadResult, r.Msg.CompetitionId, ""); err != nil {
+		return nil, err
+	}
+	if err := c.atLeast(ctx, r.Msg); err != nil {
 		return nil, err
 	}
 	found, ok, err := c.Views.Result(ctx, r.Msg.CompetitionId, r.Msg.Version)

@@ -106,7 +106,10 @@ func (views) EntryOf(_ context.Context, _, user string) (view.RosterEntry, bool,
 	return view.RosterEntry{Entry: 1, UserID: user}, user == "ann", nil
 }
 
-func (views) WaitFor(context.Context, id.Grain, uint64) (bool, error) { return true, nil }
+// WaitFor: the views have taken three events of everybody.
+func (views) WaitFor(_ context.Context, _ id.Grain, version uint64) (bool, error) {
+	return version <= 3, nil
+}
 
 func (views) Result(_ context.Context, c string, version uint32) (view.Result, bool, error) {
 	if version > 1 {
@@ -142,7 +145,7 @@ func start(t *testing.T) *rig {
 	source := lookup.New(views{}, r.grains)
 	var n atomic.Int64
 	h := rest.Handler(rest.Deps{
-		Calls: r.grains, Views: views{}, Races: source, Export: exporter{}, Backup: backuper{}, Verify: auth.NewVerifier(keys, "127.0.0.1:1").Verify,
+		Calls: r.grains, Views: views{}, Races: source, Export: exporter{}, Backup: backuper{}, Anew: rebuilder{}, Verify: auth.NewVerifier(keys, "127.0.0.1:1").Verify,
 		Clock: func() step.Now {
 			now := unit.InstantMs(time.Now().UnixMilli())
 			return step.Now{Wall: now, Node: 1_718_462_760_000}
@@ -246,7 +249,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 }
 
 func TestEveryProcedureOfTheDeclarationIsTried(t *testing.T) {
-	tried := "RegisterUser GetUser RegisterDevice ClaimDevice GetDevice GetTraining CreateCompetition GetCompetition ListCompetitions Command GetResult ExportBundle GetClock Backup "
+	tried := "RegisterUser GetUser RegisterDevice ClaimDevice GetDevice GetTraining CreateCompetition GetCompetition ListCompetitions Command GetResult ExportBundle GetClock Backup RebuildViews "
 	services := managev1.File_paceline_manage_v1_manage_proto.Services()
 	for i := range services.Len() {
 		methods := services.Get(i).Methods()

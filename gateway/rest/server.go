@@ -35,6 +35,11 @@ type Backuper interface {
 	Backup(ctx context.Context, w io.Writer) error
 }
 
+// Rebuilder makes views anew and tells how far it is; views are named as in view.Kinds.
+type Rebuilder interface {
+	Rebuild(ctx context.Context, views string, eachSecond int, tell func(phase string, grains uint64)) error
+}
+
 // Competitions says what a decision about a competition needs.
 type Competitions interface {
 	Competition(ctx context.Context, competition string, p auth.Principal) (auth.Resource, error)
@@ -47,6 +52,7 @@ type Deps struct {
 	Races  Competitions
 	Export Exporter
 	Backup Backuper
+	Anew   Rebuilder
 	Verify func(token string, now time.Time) (auth.Principal, time.Time, error)
 	Clock  func() step.Now
 	Rate   float64       // of the node's clock against the wall clock

@@ -123,7 +123,7 @@ type CompetitionQuery struct {
 	PageSize       int // 0: 50; at most 500
 }
 
-// Reader is what gateway and tools use.
+// Reader is what gateway and tools use. What it returns may be shared with other callers: it is read, not changed.
 type Reader interface {
 	Competition(ctx context.Context, competition string) (Competition, bool, error)
 	Competitions(ctx context.Context, q CompetitionQuery) (page []Competition, nextPageToken string, err error)
@@ -160,7 +160,11 @@ type Reader interface {
 func ParseStream(s string) (id.Grain, error) {
 	for i := range len(s) {
 		if s[i] == '/' && i > 0 && i+1 < len(s) {
-			return id.Grain{Kind: id.Kind(s[:i]), ID: s[i+1:]}, nil
+			g := id.Grain{Kind: id.Kind(s[:i]), ID: s[i+1:]}
+			if Kinds[g.Kind] == "" && g.Kind != id.Device { // devices have no views, and so nothing to wait for
+				break
+			}
+			return g, nil
 		}
 	}
 	return id.Grain{}, id.ErrMalformed.With("stream %q", s)

@@ -79,6 +79,9 @@ const (
 	NodeServiceGetClockProcedure = "/paceline.manage.v1.NodeService/GetClock"
 	// NodeServiceBackupProcedure is the fully-qualified name of the NodeService's Backup RPC.
 	NodeServiceBackupProcedure = "/paceline.manage.v1.NodeService/Backup"
+	// NodeServiceRebuildViewsProcedure is the fully-qualified name of the NodeService's RebuildViews
+	// RPC.
+	NodeServiceRebuildViewsProcedure = "/paceline.manage.v1.NodeService/RebuildViews"
 )
 
 // UserServiceClient is a client for the paceline.manage.v1.UserService service.
@@ -581,6 +584,9 @@ type NodeServiceClient interface {
 	// Backup sends what the node's embedded store holds at this moment, as one file in chunks, while it serves. The keys
 	// are not in it.
 	Backup(context.Context, *connect.Request[BackupRequest]) (*connect.ServerStreamForClient[BackupResponse], error)
+	// RebuildViews makes views anew from the journals, beside the old ones, while everybody reads and writes. When the
+	// call ends early, the next one goes on where it stood.
+	RebuildViews(context.Context, *connect.Request[RebuildViewsRequest]) (*connect.ServerStreamForClient[RebuildViewsResponse], error)
 }
 
 // NewNodeServiceClient constructs a client for the paceline.manage.v1.NodeService service. By
@@ -606,13 +612,20 @@ func NewNodeServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(nodeServiceMethods.ByName("Backup")),
 			connect.WithClientOptions(opts...),
 		),
+		rebuildViews: connect.NewClient[RebuildViewsRequest, RebuildViewsResponse](
+			httpClient,
+			baseURL+NodeServiceRebuildViewsProcedure,
+			connect.WithSchema(nodeServiceMethods.ByName("RebuildViews")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // nodeServiceClient implements NodeServiceClient.
 type nodeServiceClient struct {
-	getClock *connect.Client[GetClockRequest, GetClockResponse]
-	backup   *connect.Client[BackupRequest, BackupResponse]
+	getClock     *connect.Client[GetClockRequest, GetClockResponse]
+	backup       *connect.Client[BackupRequest, BackupResponse]
+	rebuildViews *connect.Client[RebuildViewsRequest, RebuildViewsResponse]
 }
 
 // GetClock calls paceline.manage.v1.NodeService.GetClock.
@@ -625,6 +638,11 @@ func (c *nodeServiceClient) Backup(ctx context.Context, req *connect.Request[Bac
 	return c.backup.CallServerStream(ctx, req)
 }
 
+// RebuildViews calls paceline.manage.v1.NodeService.RebuildViews.
+func (c *nodeServiceClient) RebuildViews(ctx context.Context, req *connect.Request[RebuildViewsRequest]) (*connect.ServerStreamForClient[RebuildViewsResponse], error) {
+	return c.rebuildViews.CallServerStream(ctx, req)
+}
+
 // NodeServiceHandler is an implementation of the paceline.manage.v1.NodeService service.
 type NodeServiceHandler interface {
 	// GetClock reads the node's clock.
@@ -632,6 +650,9 @@ type NodeServiceHandler interface {
 	// Backup sends what the node's embedded store holds at this moment, as one file in chunks, while it serves. The keys
 	// are not in it.
 	Backup(context.Context, *connect.Request[BackupRequest], *connect.ServerStream[BackupResponse]) error
+	// RebuildViews makes views anew from the journals, beside the old ones, while everybody reads and writes. When the
+	// call ends early, the next one goes on where it stood.
+	RebuildViews(context.Context, *connect.Request[RebuildViewsRequest], *connect.ServerStream[RebuildViewsResponse]) error
 }
 
 // NewNodeServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -653,12 +674,20 @@ func NewNodeServiceHandler(svc NodeServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(nodeServiceMethods.ByName("Backup")),
 		connect.WithHandlerOptions(opts...),
 	)
+	nodeServiceRebuildViewsHandler := connect.NewServerStreamHandler(
+		NodeServiceRebuildViewsProcedure,
+		svc.RebuildViews,
+		connect.WithSchema(nodeServiceMethods.ByName("RebuildViews")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/paceline.manage.v1.NodeService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case NodeServiceGetClockProcedure:
 			nodeServiceGetClockHandler.ServeHTTP(w, r)
 		case NodeServiceBackupProcedure:
 			nodeServiceBackupHandler.ServeHTTP(w, r)
+		case NodeServiceRebuildViewsProcedure:
+			nodeServiceRebuildViewsHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -674,4 +703,8 @@ func (UnimplementedNodeServiceHandler) GetClock(context.Context, *connect.Reques
 
 func (UnimplementedNodeServiceHandler) Backup(context.Context, *connect.Request[BackupRequest], *connect.ServerStream[BackupResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("paceline.manage.v1.NodeService.Backup is not implemented"))
+}
+
+func (UnimplementedNodeServiceHandler) RebuildViews(context.Context, *connect.Request[RebuildViewsRequest], *connect.ServerStream[RebuildViewsResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("paceline.manage.v1.NodeService.RebuildViews is not implemented"))
 }

@@ -832,8 +832,10 @@ type ListCompetitionsRequest struct {
 	OrganizationId string                 `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"` // empty: default
 	PageToken      string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	PageSize       uint32                 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	AtLeastStream  string                 `protobuf:"bytes,4,opt,name=at_least_stream,json=atLeastStream,proto3" json:"at_least_stream,omitempty"`
-	AtLeastVersion uint64                 `protobuf:"varint,5,opt,name=at_least_version,json=atLeastVersion,proto3" json:"at_least_version,omitempty"`
+	// The answer to a command names a stream and its version. With both given the answer here waits up to 500 ms until
+	// the views have taken it; if they have not, it is the fault view.behind, and the request may be repeated.
+	AtLeastStream  string `protobuf:"bytes,4,opt,name=at_least_stream,json=atLeastStream,proto3" json:"at_least_stream,omitempty"`
+	AtLeastVersion uint64 `protobuf:"varint,5,opt,name=at_least_version,json=atLeastVersion,proto3" json:"at_least_version,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1144,11 +1146,13 @@ func (x *CommandResponse) GetDone() *v13.CommandDone {
 }
 
 type GetResultRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	CompetitionId string                 `protobuf:"bytes,1,opt,name=competition_id,json=competitionId,proto3" json:"competition_id,omitempty"`
-	Version       uint32                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"` // 0: the newest
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	CompetitionId  string                 `protobuf:"bytes,1,opt,name=competition_id,json=competitionId,proto3" json:"competition_id,omitempty"`
+	Version        uint32                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`                                   // 0: the newest
+	AtLeastStream  string                 `protobuf:"bytes,3,opt,name=at_least_stream,json=atLeastStream,proto3" json:"at_least_stream,omitempty"` // as in ListCompetitionsRequest
+	AtLeastVersion uint64                 `protobuf:"varint,4,opt,name=at_least_version,json=atLeastVersion,proto3" json:"at_least_version,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *GetResultRequest) Reset() {
@@ -1191,6 +1195,20 @@ func (x *GetResultRequest) GetCompetitionId() string {
 func (x *GetResultRequest) GetVersion() uint32 {
 	if x != nil {
 		return x.Version
+	}
+	return 0
+}
+
+func (x *GetResultRequest) GetAtLeastStream() string {
+	if x != nil {
+		return x.AtLeastStream
+	}
+	return ""
+}
+
+func (x *GetResultRequest) GetAtLeastVersion() uint64 {
+	if x != nil {
+		return x.AtLeastVersion
 	}
 	return 0
 }
@@ -1407,6 +1425,110 @@ func (x *BackupResponse) GetChunk() []byte {
 	return nil
 }
 
+type RebuildViewsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Views         string                 `protobuf:"bytes,1,opt,name=views,proto3" json:"views,omitempty"` // competitions, trainings or people
+	Rate          uint32                 `protobuf:"varint,2,opt,name=rate,proto3" json:"rate,omitempty"`  // events a second; 0: 2,000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebuildViewsRequest) Reset() {
+	*x = RebuildViewsRequest{}
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebuildViewsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebuildViewsRequest) ProtoMessage() {}
+
+func (x *RebuildViewsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebuildViewsRequest.ProtoReflect.Descriptor instead.
+func (*RebuildViewsRequest) Descriptor() ([]byte, []int) {
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *RebuildViewsRequest) GetViews() string {
+	if x != nil {
+		return x.Views
+	}
+	return ""
+}
+
+func (x *RebuildViewsRequest) GetRate() uint32 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+type RebuildViewsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Phase         string                 `protobuf:"bytes,1,opt,name=phase,proto3" json:"phase,omitempty"`    // resumed, building, switched, deleting, done
+	Grains        uint64                 `protobuf:"varint,2,opt,name=grains,proto3" json:"grains,omitempty"` // taken so far
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RebuildViewsResponse) Reset() {
+	*x = RebuildViewsResponse{}
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RebuildViewsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RebuildViewsResponse) ProtoMessage() {}
+
+func (x *RebuildViewsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RebuildViewsResponse.ProtoReflect.Descriptor instead.
+func (*RebuildViewsResponse) Descriptor() ([]byte, []int) {
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *RebuildViewsResponse) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *RebuildViewsResponse) GetGrains() uint64 {
+	if x != nil {
+		return x.Grains
+	}
+	return 0
+}
+
 type GetClockRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1415,7 +1537,7 @@ type GetClockRequest struct {
 
 func (x *GetClockRequest) Reset() {
 	*x = GetClockRequest{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[27]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1427,7 +1549,7 @@ func (x *GetClockRequest) String() string {
 func (*GetClockRequest) ProtoMessage() {}
 
 func (x *GetClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[27]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1440,7 +1562,7 @@ func (x *GetClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClockRequest.ProtoReflect.Descriptor instead.
 func (*GetClockRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{27}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{29}
 }
 
 type GetClockResponse struct {
@@ -1453,7 +1575,7 @@ type GetClockResponse struct {
 
 func (x *GetClockResponse) Reset() {
 	*x = GetClockResponse{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[28]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1465,7 +1587,7 @@ func (x *GetClockResponse) String() string {
 func (*GetClockResponse) ProtoMessage() {}
 
 func (x *GetClockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[28]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1478,7 +1600,7 @@ func (x *GetClockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClockResponse.ProtoReflect.Descriptor instead.
 func (*GetClockResponse) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{28}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetClockResponse) GetNowMs() int64 {
@@ -1573,10 +1695,12 @@ const file_paceline_manage_v1_manage_proto_rawDesc = "" +
 	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\x12:\n" +
 	"\acommand\x18\x02 \x01(\v2 .paceline.competition.v1.CommandR\acommand\"K\n" +
 	"\x0fCommandResponse\x128\n" +
-	"\x04done\x18\x01 \x01(\v2$.paceline.competition.v1.CommandDoneR\x04done\"S\n" +
+	"\x04done\x18\x01 \x01(\v2$.paceline.competition.v1.CommandDoneR\x04done\"\xa5\x01\n" +
 	"\x10GetResultRequest\x12%\n" +
 	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\rR\aversion\"U\n" +
+	"\aversion\x18\x02 \x01(\rR\aversion\x12&\n" +
+	"\x0fat_least_stream\x18\x03 \x01(\tR\ratLeastStream\x12(\n" +
+	"\x10at_least_version\x18\x04 \x01(\x04R\x0eatLeastVersion\"U\n" +
 	"\x11GetResultResponse\x12@\n" +
 	"\x06result\x18\x01 \x01(\v2(.paceline.competition.v1.ResultPublishedR\x06result\"<\n" +
 	"\x13ExportBundleRequest\x12%\n" +
@@ -1585,7 +1709,13 @@ const file_paceline_manage_v1_manage_proto_rawDesc = "" +
 	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"\x0f\n" +
 	"\rBackupRequest\"&\n" +
 	"\x0eBackupResponse\x12\x14\n" +
-	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"\x11\n" +
+	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"?\n" +
+	"\x13RebuildViewsRequest\x12\x14\n" +
+	"\x05views\x18\x01 \x01(\tR\x05views\x12\x12\n" +
+	"\x04rate\x18\x02 \x01(\rR\x04rate\"D\n" +
+	"\x14RebuildViewsResponse\x12\x14\n" +
+	"\x05phase\x18\x01 \x01(\tR\x05phase\x12\x16\n" +
+	"\x06grains\x18\x02 \x01(\x04R\x06grains\"\x11\n" +
 	"\x0fGetClockRequest\"=\n" +
 	"\x10GetClockResponse\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x12\x12\n" +
@@ -1605,10 +1735,11 @@ const file_paceline_manage_v1_manage_proto_rawDesc = "" +
 	"\x10ListCompetitions\x12+.paceline.manage.v1.ListCompetitionsRequest\x1a,.paceline.manage.v1.ListCompetitionsResponse\x12R\n" +
 	"\aCommand\x12\".paceline.manage.v1.CommandRequest\x1a#.paceline.manage.v1.CommandResponse\x12X\n" +
 	"\tGetResult\x12$.paceline.manage.v1.GetResultRequest\x1a%.paceline.manage.v1.GetResultResponse\x12c\n" +
-	"\fExportBundle\x12'.paceline.manage.v1.ExportBundleRequest\x1a(.paceline.manage.v1.ExportBundleResponse0\x012\xb7\x01\n" +
+	"\fExportBundle\x12'.paceline.manage.v1.ExportBundleRequest\x1a(.paceline.manage.v1.ExportBundleResponse0\x012\x9c\x02\n" +
 	"\vNodeService\x12U\n" +
 	"\bGetClock\x12#.paceline.manage.v1.GetClockRequest\x1a$.paceline.manage.v1.GetClockResponse\x12Q\n" +
-	"\x06Backup\x12!.paceline.manage.v1.BackupRequest\x1a\".paceline.manage.v1.BackupResponse0\x01B.Z,paceline/api/gen/paceline/manage/v1;managev1b\x06proto3"
+	"\x06Backup\x12!.paceline.manage.v1.BackupRequest\x1a\".paceline.manage.v1.BackupResponse0\x01\x12c\n" +
+	"\fRebuildViews\x12'.paceline.manage.v1.RebuildViewsRequest\x1a(.paceline.manage.v1.RebuildViewsResponse0\x01B.Z,paceline/api/gen/paceline/manage/v1;managev1b\x06proto3"
 
 var (
 	file_paceline_manage_v1_manage_proto_rawDescOnce sync.Once
@@ -1622,7 +1753,7 @@ func file_paceline_manage_v1_manage_proto_rawDescGZIP() []byte {
 	return file_paceline_manage_v1_manage_proto_rawDescData
 }
 
-var file_paceline_manage_v1_manage_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_paceline_manage_v1_manage_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_paceline_manage_v1_manage_proto_goTypes = []any{
 	(*RegisterUserRequest)(nil),       // 0: paceline.manage.v1.RegisterUserRequest
 	(*RegisterUserResponse)(nil),      // 1: paceline.manage.v1.RegisterUserResponse
@@ -1651,31 +1782,33 @@ var file_paceline_manage_v1_manage_proto_goTypes = []any{
 	(*ExportBundleResponse)(nil),      // 24: paceline.manage.v1.ExportBundleResponse
 	(*BackupRequest)(nil),             // 25: paceline.manage.v1.BackupRequest
 	(*BackupResponse)(nil),            // 26: paceline.manage.v1.BackupResponse
-	(*GetClockRequest)(nil),           // 27: paceline.manage.v1.GetClockRequest
-	(*GetClockResponse)(nil),          // 28: paceline.manage.v1.GetClockResponse
-	(*v1.Profile)(nil),                // 29: paceline.user.v1.Profile
-	(*v1.State)(nil),                  // 30: paceline.user.v1.State
-	(*v11.Registered)(nil),            // 31: paceline.device.v1.Registered
-	(*v11.State)(nil),                 // 32: paceline.device.v1.State
-	(*v12.State)(nil),                 // 33: paceline.training.v1.State
-	(*v13.Definition)(nil),            // 34: paceline.competition.v1.Definition
-	(*v13.State)(nil),                 // 35: paceline.competition.v1.State
-	(*v13.Command)(nil),               // 36: paceline.competition.v1.Command
-	(*v13.CommandDone)(nil),           // 37: paceline.competition.v1.CommandDone
-	(*v13.ResultPublished)(nil),       // 38: paceline.competition.v1.ResultPublished
+	(*RebuildViewsRequest)(nil),       // 27: paceline.manage.v1.RebuildViewsRequest
+	(*RebuildViewsResponse)(nil),      // 28: paceline.manage.v1.RebuildViewsResponse
+	(*GetClockRequest)(nil),           // 29: paceline.manage.v1.GetClockRequest
+	(*GetClockResponse)(nil),          // 30: paceline.manage.v1.GetClockResponse
+	(*v1.Profile)(nil),                // 31: paceline.user.v1.Profile
+	(*v1.State)(nil),                  // 32: paceline.user.v1.State
+	(*v11.Registered)(nil),            // 33: paceline.device.v1.Registered
+	(*v11.State)(nil),                 // 34: paceline.device.v1.State
+	(*v12.State)(nil),                 // 35: paceline.training.v1.State
+	(*v13.Definition)(nil),            // 36: paceline.competition.v1.Definition
+	(*v13.State)(nil),                 // 37: paceline.competition.v1.State
+	(*v13.Command)(nil),               // 38: paceline.competition.v1.Command
+	(*v13.CommandDone)(nil),           // 39: paceline.competition.v1.CommandDone
+	(*v13.ResultPublished)(nil),       // 40: paceline.competition.v1.ResultPublished
 }
 var file_paceline_manage_v1_manage_proto_depIdxs = []int32{
-	29, // 0: paceline.manage.v1.RegisterUserRequest.profile:type_name -> paceline.user.v1.Profile
-	30, // 1: paceline.manage.v1.GetUserResponse.user:type_name -> paceline.user.v1.State
-	31, // 2: paceline.manage.v1.RegisterDeviceRequest.device:type_name -> paceline.device.v1.Registered
-	32, // 3: paceline.manage.v1.GetDeviceResponse.device:type_name -> paceline.device.v1.State
-	33, // 4: paceline.manage.v1.GetTrainingResponse.training:type_name -> paceline.training.v1.State
-	34, // 5: paceline.manage.v1.CreateCompetitionRequest.definition:type_name -> paceline.competition.v1.Definition
-	35, // 6: paceline.manage.v1.GetCompetitionResponse.competition:type_name -> paceline.competition.v1.State
+	31, // 0: paceline.manage.v1.RegisterUserRequest.profile:type_name -> paceline.user.v1.Profile
+	32, // 1: paceline.manage.v1.GetUserResponse.user:type_name -> paceline.user.v1.State
+	33, // 2: paceline.manage.v1.RegisterDeviceRequest.device:type_name -> paceline.device.v1.Registered
+	34, // 3: paceline.manage.v1.GetDeviceResponse.device:type_name -> paceline.device.v1.State
+	35, // 4: paceline.manage.v1.GetTrainingResponse.training:type_name -> paceline.training.v1.State
+	36, // 5: paceline.manage.v1.CreateCompetitionRequest.definition:type_name -> paceline.competition.v1.Definition
+	37, // 6: paceline.manage.v1.GetCompetitionResponse.competition:type_name -> paceline.competition.v1.State
 	18, // 7: paceline.manage.v1.ListCompetitionsResponse.competitions:type_name -> paceline.manage.v1.CompetitionSummary
-	36, // 8: paceline.manage.v1.CommandRequest.command:type_name -> paceline.competition.v1.Command
-	37, // 9: paceline.manage.v1.CommandResponse.done:type_name -> paceline.competition.v1.CommandDone
-	38, // 10: paceline.manage.v1.GetResultResponse.result:type_name -> paceline.competition.v1.ResultPublished
+	38, // 8: paceline.manage.v1.CommandRequest.command:type_name -> paceline.competition.v1.Command
+	39, // 9: paceline.manage.v1.CommandResponse.done:type_name -> paceline.competition.v1.CommandDone
+	40, // 10: paceline.manage.v1.GetResultResponse.result:type_name -> paceline.competition.v1.ResultPublished
 	0,  // 11: paceline.manage.v1.UserService.RegisterUser:input_type -> paceline.manage.v1.RegisterUserRequest
 	2,  // 12: paceline.manage.v1.UserService.GetUser:input_type -> paceline.manage.v1.GetUserRequest
 	4,  // 13: paceline.manage.v1.DeviceService.RegisterDevice:input_type -> paceline.manage.v1.RegisterDeviceRequest
@@ -1688,24 +1821,26 @@ var file_paceline_manage_v1_manage_proto_depIdxs = []int32{
 	19, // 20: paceline.manage.v1.CompetitionService.Command:input_type -> paceline.manage.v1.CommandRequest
 	21, // 21: paceline.manage.v1.CompetitionService.GetResult:input_type -> paceline.manage.v1.GetResultRequest
 	23, // 22: paceline.manage.v1.CompetitionService.ExportBundle:input_type -> paceline.manage.v1.ExportBundleRequest
-	27, // 23: paceline.manage.v1.NodeService.GetClock:input_type -> paceline.manage.v1.GetClockRequest
+	29, // 23: paceline.manage.v1.NodeService.GetClock:input_type -> paceline.manage.v1.GetClockRequest
 	25, // 24: paceline.manage.v1.NodeService.Backup:input_type -> paceline.manage.v1.BackupRequest
-	1,  // 25: paceline.manage.v1.UserService.RegisterUser:output_type -> paceline.manage.v1.RegisterUserResponse
-	3,  // 26: paceline.manage.v1.UserService.GetUser:output_type -> paceline.manage.v1.GetUserResponse
-	5,  // 27: paceline.manage.v1.DeviceService.RegisterDevice:output_type -> paceline.manage.v1.RegisterDeviceResponse
-	7,  // 28: paceline.manage.v1.DeviceService.ClaimDevice:output_type -> paceline.manage.v1.ClaimDeviceResponse
-	9,  // 29: paceline.manage.v1.DeviceService.GetDevice:output_type -> paceline.manage.v1.GetDeviceResponse
-	11, // 30: paceline.manage.v1.TrainingService.GetTraining:output_type -> paceline.manage.v1.GetTrainingResponse
-	13, // 31: paceline.manage.v1.CompetitionService.CreateCompetition:output_type -> paceline.manage.v1.CreateCompetitionResponse
-	15, // 32: paceline.manage.v1.CompetitionService.GetCompetition:output_type -> paceline.manage.v1.GetCompetitionResponse
-	17, // 33: paceline.manage.v1.CompetitionService.ListCompetitions:output_type -> paceline.manage.v1.ListCompetitionsResponse
-	20, // 34: paceline.manage.v1.CompetitionService.Command:output_type -> paceline.manage.v1.CommandResponse
-	22, // 35: paceline.manage.v1.CompetitionService.GetResult:output_type -> paceline.manage.v1.GetResultResponse
-	24, // 36: paceline.manage.v1.CompetitionService.ExportBundle:output_type -> paceline.manage.v1.ExportBundleResponse
-	28, // 37: paceline.manage.v1.NodeService.GetClock:output_type -> paceline.manage.v1.GetClockResponse
-	26, // 38: paceline.manage.v1.NodeService.Backup:output_type -> paceline.manage.v1.BackupResponse
-	25, // [25:39] is the sub-list for method output_type
-	11, // [11:25] is the sub-list for method input_type
+	27, // 25: paceline.manage.v1.NodeService.RebuildViews:input_type -> paceline.manage.v1.RebuildViewsRequest
+	1,  // 26: paceline.manage.v1.UserService.RegisterUser:output_type -> paceline.manage.v1.RegisterUserResponse
+	3,  // 27: paceline.manage.v1.UserService.GetUser:output_type -> paceline.manage.v1.GetUserResponse
+	5,  // 28: paceline.manage.v1.DeviceService.RegisterDevice:output_type -> paceline.manage.v1.RegisterDeviceResponse
+	7,  // 29: paceline.manage.v1.DeviceService.ClaimDevice:output_type -> paceline.manage.v1.ClaimDeviceResponse
+	9,  // 30: paceline.manage.v1.DeviceService.GetDevice:output_type -> paceline.manage.v1.GetDeviceResponse
+	11, // 31: paceline.manage.v1.TrainingService.GetTraining:output_type -> paceline.manage.v1.GetTrainingResponse
+	13, // 32: paceline.manage.v1.CompetitionService.CreateCompetition:output_type -> paceline.manage.v1.CreateCompetitionResponse
+	15, // 33: paceline.manage.v1.CompetitionService.GetCompetition:output_type -> paceline.manage.v1.GetCompetitionResponse
+	17, // 34: paceline.manage.v1.CompetitionService.ListCompetitions:output_type -> paceline.manage.v1.ListCompetitionsResponse
+	20, // 35: paceline.manage.v1.CompetitionService.Command:output_type -> paceline.manage.v1.CommandResponse
+	22, // 36: paceline.manage.v1.CompetitionService.GetResult:output_type -> paceline.manage.v1.GetResultResponse
+	24, // 37: paceline.manage.v1.CompetitionService.ExportBundle:output_type -> paceline.manage.v1.ExportBundleResponse
+	30, // 38: paceline.manage.v1.NodeService.GetClock:output_type -> paceline.manage.v1.GetClockResponse
+	26, // 39: paceline.manage.v1.NodeService.Backup:output_type -> paceline.manage.v1.BackupResponse
+	28, // 40: paceline.manage.v1.NodeService.RebuildViews:output_type -> paceline.manage.v1.RebuildViewsResponse
+	26, // [26:41] is the sub-list for method output_type
+	11, // [11:26] is the sub-list for method input_type
 	11, // [11:11] is the sub-list for extension type_name
 	11, // [11:11] is the sub-list for extension extendee
 	0,  // [0:11] is the sub-list for field type_name
@@ -1722,7 +1857,7 @@ func file_paceline_manage_v1_manage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_manage_v1_manage_proto_rawDesc), len(file_paceline_manage_v1_manage_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   5,
 		},
