@@ -307,7 +307,7 @@ func TestFoldersThatCannotBeServed(t *testing.T) {
 			copyTree(t, good+".keys", data+".keys")
 			c.do(data)
 			before := digestOf(t, filepath.Dir(data))
-			code, _, errs := paceline(t, "run", "--listen", "127.0.0.1:0", "--data-dir", data)
+			code, errs := child(t, "run", "--listen", "127.0.0.1:0", "--data-dir", data)
 			sentence(t, code, errs, c.says)
 			t.Log(strings.TrimSpace(errs))
 			if digestOf(t, filepath.Dir(data)) != before {
@@ -323,7 +323,7 @@ func TestFoldersThatCannotBeServed(t *testing.T) {
 		s := serve(t, "--data-dir", good)
 		defer s.stop()
 		for _, args := range [][]string{{"run", "--listen", "127.0.0.1:0"}, {"export", "x", "--offline", "-o", filepath.Join(t.TempDir(), "x")}, {"backup", "--offline", "--to", filepath.Join(t.TempDir(), "x")}} {
-			code, _, errs := paceline(t, append(args, "--data-dir", good)...)
+			code, errs := child(t, append(args, "--data-dir", good)...)
 			sentence(t, code, errs, "in use by another process")
 		}
 	})

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// asProgram makes this test binary the program itself: a process of its own, with its own exit code.
+const asProgram = "PACELINE_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main() // does not come back
+	}
+	os.Exit(m.Run())
+}
+
+// child runs one command line in a process of its own.
+func child(t *testing.T, args ...string) (code int, errs string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	c := exec.CommandContext(ctx, os.Args[0], args...)
+	c.Env = append(os.Environ(), asProgram+"=1")
+	var b bytes.Buffer
+	c.Stderr = &b
+	err := c.Run()
+	if ctx.Err() != nil {
+		t.Fatalf("%v did not end: %s", args, b.String())
+	}
+	if err != nil && c.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return c.ProcessState.ExitCode(), b.String()
+}
