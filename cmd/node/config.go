@@ -51,7 +51,7 @@ type settings struct {
 	cqlSettings
 
 	ClusterPort   int           `help:"Loopback port of the members' own traffic; 0: a free one." default:"0" env:"PACELINE_CLUSTER_PORT"`
-	UnackedMB int64 `help:"Telemetry frames on their way to what is durable, all connections together; beyond it clients are throttled." default:"256" env:"PACELINE_UNACKED_MB"`
+	UnackedMB int64 `help:"Telemetry frames on their way to what is durable, all connections together; beyond it clients are throttled." default:"64" env:"PACELINE_UNACKED_MB"`
 
 	GrainIdle     time.Duration `help:"A grain that nobody has used for so long is asked to leave the memory." default:"5m" env:"PACELINE_GRAIN_IDLE"`
 	DrainWithin   time.Duration `help:"At the end: how long grains may take to answer and flush what they hold." default:"10s" env:"PACELINE_DRAIN_WITHIN"`

@@ -48,7 +48,7 @@ type Config struct {
 // Default is the configuration of a node.
 func Default() Config {
 	return Config{
-		Session: session.Default(), MaxConnections: 50_000, WriteWithin: 10 * time.Second, QueueFrames: 256, QueueBytes: 1 << 20, UnderBytes: 256 << 20,
+		Session: session.Default(), MaxConnections: 50_000, WriteWithin: 10 * time.Second, QueueFrames: 256, QueueBytes: 1 << 20, UnderBytes: 64 << 20,
 	}
 }
 
