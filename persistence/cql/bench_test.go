@@ -3,6 +3,7 @@ package cql
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"paceline/domain/unit"
 	"paceline/internal/testkit"
 	"paceline/persistence"
+	"paceline/persistence/persistencetest"
 )
 
 // Ours and a bare gocql that sends the same statements, on the same session, with the same number of writers, in turns
@@ -142,5 +144,32 @@ func BenchmarkAppend(b *testing.B) {
 				return iter.Close()
 			})
 		})
+	}
+}
+
+// BenchmarkPartitions prints the largest partition of each table of a keyspace that a real run has filled:
+// PACELINE_CQL_KEYSPACE=… go test ./persistence/cql -run '^$' -bench Partitions -benchtime 1x
+func BenchmarkPartitions(b *testing.B) {
+	cfg := world.cfg
+	server(b)
+	if name := os.Getenv("PACELINE_CQL_KEYSPACE"); name != "" {
+		cfg.Keyspace = name
+	}
+	rows, err := Open(context.Background(), cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for b.Loop() {
+		for t := range tables {
+			if tables[t].name == "" {
+				continue
+			}
+			largest, parts, err := persistencetest.Largest(context.Background(), rows, persistence.Table(t))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Logf("%-12s %6d partitions, the largest %5d rows, %8d bytes: %q", tables[t].name, parts, largest.Rows, largest.Bytes, largest.Key)
+		}
 	}
 }
