@@ -64,7 +64,7 @@ func (n *node) watchStore(context.Context) error {
 				return
 			case <-tick.C:
 			}
-			is := n.lanes.Behind()
+			is := n.behind()
 			all, old := n.lanes.Queued()
 			switch {
 			case is != 0 && was == 0:
@@ -87,7 +87,7 @@ func (n *node) watchStore(context.Context) error {
 func (n *node) countStore() {
 	c := n.counters
 	c.Gauge("paceline_store_behind_seconds", "How long the store has not kept up; 0: it does.", func() float64 {
-		since := n.lanes.Behind()
+		since := n.behind()
 		if since == 0 {
 			return 0
 		}

@@ -15,8 +15,11 @@ import (
 // store needs to write out what it holds in memory.
 const spaceEvery = 250 * time.Millisecond
 
+// mostMargin is how much more than the reserve must be free at most before writes are taken again.
+const mostMargin = 64 << 20
+
 // space keeps room on the disk: a store that has none left for its log cannot go on at all. Beneath the reserve writes are
-// refused, each of them whole and before anything of it is written; above it by a quarter they are taken again.
+// refused, each of them whole and before anything of it is written; above it by a quarter, at most mostMargin, they are taken again.
 type space struct {
 	fs      vfs.FS
 	folder  string
@@ -63,7 +66,7 @@ func (s *space) look() {
 	}
 	s.free.Store(u.AvailBytes)
 	was := s.full.Load() != 0
-	switch is := u.AvailBytes < s.reserve || was && u.AvailBytes < s.reserve+s.reserve/4; {
+	switch is := u.AvailBytes < s.reserve || was && u.AvailBytes < s.reserve+min(s.reserve/4, mostMargin); {
 	case is && !was:
 		s.full.Store(time.Now().UnixMilli())
 		s.tell(true, u.AvailBytes)
