@@ -1,9 +1,13 @@
 package competitioncodec_test
 
 import (
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"paceline/actors/competition"
@@ -93,4 +97,34 @@ func randomEvents(r *rand.Rand, kinds []competition.Event) []competition.Event {
 		all = append(all, p.Elem().Interface().(competition.Event))
 	}
 	return all
+}
+
+// FuzzDecodeState: no bytes make it panic, and what it reads it writes so that it is read the same way again.
+func FuzzDecodeState(f *testing.F) {
+	hexed, err := os.ReadFile(filepath.Join("testdata", fmt.Sprintf("state-%d.hex", competitioncodec.StateFormat)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	golden, err := hex.DecodeString(strings.TrimSpace(string(hexed)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(golden)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := competitioncodec.DecodeState(b)
+		if err != nil {
+			return
+		}
+		again, err := competitioncodec.EncodeState(s)
+		if err != nil {
+			return // text that is not UTF-8
+		}
+		s2, err := competitioncodec.DecodeState(again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := testkit.Differ(s, s2); d != "" {
+			t.Errorf("it comes back with another %s", d)
+		}
+	})
 }

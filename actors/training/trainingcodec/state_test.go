@@ -1,8 +1,13 @@
 package trainingcodec
 
 import (
+	"encoding/hex"
+	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"paceline/actors/training"
@@ -63,4 +68,34 @@ func randomEvents(r *rand.Rand) (all []training.Event) {
 		all = append(all, p.Elem().Interface().(training.Event))
 	}
 	return all
+}
+
+// FuzzDecodeState: no bytes make it panic, and what it reads it writes so that it is read the same way again.
+func FuzzDecodeState(f *testing.F) {
+	hexed, err := os.ReadFile(filepath.Join("testdata", fmt.Sprintf("state-%d.hex", StateFormat)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	golden, err := hex.DecodeString(strings.TrimSpace(string(hexed)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(golden)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := DecodeState(b, course.New)
+		if err != nil {
+			return
+		}
+		again, err := EncodeState(s)
+		if err != nil {
+			return // text that is not UTF-8
+		}
+		s2, err := DecodeState(again, course.New)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := testkit.Differ(s, s2); d != "" {
+			t.Errorf("it comes back with another %s", d)
+		}
+	})
 }

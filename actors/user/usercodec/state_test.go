@@ -1,7 +1,12 @@
 package usercodec
 
 import (
+	"encoding/hex"
+	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"paceline/actors/user"
@@ -28,5 +33,35 @@ func TestState(t *testing.T) {
 			all = append(all, []user.Event{user.Registered{Profile: p}, user.ProfileChanged{Profile: p}, user.Fenced{}, c}[r.IntN(4)])
 		}
 		return all
+	})
+}
+
+// FuzzDecodeState: no bytes make it panic, and what it reads it writes so that it is read the same way again.
+func FuzzDecodeState(f *testing.F) {
+	hexed, err := os.ReadFile(filepath.Join("testdata", fmt.Sprintf("state-%d.hex", StateFormat)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	golden, err := hex.DecodeString(strings.TrimSpace(string(hexed)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(golden)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := DecodeState(b)
+		if err != nil {
+			return
+		}
+		again, err := EncodeState(s)
+		if err != nil {
+			return // text that is not UTF-8
+		}
+		s2, err := DecodeState(again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := testkit.Differ(s, s2); d != "" {
+			t.Errorf("it comes back with another %s", d)
+		}
 	})
 }
