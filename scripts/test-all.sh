@@ -11,6 +11,8 @@ scripts/deps.sh java maven && PACELINE_REPLICA_ROUNDS=$ROUNDS go test -count=1 -
 echo "== ${SEEDS:=20000} seeds"
 PACELINE_SEEDS=$SEEDS go test -count=1 -timeout 60m ./simulations/world || failed+=("seeds")
 PACELINE_LONG=1 go test -count=1 -run Long ./persistence || failed+=("what takes much memory")
+echo "== the store is away for longer than a grain is patient"
+PACELINE_LONG_OUTAGE=30s go test -count=1 -timeout 5m ./cmd/node -run TestTheStoreIsAwayForAWhile || failed+=("long outage")
 scripts/fuzz.sh || failed+=("fuzz")
 scripts/lint.sh || failed+=("lint")
 if [ ${#failed[@]} -gt 0 ]; then

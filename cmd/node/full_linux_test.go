@@ -22,6 +22,7 @@ import (
 // TestTheDiskIsFullForAWhile: somebody else fills the disk in the middle of a race until less than the reserve is free. The
 // node says so and refuses with a code; reads and boards go on; with room again everything is made up for.
 func TestTheDiskIsFullForAWhile(t *testing.T) {
+	t.Parallel()
 	const leftMB, takenMB = 512, 1024 // of the room above the reserve: others may write meanwhile
 	folder := t.TempDir()
 	var fs syscall.Statfs_t
