@@ -82,6 +82,9 @@ type Cluster struct {
 	link      *link.Link
 	filter    *port.Filter
 	stopped   sync.Once
+
+	mu       sync.Mutex
+	watchers []func()
 }
 
 // provider is the membership that the runtime is told.
@@ -126,6 +129,7 @@ func Start(cfg Config, kinds func(*Cluster) []Kind) (c *Cluster, err error) {
 	c.placement.Serve(served, c.caller, handover{c.link}, func() {
 		c.caller.MembersChanged()
 		c.link.MembersChanged()
+		c.tellWatchers()
 	})
 	settings := pcluster.Configure(cfg.Name, c.provider, c.placement, c.remote(),
 		pcluster.WithHeartbeatExpiration(never), // membership has one authority: the provider
@@ -169,6 +173,28 @@ func (c *Cluster) remote() *remote.Config {
 		options = append(options, remote.WithAdvertisedHost(c.cfg.Advertise))
 	}
 	return remote.Configure(c.cfg.Host, c.cfg.Port, options...)
+}
+
+// Watch calls f now and whenever the members change, one call at a time. It may only leave word.
+func (c *Cluster) Watch(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watchers = append(c.watchers, f)
+	f()
+}
+
+func (c *Cluster) tellWatchers() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range c.watchers {
+		f()
+	}
+}
+
+// Owns reports whether this member owns an affinity now.
+func (c *Cluster) Owns(affinity string) bool {
+	owner, ok := c.placement.Members().Owner(affinity)
+	return ok && owner.ID == c.system.ID
 }
 
 // Filter is what looks at the port between members; nil for a lone one.

@@ -16,7 +16,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"paceline/actors/machine"
-	"paceline/cluster"
 	"paceline/domain/unit"
 	"paceline/internal/obs"
 	"paceline/persistence"
@@ -47,10 +46,12 @@ type settings struct {
 	StoreReserveMB  int64 `help:"Of the embedded store's disk, kept free: beneath it writes are refused until there is room again. More protects better against others that fill the disk." default:"256" env:"PACELINE_STORE_RESERVE_MB"`
 	StoreWorkers    int   `help:"Store operations at once. More helps group commit, up to what the disk likes." default:"64" env:"PACELINE_STORE_WORKERS"`
 	StoreWaiting    int   `help:"Store operations waiting beyond those; then grains see a store that is away." default:"1024" env:"PACELINE_STORE_WAITING"`
+	ViewCacheMB     int64 `help:"Memory for lists, rosters and results that were read; what is a person's is never in it. 0: none." default:"32" env:"PACELINE_VIEW_CACHE_MB"`
 
 	cqlSettings
 
-	ClusterPort   int           `help:"Loopback port of the members' own traffic; 0: a free one." default:"0" env:"PACELINE_CLUSTER_PORT"`
+	clusterSettings
+
 	UnackedMB int64 `help:"Telemetry frames on their way to what is durable, all connections together; beyond it clients are throttled." default:"64" env:"PACELINE_UNACKED_MB"`
 
 	GrainIdle     time.Duration `help:"A grain that nobody has used for so long is asked to leave the memory." default:"5m" env:"PACELINE_GRAIN_IDLE"`
@@ -83,14 +84,17 @@ func (s settings) validate() error {
 		return errors.New("--unacked-mb must be at least 1")
 	case s.StoreWorkers < 1 || s.StoreWaiting < 1:
 		return errors.New("--store-workers and --store-waiting must be at least 1")
+	case s.ViewCacheMB < 0:
+		return errors.New("--view-cache-mb must not be negative")
 	case s.GrainIdle < time.Second:
 		return errors.New("--grain-idle must be at least 1s: grains would only come and go")
 	case s.DrainWithin < 0 || s.GoodbyeWithin < 0 || s.GoodbyeDelay < 0:
 		return errors.New("--drain-within, --goodbye-within and --goodbye-delay must not be negative")
 	case s.ClockRate < 0:
 		return errors.New("--clock-rate: want 0.001 to 1000")
-	case s.ClusterPort < 0 || s.ClusterPort > 65535:
-		return errors.New("--cluster-port must be 0 to 65535")
+	}
+	if err := s.validateCluster(); err != nil {
+		return err
 	}
 	if _, err := s.clock(); err != nil {
 		return err
@@ -158,13 +162,6 @@ func (s settings) embedded() embedded.Config {
 func (s settings) lanes() machine.LanesConfig {
 	c := machine.DefaultLanes()
 	c.Workers, c.Waiting = s.StoreWorkers, s.StoreWaiting
-	return c
-}
-
-func (s settings) cluster() cluster.Config {
-	c := cluster.Default()
-	c.Port = s.ClusterPort
-	c.Placement.IdleAfter = s.GrainIdle
 	return c
 }
 

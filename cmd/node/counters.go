@@ -24,4 +24,5 @@ func (n *node) count() {
 	c.Counter("paceline_wakeups_reads_total", "Reads of wake-up rows.", n.sweeper.reads.Load)
 	c.Counter("paceline_wakeups_failed_total", "Reads of wake-up rows that failed.", n.sweeper.failed.Load)
 	c.Counter("paceline_wakeups_fired_total", "Wake-ups sent to grains.", n.sweeper.fired.Load)
+	n.countViews()
 }

@@ -1,9 +1,15 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,6 +31,9 @@ type cqlPlace struct {
 	keyspace string
 	flags    []string
 }
+
+// migratedWithin is for a server that does other things too: eleven tables are eleven rounds of its disk.
+const migratedWithin = 3 * time.Minute
 
 func newCQLPlace(t *testing.T) *cqlPlace {
 	t.Helper()
@@ -53,7 +62,7 @@ func (p *cqlPlace) run(stmt string, args ...any) {
 
 func (p *cqlPlace) migrate(args ...string) string {
 	p.t.Helper()
-	code, out, errs := paceline(p.t, append(append([]string{"migrate", "--cql-replication", "1"}, p.flags...), args...)...)
+	code, out, errs := pacelineWithin(p.t, migratedWithin, append(append([]string{"migrate", "--cql-replication", "1"}, p.flags...), args...)...)
 	if code != 0 {
 		p.t.Fatalf("migrate: %s", errs)
 	}
@@ -124,9 +133,50 @@ func TestCQLStore(t *testing.T) {
 	if code := again.stop(); code != 0 {
 		t.Error(again.out)
 	}
+	code, _, errs := paceline(t, append([]string{"export", "nosuch", "--offline", "--store", "cql", "--data-dir", data, "-o", filepath.Join(t.TempDir(), "b.zip")}, p.flags...)...)
+	if code == 0 || !strings.Contains(errs, "export nosuch: ") || strings.Contains(errs, "data folder") {
+		t.Errorf("export from the store: %d, %q", code, errs)
+	}
 	if _, err := os.Stat(data); err == nil {
 		t.Errorf("%s was made, and nothing is kept there", data)
 	}
+}
+
+// TestTwoNodesOnOneKeyspace: each says that there is another, and takes its row away when it leaves.
+func TestTwoNodesOnOneKeyspace(t *testing.T) {
+	p := newCQLPlace(t)
+	p.migrate()
+	data := filepath.Join(t.TempDir(), "data")
+	const said = "another node serves on this keyspace"
+	one := p.serve(data)
+	two := p.serve(data)
+	for _, s := range []serving{one, two} {
+		if !until(t, 10*time.Second, func() bool { return strings.Contains(s.out.String(), said) }) {
+			t.Errorf("%s does not say that it is not alone: %s", s.url, s.out)
+		}
+	}
+	one.stop()
+	two.stop()
+	rows, err := p.session.Query("SELECT * FROM " + p.keyspace + ".node").Iter().SliceMap()
+	if err != nil || len(rows) != 0 {
+		t.Errorf("rows of nodes that have left: %v, %v", rows, err)
+	}
+}
+
+// until waits for a condition.
+func until(t *testing.T, limit time.Duration, holds func() bool) bool {
+	t.Helper()
+	deadline := time.After(limit)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-deadline:
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
 }
 
 // TestBadCQL: a store that cannot be served on is refused in one sentence, within seconds, and neither it nor the
@@ -157,6 +207,10 @@ func TestBadCQL(t *testing.T) {
 	hangsUp := silentServer(t)
 	refused("no CQL", "no server answers CQL at "+hangsUp, "--cql-hosts", hangsUp)
 	refused("no such datacenter", "mars is not one of", "--cql-datacenter", "mars")
+	stranger := httptest.NewTLSServer(nil) // shows a certificate that nobody here trusts
+	defer stranger.Close()
+	refused("a certificate of somebody else", "certificate", "--cql-hosts", stranger.Listener.Addr().String(), "--cql-ca-file", someCA(t, dir))
+	refused("no certificates", "no such file", "--cql-ca-file", filepath.Join(dir, "none.pem"))
 	p.run("CREATE KEYSPACE " + p.keyspace + " WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
 	refused("an empty keyspace", "has no tables yet: run `paceline migrate`")
 	p.run("CREATE TABLE " + p.keyspace + ".invoices (id int PRIMARY KEY)")
@@ -204,6 +258,26 @@ func TestBadCQL(t *testing.T) {
 	p.run("DROP TABLE " + p.keyspace + ".wakeup")
 	p.run("ALTER TABLE " + p.keyspace + ".series DROP cell")
 	unchanged("tables and columns gone", "lacks table wakeup, column series.cell")
+}
+
+// someCA is a file with a certificate that has signed nothing.
+func someCA(t *testing.T, dir string) string {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "nobody"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, ca, ca, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // silentServer takes connections and hangs up: something is there, and it is no CQL server.

@@ -23,7 +23,7 @@ type exportCmd struct {
 	settings
 	Competition string `arg:"" help:"The competition's id."`
 	Out         string `help:"The file to write." default:"bundle.zip" short:"o"`
-	Offline     bool   `help:"Read the data folder of a node that does not run, instead of asking the one that does."`
+	Offline     bool   `help:"Read the data folder of a node that does not run, or the keyspace, instead of asking a node."`
 }
 
 // Run writes the bundle of a published result.
@@ -52,7 +52,7 @@ func (e exportCmd) Run(p process) error {
 }
 
 func (e exportCmd) fromFolder(ctx context.Context, w io.Writer) error {
-	if _, err := os.Stat(e.DataDir); err != nil {
+	if _, err := os.Stat(e.DataDir); err != nil && e.Store != storeCQL {
 		return fmt.Errorf("data folder: %w", err) // openStore would make it
 	}
 	st, err := openStore(ctx, e.settings, slog.New(slog.DiscardHandler))

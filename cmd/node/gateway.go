@@ -11,12 +11,10 @@ import (
 
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	"paceline/domain/fault"
-	"paceline/domain/unit"
 	"paceline/gateway/auth"
 	"paceline/gateway/hub"
 	"paceline/gateway/lookup"
 	"paceline/gateway/rest"
-	"paceline/gateway/session"
 	"paceline/gateway/ws"
 	"paceline/pipeline/bundle"
 	"paceline/web"
@@ -32,7 +30,7 @@ var errStarting = fault.Later("node.starting", "This node is still reading what 
 
 // startGateway makes the hub and the live server; serve opens the door to them.
 func (n *node) startGateway(ctx context.Context) error {
-	source := lookup.New(n.tables, n.cluster.Caller())
+	source := lookup.New(n.views, n.cluster.Caller())
 	verifier := auth.NewVerifier(n.keys, n.listener.Addr().String())
 	n.edge.hub = hub.NewNode(hub.New(hub.Config{Node: n.cluster.Member()}),
 		hub.Deps{Clock: n.now, Tell: n.cluster.Caller(), Views: source})
@@ -55,7 +53,7 @@ func (n *node) startGateway(ctx context.Context) error {
 	})
 
 	handler := rest.Handler(rest.Deps{
-		Calls: n.cluster.Caller(), Views: n.tables, Races: source, Export: exporter{n}, Backup: backuper{n}, Verify: verifier.Verify,
+		Calls: n.cluster.Caller(), Views: n.views, Anew: rebuilder{n}, Races: source, Export: exporter{n}, Backup: backuper{n}, Verify: verifier.Verify,
 		Clock: n.clock.now, Rate: n.clock.Rate, NewID: func() string { return newID(n.clock.now()) },
 		Live: n.edge.live, Pages: web.Files(), Ready: n.ready, Log: n.log,
 	})
@@ -67,6 +65,9 @@ func (n *node) startGateway(ctx context.Context) error {
 }
 
 func (n *node) ready() error {
+	if n.down.Load() {
+		return errCutOff
+	}
 	if !n.sweeper.swept.Load() {
 		return errStarting
 	}
@@ -97,6 +98,7 @@ func (e exporter) Export(ctx context.Context, competition string, w io.Writer) e
 // serve opens the door.
 func (n *node) serve(context.Context) error {
 	n.count()
+	n.door.Store(n.edge.live)
 	go func() {
 		if err := n.server.Serve(n.listener); !errors.Is(err, http.ErrServerClosed) {
 			n.failed <- err
@@ -105,7 +107,7 @@ func (n *node) serve(context.Context) error {
 	n.later(func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, n.cfg.GoodbyeWithin)
 		defer cancel()
-		n.edge.live.Goodbye(ctx, session.Leave{Reason: "leaving"}, unit.DurationMs(n.cfg.GoodbyeDelay.Milliseconds()))
+		n.goodbye(ctx, "leaving", n.cluster.Others())
 		if err := n.server.Shutdown(ctx); err != nil {
 			return n.server.Close()
 		}

@@ -36,7 +36,7 @@ func (n *node) kinds() []cluster.Kind {
 		n.kind(id.Competition, func(a activation) machine.Stepper {
 			cfg := competitiongrain.Default()
 			cfg.Grain, cfg.Activation, cfg.Member, cfg.Random, cfg.NewID = a.grain, a.id, a.member, rand.Uint64, appendID
-			cfg.SettleDelay = 0 // only this process can write
+			cfg.SettleDelay = n.cfg.settleDelay()
 			return competitiongrain.New(cfg)
 		}),
 	}

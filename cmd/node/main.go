@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,6 +28,9 @@ type cli struct {
 	Restore restoreCmd `cmd:"" help:"Make a data folder of a backup."`
 	Config  configCmd  `cmd:"" help:"Show or check the configuration."`
 
+	Certs certsCmd `cmd:"" help:"Make certificates and a gossip key for nodes of a cluster, for development."`
+
+	Views   viewsCmd   `cmd:"" help:"What lists, rosters and results are read from."`
 	Migrate migrateCmd `cmd:"" help:"Bring a CQL keyspace to this binary's tables, while nodes serve on it."`
 }
 
@@ -42,7 +46,24 @@ type process struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(execute(process{ctx: ctx, out: os.Stdout, err: os.Stderr}, os.Args[1:]))
+	code := execute(process{ctx: ctx, out: os.Stdout, err: os.Stderr}, os.Args[1:])
+	if code == exitRestart && ctx.Err() == nil {
+		again()
+	}
+	os.Exit(code)
+}
+
+// exitRestart says that a new run of the same process is needed (EX_TEMPFAIL of sysexits.h).
+const exitRestart = 75
+
+// again begins a new run in place of this one, under the same process id, so that whoever supervises it need not know.
+// If that is not possible the exit code says what is needed.
+func again() {
+	self, err := os.Executable()
+	if err == nil {
+		err = syscall.Exec(self, os.Args, os.Environ())
+	}
+	fmt.Fprintln(os.Stderr, "paceline: cannot begin a new run:", err)
 }
 
 // execute runs one command line and returns the exit code. Whatever goes wrong is one sentence.
@@ -68,6 +89,11 @@ func execute(p process, args []string) int {
 	}
 	if err != nil {
 		fmt.Fprintln(p.err, "paceline:", err)
+	}
+	switch {
+	case errors.Is(err, errRestart):
+		return exitRestart
+	case err != nil:
 		return 1
 	}
 	return 0

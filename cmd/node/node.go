@@ -18,6 +18,7 @@ import (
 	"paceline/domain/id"
 	"paceline/domain/step"
 	"paceline/gateway/auth"
+	"paceline/gateway/ws"
 	"paceline/internal/obs"
 	"paceline/persistence"
 	"paceline/persistence/view"
@@ -34,22 +35,26 @@ type node struct {
 	store   *store
 	clock   clock
 	tables  *view.Tables
+	project *project.Projector
+	views   view.Reader // the tables, through the cache if there is one
 	lanes   *machine.Lanes
 	runtime *machine.Runtime
 	sweeper *sweeping
 	cluster *cluster.Cluster
 	edge    edge
 	server  *http.Server
+	door    atomic.Pointer[ws.Server] // the live server, once clients come in
 
 	listener net.Listener
-	failed   chan error // the HTTP server has ended by itself; capacity 1
+	failed   chan error  // why this run ends by itself; capacity 1
+	down     atomic.Bool // others serve, and this node does not see them
 	undo     []func(ctx context.Context) error
 }
 
 // start opens everything and serves on the listener, which it then owns.
 func start(ctx context.Context, cfg settings, keys *auth.Keys, log *slog.Logger, l net.Listener) (*node, error) {
 	n := &node{cfg: cfg, keys: keys, log: log, counters: &obs.Registry{}, listener: l, failed: make(chan error, 1)}
-	for _, part := range []func(context.Context) error{n.openStore, n.startRuntime, n.watchStore, n.startCluster, n.startWakeups, n.startGateway, n.serve} {
+	for _, part := range []func(context.Context) error{n.openStore, n.startRuntime, n.watchStore, n.startCluster, n.startWakeups, n.startGateway, n.serve, n.watchAlone} {
 		if err := part(ctx); err != nil {
 			return nil, errors.Join(err, n.stop(context.WithoutCancel(ctx)))
 		}
@@ -94,10 +99,12 @@ func (n *node) startRuntime(context.Context) error {
 	n.lanes = machine.NewLanes(n.cfg.lanes())
 	n.later(func(context.Context) error { n.lanes.Close(); return nil })
 	journal := persistence.Over(n.store.rows)
-	n.tables = view.New(n.store.rows)
+	if err := n.openViews(journal); err != nil {
+		return err
+	}
 	n.runtime = &machine.Runtime{
 		Store:  journal,
-		Events: project.New(journal, n.tables, project.Views()),
+		Events: n.project,
 		Lanes:  n.lanes,
 		Now:    n.now,
 		Log:    n.log,
@@ -117,32 +124,34 @@ func (n *node) startRuntime(context.Context) error {
 	return nil
 }
 
-func (n *node) startCluster(context.Context) (err error) {
-	cfg := n.cfg.cluster()
-	cfg.Log = n.log
-	n.cluster, err = cluster.Start(cfg, func(c *cluster.Cluster) []cluster.Kind {
-		n.cluster = c // grains use it once they are activated, that is, after Start
-		return n.kinds()
-	})
-	if err != nil {
-		return err
+// watchAlone looks for other nodes on a store that several can reach.
+func (n *node) watchAlone(ctx context.Context) error {
+	if n.cfg.Store != storeCQL || n.cfg.many() {
+		return nil
 	}
-	n.later(func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, n.cfg.DrainWithin)
-		defer cancel()
-		return n.cluster.Stop(ctx)
-	})
+	a := &alone{rows: n.store.under, log: n.log, member: n.cluster.Member(), url: n.URL(), every: aloneEvery}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() { defer close(ended); a.run(ctx) }()
+	n.later(func(context.Context) error { cancel(); <-ended; return nil })
 	return nil
 }
 
 // startWakeups fires what is due, and lets nobody write a wake-up before the shards have their low-water marks.
 func (n *node) startWakeups(ctx context.Context) error {
-	n.sweeper = &sweeping{s: wakeup.New(wakeup.AllShards()), known: make(chan struct{})}
+	n.sweeper = &sweeping{s: wakeup.New(nil), known: make(chan struct{})}
 	box := carry(n.runtime, n.sweeper, wakeup.Start{})
 	n.later(func(context.Context) error { box.close(); return nil })
+	n.cluster.Watch(func() {
+		if len(n.cluster.Placement().Members().All()) > 0 {
+			box.post(wakeup.Own{Shards: wakeup.Shards(n.cluster.Owns)})
+		}
+	})
 	select {
 	case <-n.sweeper.known:
 		return nil
+	case err := <-n.failed:
+		return err
 	case <-ctx.Done():
 		return errors.New("asked to end before the start was complete")
 	case <-time.After(30 * time.Second):
@@ -155,6 +164,7 @@ type sweeping struct {
 	s     *wakeup.Sweeper
 	known chan struct{}
 	told  bool
+	owned bool
 	swept atomic.Bool // everything from before the start has been read once
 
 	rows, reads, failed, fired atomic.Int64 // for the counters
@@ -163,7 +173,10 @@ type sweeping struct {
 // Step implements machine.Stepper.
 func (w *sweeping) Step(now step.Now, msg any, from step.Return) []step.Out {
 	outs := w.s.Step(now, msg, from)
-	if !w.told && w.s.Known() {
+	if _, own := msg.(wakeup.Own); own {
+		w.owned = true
+	}
+	if !w.told && w.owned && w.s.Known() {
 		w.told = true
 		close(w.known)
 	}
@@ -173,7 +186,7 @@ func (w *sweeping) Step(now step.Now, msg any, from step.Return) []step.Out {
 		w.reads.Store(int64(c.Reads))
 		w.failed.Store(int64(c.Failed))
 		w.fired.Store(int64(c.Fired))
-		w.swept.Store(w.swept.Load() || w.s.Swept())
+		w.swept.Store(w.swept.Load() || w.owned && w.s.Swept())
 	}
 	return outs
 }

@@ -48,7 +48,7 @@ func (r runCmd) Run(p process) error {
 	case <-p.ctx.Done():
 		log.Info("leaving")
 	case err = <-n.failed:
-		log.Error("the HTTP server has ended", "err", err)
+		log.Error("this run ends", "err", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), r.GoodbyeWithin+r.DrainWithin+5*time.Second)
 	defer cancel()

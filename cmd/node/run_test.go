@@ -39,8 +39,13 @@ func (o *output) String() string {
 // paceline runs one command line in this process.
 func paceline(t *testing.T, args ...string) (code int, out, err string) {
 	t.Helper()
+	return pacelineWithin(t, 15*time.Second, args...)
+}
+
+func pacelineWithin(t *testing.T, limit time.Duration, args ...string) (code int, out, err string) {
+	t.Helper()
 	var o, e output
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	code = execute(process{ctx: ctx, out: &o, err: &e}, args)
 	return code, o.String(), e.String()
@@ -83,7 +88,7 @@ func serveOver(t *testing.T, before func(persistence.Rows) persistence.Rows, arg
 		return exit
 	}
 	t.Cleanup(func() { s.stop() })
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute) // a CQL server that does other things too answers slowly
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !strings.Contains(s.out.String(), "paceline serves on") {

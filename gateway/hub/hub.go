@@ -135,6 +135,8 @@ func (h *Hub) handle(now step.Now, msg any) []step.Out {
 		return h.onRosterRead(m)
 	case Resync:
 		return h.onResync(now, m)
+	case MembersChanged:
+		return h.sayAgain()
 	case step.Tick:
 		return h.onTick(now, m.Key)
 	}

@@ -499,3 +499,20 @@ func TestRosterIsRedactedForEachViewer(t *testing.T) {
 		t.Errorf("5000 people are read %d times in 30 s, want about 3", reads)
 	}
 }
+
+// TestLostParcelsAskForEverything: what another node sent and never came may have been of any topic.
+func TestLostParcelsAskForEverything(t *testing.T) {
+	r := start(t)
+	r.subscribe(1, boardTopic, "", nobody)
+	r.interests()
+	r.pass(unit.Second)
+	r.interests()
+	r.step(hub.Resync{})
+	if len(r.interests()) != 1 {
+		t.Error("nobody was asked")
+	}
+	r.step(hub.MembersChanged{})
+	if len(r.interests()) != 1 {
+		t.Error("not said again at once after a change of members")
+	}
+}

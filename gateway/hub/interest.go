@@ -1,6 +1,10 @@
 package hub
 
 import (
+	"maps"
+	"slices"
+	"strings"
+
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	"paceline/domain/id"
 	"paceline/domain/step"
@@ -69,6 +73,9 @@ func (h *Hub) askAgain(now step.Now, r *race) []step.Out {
 }
 
 func (h *Hub) onResync(now step.Now, m Resync) []step.Out {
+	if m.Topic == "" {
+		return h.resyncAll(now)
+	}
 	t, err := parseUpdated(m.Topic)
 	if err != nil {
 		return nil
@@ -80,4 +87,37 @@ func (h *Hub) onResync(now step.Now, m Resync) []step.Out {
 		return f.read()
 	}
 	return nil
+}
+
+// resyncAll is for parcels of another node that never came: nobody knows of which topics.
+func (h *Hub) resyncAll(now step.Now) []step.Out {
+	var outs []step.Out
+	for _, id := range slices.Sorted(maps.Keys(h.races)) {
+		outs = append(outs, h.askAgain(now, h.races[id])...)
+	}
+	for _, f := range h.sortedFeeds() {
+		outs = append(outs, f.read()...)
+	}
+	return outs
+}
+
+// sayAgain tells the grains at once what this node wants: they may live on another node now, where nobody knows of it.
+func (h *Hub) sayAgain() []step.Out {
+	var outs []step.Out
+	for _, id := range slices.Sorted(maps.Keys(h.races)) {
+		outs = append(outs, h.interest(h.races[id], false))
+	}
+	for _, id := range slices.Sorted(maps.Keys(h.workouts)) {
+		outs = append(outs, h.workouts[id].interest(h.cfg.Node, false))
+	}
+	for _, f := range h.sortedFeeds() {
+		outs = append(outs, f.interest(h.cfg.Node, false))
+	}
+	return outs
+}
+
+func (h *Hub) sortedFeeds() []*feedTopic {
+	return slices.SortedFunc(maps.Values(h.feeds), func(a, b *feedTopic) int {
+		return strings.Compare(a.topic.String(), b.topic.String())
+	})
 }

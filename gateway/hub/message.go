@@ -43,8 +43,11 @@ type Behind struct {
 	After uint64
 }
 
-// Resync says that updates of a topic were lost on the way (a full queue).
+// Resync says that updates of a topic were lost on the way (a full queue), or of any topic ("").
 type Resync struct{ Topic string }
+
+// MembersChanged says that grains may live elsewhere from now on.
+type MembersChanged struct{}
 
 // Person is one row of a roster before it is redacted.
 type Person struct {

@@ -263,7 +263,8 @@ func (s *Server) look(ctx context.Context) {
 
 // Goodbye says goodbye to all clients and waits until they are gone, or until ctx ends and they are dropped. No
 // connection is accepted afterwards. Spread is the longest delay after which a client comes back; each gets its own.
-func (s *Server) Goodbye(ctx context.Context, l session.Leave, spread unit.DurationMs) {
+// The clients are shared out among the addresses of other nodes; without any they come back to their own.
+func (s *Server) Goodbye(ctx context.Context, l session.Leave, spread unit.DurationMs, addresses ...string) {
 	s.mu.Lock()
 	s.leaving = &l
 	conns := make([]*conn, 0, len(s.conns))
@@ -274,6 +275,9 @@ func (s *Server) Goodbye(ctx context.Context, l session.Leave, spread unit.Durat
 	for i, c := range conns {
 		mine := l
 		mine.ReconnectAfter += spread * unit.DurationMs(i) / unit.DurationMs(len(conns))
+		if len(addresses) > 0 {
+			mine.Address = addresses[i%len(addresses)]
+		}
 		c.outbox.post(mine)
 	}
 	gone := make(chan struct{})

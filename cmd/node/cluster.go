@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"paceline/cluster"
+	"paceline/cluster/gossip"
+	"paceline/domain/fault"
+	"paceline/domain/unit"
+	"paceline/gateway/session"
+)
+
+// errRestart: this run of the process cannot go on, a new one can.
+var errRestart = errors.New("the others have gone on without this run; a new one is needed")
+
+// errCutOff is what readiness says meanwhile.
+var errCutOff = fault.Later("node.cut_off", "This node is cut off from those that serve.")
+
+// startCluster makes this process a member, and waits until it serves: a node that only cannot see those who do would
+// take their grains from them.
+func (n *node) startCluster(ctx context.Context) error {
+	cfg, err := n.cfg.cluster()
+	if err != nil {
+		return err
+	}
+	cfg.Log = n.log
+	if cfg.Many != nil {
+		cfg.Many.Rows = n.store.rows
+		cfg.Many.Gossip.Self.Public = n.publicURL()
+		cfg.Many.StepDown, cfg.Many.Restart = n.stepDown, n.restart
+	}
+	n.cluster, err = cluster.Start(cfg, func(c *cluster.Cluster) []cluster.Kind {
+		n.cluster = c // grains use it once they are activated, that is, after Start
+		return n.kinds()
+	})
+	if err != nil {
+		return err
+	}
+	n.later(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, n.cfg.DrainWithin)
+		defer cancel()
+		if n.down.Load() {
+			n.cluster.Abandon()
+		}
+		return n.cluster.Stop(ctx)
+	})
+	patience := time.NewTicker(10 * time.Second)
+	defer patience.Stop()
+	for {
+		select {
+		case <-n.cluster.Serves():
+			return nil
+		case err := <-n.failed:
+			return err
+		case <-ctx.Done():
+			return errors.New("asked to end before the start was complete")
+		case <-patience.C:
+			n.log.Warn("waiting to serve: members that serve have rows in the store, and this node does not see them")
+		}
+	}
+}
+
+func (n *node) publicURL() string {
+	if n.cfg.PublicURL != "" {
+		return n.cfg.PublicURL
+	}
+	return n.URL()
+}
+
+// stepDown stops serving because others do: clients are sent to them, grains are dropped as in a crash.
+func (n *node) stepDown(others []gossip.Member) {
+	if n.down.Swap(true) {
+		return
+	}
+	go func() {
+		n.cluster.Abandon()
+		n.goodbye(context.Background(), "cut_off", others)
+	}()
+}
+
+// restart ends this run, so that the process can begin a new one.
+func (n *node) restart(string) {
+	n.down.Store(true)
+	select {
+	case n.failed <- errRestart:
+	default:
+	}
+}
+
+// goodbye sends the clients to other nodes, or has them come back here if there are none.
+func (n *node) goodbye(ctx context.Context, reason string, others []gossip.Member) {
+	door := n.door.Load()
+	if door == nil {
+		return // nobody has come in yet
+	}
+	var addresses []string
+	for _, m := range others {
+		if m.Public != "" {
+			addresses = append(addresses, m.Public)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.GoodbyeWithin)
+	defer cancel()
+	door.Goodbye(ctx, session.Leave{Reason: reason}, unit.DurationMs(n.cfg.GoodbyeDelay.Milliseconds()), addresses...)
+}
