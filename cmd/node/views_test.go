@@ -14,6 +14,7 @@ import (
 
 	competitionv1 "paceline/api/gen/paceline/competition/v1"
 	managev1 "paceline/api/gen/paceline/manage/v1"
+	userv1 "paceline/api/gen/paceline/user/v1"
 	"paceline/domain/id"
 	"paceline/persistence/view"
 )
@@ -54,10 +55,17 @@ func TestViewsRebuiltWhileServing(t *testing.T) {
 			t.Fatalf("%d races in the list after the creation of %d", len(list.Competitions), created)
 		}
 	}
+	var people []string
+	register := func() {
+		t.Helper()
+		u := must[managev1.RegisterUserResponse](t)(api.users.RegisterUser(t.Context(), connect.NewRequest(&managev1.RegisterUserRequest{
+			Profile: &userv1.Profile{Handle: fmt.Sprint("person", len(people)), Name: "P", Visibility: userv1.Visibility_VISIBILITY_PRIVATE}})))
+		people = append(people, u.UserId)
+	}
 	for range 5 {
 		create()
+		register()
 	}
-	load := keepRegistering(t, api)
 	listen := strings.TrimPrefix(s.url, "http://")
 	done := make(chan string, 1)
 	go func() {
@@ -67,13 +75,15 @@ func TestViewsRebuiltWhileServing(t *testing.T) {
 	var said string
 	for said == "" {
 		create()
+		for range 10 {
+			register()
+		}
 		select {
 		case said = <-done:
-		case <-time.After(300 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 	create()
-	load.stop()
 	for _, want := range []string{"people: done", "trainings: done", "competitions: done", "competitions: switched"} {
 		if !strings.HasPrefix(said, "0") || !strings.Contains(said, want) {
 			t.Fatalf("views rebuild says %q, want %q", said, want)
@@ -94,24 +104,20 @@ func TestViewsRebuiltWhileServing(t *testing.T) {
 		t.Errorf("what never comes: %v", err)
 	}
 	if code := s.stop(); code != 0 {
-		t.Fatalf("the node ends with %d", code)
+		t.Fatalf("the node ends with %d: %s", code, s.out)
 	}
-	allThere(t, data, created, load.acknowledged(), 1)
+	allThere(t, data, created, people, 1)
 	if code, out, errs := pacelineWithin(t, time.Minute, "views", "rebuild", "--offline", "--view", "people", "--data-dir", data); code != 0 || !strings.Contains(out, "people: done") {
 		t.Fatalf("offline: %d %s %s", code, out, errs)
 	}
-	allThere(t, data, created, load.acknowledged(), 2)
+	allThere(t, data, created, people, 2)
 }
 
 // allThere looks into the folder: every race and person is in the views that are read, which are of a generation.
 func allThere(t *testing.T, data string, races int, people []string, generation uint64) {
 	t.Helper()
 	ctx := context.Background()
-	cfg, err := settingsFor(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := openStore(ctx, cfg, slog.New(slog.DiscardHandler))
+	st, err := openStore(ctx, settings{DataDir: data, Store: "embedded", StoreCacheMB: 8, StoreMemtableMB: 1}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
