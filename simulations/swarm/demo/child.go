@@ -25,7 +25,7 @@ import (
 type child struct {
 	binary string
 	store  []string // flags that say where the node keeps everything; none: in its folder
-	folder string // of the run
+	folder string   // of the run
 	log    *os.File
 
 	mu sync.Mutex
