@@ -53,8 +53,10 @@ func replication(ctx context.Context, db asker, keyspace, nearest string) (copie
 	if strings.HasSuffix(options["class"], "SimpleStrategy") {
 		given = options["replication_factor"]
 	}
-	full, _, _ := strings.Cut(given, "/") // of "3/1" one is transient
-	copies, _ = strconv.Atoi(full)
+	asked, transient, _ := strings.Cut(given, "/") // of "3/1" one is transient: it keeps nothing for long
+	copies, _ = strconv.Atoi(asked)
+	gone, _ := strconv.Atoi(transient)
+	copies -= gone
 	switch {
 	case copies == 0:
 		return 0, nil, troubled(ErrKeyspace, "keyspace %s keeps no copy in datacenter %s (its replication is %s): no quorum can answer there", keyspace, nearest, mapText(options))

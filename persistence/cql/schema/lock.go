@@ -14,6 +14,7 @@ type lock struct {
 	s        *server
 	keyspace string
 	holder   string
+	renewed  time.Time
 }
 
 // take waits until nobody else migrates.
@@ -40,8 +41,11 @@ func (l *lock) take(ctx context.Context, within time.Duration, say func(string))
 	}
 }
 
-// renew prolongs it, or says that it was lost.
+// renew prolongs it if a good part of its life has gone, or says that it was lost.
 func (l *lock) renew(ctx context.Context) error {
+	if time.Since(l.renewed) < LockLife/4 {
+		return nil
+	}
 	other, err := l.hold(ctx, l.holder)
 	if err == nil && other != "" {
 		return troubled(ErrLocked, "the lock was lost to %s; run migrate again", other)
@@ -51,6 +55,7 @@ func (l *lock) renew(ctx context.Context) error {
 
 // hold sets the holder if it is what is expected, nil or a name; it returns who holds it otherwise.
 func (l *lock) hold(ctx context.Context, expected any) (other string, err error) {
+	began := time.Now()
 	const stmt = ` USING TTL ? SET holder = ? WHERE scope = ? IF holder = ?`
 	err = l.s.again(ctx, func() error {
 		seen := map[string]any{}
@@ -60,7 +65,7 @@ func (l *lock) hold(ctx context.Context, expected any) (other string, err error)
 		}
 		// An attempt without an answer may have been applied.
 		if other = text(seen, "holder"); applied || other == l.holder {
-			other = ""
+			other, l.renewed = "", began
 			return nil
 		}
 		if other == "" { // renewing, and the lock had ended

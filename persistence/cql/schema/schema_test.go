@@ -274,7 +274,7 @@ func TestLock(t *testing.T) {
 	migrate(t, set[:1], target)
 	db := session(t, target)
 	ctx := t.Context()
-	mine, other := &lock{db, target.Keyspace, "mine"}, &lock{db, target.Keyspace, "other"}
+	mine, other := &lock{s: db, keyspace: target.Keyspace, holder: "mine"}, &lock{s: db, keyspace: target.Keyspace, holder: "other"}
 	quiet := func(string) {}
 	if err := mine.take(ctx, 0, quiet); err != nil {
 		t.Fatal(err)
@@ -290,6 +290,7 @@ func TestLock(t *testing.T) {
 	}
 	wantErr(t, other.note(ctx, Record{Number: 3, Name: "third", Begun: time.Now()}), ErrLocked)
 	wantErr(t, other.renew(ctx), ErrLocked, "lost to mine")
+	mine.renewed = time.Time{}
 	if err := other.free(ctx); err != nil { // not his
 		t.Error(err)
 	}
@@ -300,6 +301,7 @@ func TestLock(t *testing.T) {
 		t.Error(err)
 	}
 	wantErr(t, mine.note(ctx, r), ErrLocked)
+	mine.renewed = time.Time{}
 	wantErr(t, mine.renew(ctx), ErrLocked, "nobody")
 	if noted, err := records(ctx, db, target.Keyspace); err != nil || len(noted) != 2 {
 		t.Errorf("noted %+v, %v: want two", noted, err)
