@@ -182,7 +182,7 @@ func (n *node) fail(err error) {
 
 // thinks is the pause of a client or device: the trial is about writes under way when something dies, of which there
 // are some at any time, and not about how many a machine can take.
-const thinks = 30 * time.Millisecond
+const thinks = 100 * time.Millisecond
 
 // client sends its commands one after the other and repeats each, with the same id, until it is answered.
 func (n *node) client(h *host, c int, from uint64) {
