@@ -134,9 +134,8 @@ func TestLostOutcomes(t *testing.T) {
 	for _, fate := range []faulty.Fate{faulty.Away, faulty.LostNo, faulty.LostYes} {
 		b := newBench()
 		records := b.write(t, 400)
-		n := 0
-		b.faults.Decide = func(faulty.Write) faulty.Fate {
-			if n++; n%7 == 1 {
+		b.faults.Decide = func(w faulty.Write) faulty.Fate {
+			if w.N%7 == 0 {
 				return fate
 			}
 			return faulty.Done

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,9 +46,20 @@ func processOver(rows persistence.Rows) process {
 
 func (s process) rebuild(t testing.TB, k id.Kind) {
 	t.Helper()
-	if err := s.p.Rebuild(context.Background(), s.store, quick(k)); err != nil {
+	err := patiently(func() error { return s.p.Rebuild(context.Background(), s.store, quick(k)) })
+	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// patiently repeats what a busy server has not answered in time, as a machine and an operator do.
+func patiently(do func() error) (err error) {
+	for range 10 {
+		if err = do(); !errors.Is(err, persistence.ErrUnavailable) && !errors.Is(err, persistence.ErrUnknown) {
+			return err
+		}
+	}
+	return err
 }
 
 // town is an installation with a history that goes on.
@@ -122,12 +134,21 @@ func (w *town) grow(s process, g id.Grain, n int) error {
 		a.Records = append(a.Records, persistence.Record{Version: head + 1 + i, Kind: kind, Format: format, Payload: payload,
 			Meta: persistence.Meta{At: unit.InstantMs(head + i)}})
 	}
-	if ok, _, err := s.store.Append(ctx, a); err != nil || !ok {
-		return fmt.Errorf("append: %v, %w", ok, err)
+	err := patiently(func() error {
+		ok, there, err := s.store.Append(ctx, a)
+		if err == nil && !ok && there.AppendID != a.AppendID {
+			err = fmt.Errorf("append after %d: the head is %+v", head, there)
+		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	w.heads[g] += uint64(n)
-	_, err := s.p.Publish(ctx, g, a.Records)
-	return err
+	return patiently(func() error {
+		_, err := s.p.Publish(ctx, g, a.Records)
+		return err
+	})
 }
 
 func (w *town) growAll(t testing.TB, s process, n int) {
@@ -322,9 +343,10 @@ func TestRebuildKilled(t *testing.T) {
 				if persistence.Shared(rows) {
 					one = processOver(rows)
 				}
-				left := allowed
+				var left atomic.Int64 // partitions are written at once
+				left.Store(int64(allowed))
 				rows.Decide = func(faulty.Write) faulty.Fate {
-					if left--; left < 0 {
+					if left.Add(-1) < 0 {
 						return []faulty.Fate{faulty.Away, faulty.LostYes, faulty.LostNo}[kills%3]
 					}
 					return faulty.Done
