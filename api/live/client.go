@@ -31,6 +31,7 @@ const (
 // Config of a client. Zero values mean the default.
 type Config struct {
 	URL   string                                // ws://host:port/live
+	Also  []string                              // addresses of other nodes, tried in turn while the one before does not answer
 	Token func(context.Context) (string, error) // asked before each connection; nil: public viewing
 	Name  string                                // client name and version
 	JSON  bool                                  // text frames, for debugging
@@ -104,6 +105,7 @@ type Client struct {
 	connects int
 	held     int // throttles that said: nothing for now
 	url      string
+	turn     int // of the addresses: 0 is URL, then Also
 	onEvent  func(*livev1.Event)
 }
 
@@ -122,7 +124,7 @@ func New(cfg Config) *Client {
 func (c *Client) Run(ctx context.Context) error {
 	backOff := c.cfg.BackOffMin
 	for {
-		began := time.Now()
+		began, welcomes := time.Now(), c.Connects()
 		err := c.connect(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -135,7 +137,7 @@ func (c *Client) Run(ctx context.Context) error {
 			backOff = c.cfg.BackOffMin
 		}
 		wait := time.Duration(float64(backOff) * (0.5 + mathrand.Float64()))
-		if g := c.takeGoodbye(); g != nil {
+		if g := c.whereNext(c.Connects() > welcomes); g != nil {
 			wait = time.Duration(float64(g.ReconnectAfterMs)*(0.5+mathrand.Float64())) * time.Millisecond
 		}
 		c.cfg.Log.Debug("live: connection ended", "err", err, "again_in", wait)
@@ -153,12 +155,20 @@ func terminal(code int) bool {
 	return code >= 4500 && code < 5000 || code == 1002 || code == 1003 || code >= 1007 && code <= 1010
 }
 
-func (c *Client) takeGoodbye() *livev1.Goodbye {
+// whereNext chooses the next address: the one that the node has named in its goodbye, else that of before if it has
+// welcomed the client, else the next one.
+func (c *Client) whereNext(welcomed bool) *livev1.Goodbye {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	g := c.goodbye
 	c.goodbye = nil
+	if !welcomed {
+		c.turn = (c.turn + 1) % (1 + len(c.cfg.Also))
+	}
 	c.url = c.cfg.URL
+	if c.turn > 0 {
+		c.url = c.cfg.Also[c.turn-1]
+	}
 	if g != nil && g.Address != "" {
 		c.url = g.Address
 	}

@@ -142,17 +142,23 @@ func (g *Gossip) Send(to string, msg []byte) error {
 	return fmt.Errorf("gossip: %s is not seen", to)
 }
 
+// leaveWithin is how long somebody who leaves waits until others have passed it on: some rounds of gossip.
+const leaveWithin = 2 * time.Second
+
 // Leave says goodbye to the others, as long as ctx lasts, and ends.
 func (g *Gossip) Leave(ctx context.Context) error {
 	var err error
 	g.once.Do(func() {
 		close(g.done)
-		within := time.Second
+		within := leaveWithin
 		if at, ok := ctx.Deadline(); ok {
-			within = max(time.Millisecond, time.Until(at))
+			within = min(within, max(time.Millisecond, time.Until(at)))
 		}
 		if len(g.list.Members()) > 1 {
-			err = g.list.Leave(within)
+			// Nobody may be left to say it to, if all leave at once; whoever is there notices by himself.
+			if said := g.list.Leave(within); said != nil {
+				g.cfg.Log.Info("gossip: left without a word that was heard", "err", said)
+			}
 		}
 		err = errors.Join(err, g.list.Shutdown())
 		g.ended.Wait()

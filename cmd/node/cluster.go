@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"paceline/cluster"
@@ -98,10 +99,19 @@ func (n *node) goodbye(ctx context.Context, reason string, others []gossip.Membe
 	var addresses []string
 	for _, m := range others {
 		if m.Public != "" {
-			addresses = append(addresses, m.Public)
+			addresses = append(addresses, liveAddress(m.Public))
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.GoodbyeWithin)
 	defer cancel()
 	door.Goodbye(ctx, session.Leave{Reason: reason}, unit.DurationMs(n.cfg.GoodbyeDelay.Milliseconds()), addresses...)
+}
+
+// liveAddress is where clients of the live protocol reach a node that has this public URL: they dial what they are told.
+func liveAddress(public string) string {
+	public = strings.TrimSuffix(public, "/")
+	if rest, ok := strings.CutPrefix(public, "http"); ok { // https becomes wss
+		public = "ws" + rest
+	}
+	return public + "/live"
 }

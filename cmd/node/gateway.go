@@ -41,6 +41,8 @@ func (n *node) startGateway(ctx context.Context) error {
 		Verify: verifier.Verify, NewID: func() string { return newID(n.clock.now()) }, Log: n.log,
 	})
 	n.cluster.Link().Attach(&n.edge)
+	// Interests are said again at once: the grain that publishes may live on another node now and know of none.
+	n.cluster.Watch(func() { n.edge.hub.Post(hub.MembersChanged{}) })
 
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup

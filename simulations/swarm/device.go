@@ -143,7 +143,7 @@ func (d *Device) Refused() map[uint64]sample.Refusal {
 func (d *Device) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c := live.New(live.Config{URL: d.Node.Live(), Name: "paceline-swarm", Clock: d.Node.Now, BackOffMax: d.MaxBackOff, Log: d.Log,
+	c := live.New(live.Config{URL: d.Node.Live(), Also: d.Node.AlsoLive(), Name: "paceline-swarm", Clock: d.Node.Now, BackOffMax: d.MaxBackOff, Log: d.Log,
 		Token: func(context.Context) (string, error) { return d.Node.Token("athlete:" + d.User) },
 		HTTP:  &http.Client{Transport: &http.Transport{DialContext: d.dial, DisableKeepAlives: true}}})
 	d.client.Store(c)

@@ -164,7 +164,7 @@ func (l *load) register(ctx context.Context, i, number int) error {
 	if err != nil {
 		return fmt.Errorf("swarm: register device %d: %w", number, err)
 	}
-	l.devices[i] = &Device{Node: l.n, Name: fmt.Sprintf("athlete %d", number), User: user.Msg.UserId, Device: device.Msg.DeviceId,
+	l.devices[i] = &Device{Node: l.n.spread(i), Name: fmt.Sprintf("athlete %d", number), User: user.Msg.UserId, Device: device.Msg.DeviceId,
 		Workout: l.n.NewID(), Stream: l.n.NewID(), Sport: string(geo.Run), Channels: athlete.Channels(geo.Run),
 		Every: time.Duration(l.s.EveryMs) * time.Millisecond, MaxBackOff: 2 * time.Second}
 	return nil
@@ -245,7 +245,7 @@ func (l *load) hold(ctx context.Context) (*Report, error) {
 	defer wg.Wait()
 	defer cancel()
 	began := time.Now()
-	failed := make(chan error, l.s.Devices+l.s.Viewers)
+	failed := make(chan error, l.s.Devices+l.s.Viewers+1)
 	l.watch(ctx, &wg, failed)
 	for i, d := range l.devices {
 		d.Prepare(l.acks.add)
@@ -264,6 +264,14 @@ func (l *load) hold(ctx context.Context) (*Report, error) {
 		}
 	}
 	fmt.Fprintf(l.out, "%d devices have joined, %d viewers watch; gun in %v\n", l.s.Devices, l.s.Viewers, l.n.Until(l.gun).Round(time.Millisecond))
+	if l.s.Under != nil {
+		under := Running{Race: l.race, Gun: l.gun, End: l.end, Node: l.n, Devices: l.devices, Viewers: l.viewers}
+		wg.Go(func() {
+			if err := l.s.Under(ctx, under); err != nil && ctx.Err() == nil {
+				failed <- err
+			}
+		})
+	}
 	result, acked, err := l.follow(ctx, failed)
 	if err != nil {
 		return nil, err
@@ -273,7 +281,7 @@ func (l *load) hold(ctx context.Context) (*Report, error) {
 
 func (l *load) watch(ctx context.Context, wg *sync.WaitGroup, failed chan<- error) {
 	for i := range l.s.Viewers {
-		v := &Viewer{Node: l.n, Topic: "competition/" + l.race + "/board"}
+		v := &Viewer{Node: l.n.spread(i), Topic: "competition/" + l.race + "/board"}
 		if i%2 == 1 {
 			v.Cut = l.s.Cut
 		}
@@ -354,6 +362,8 @@ func (l *load) counts() (done int, samples uint64) {
 }
 
 func (l *load) result(ctx context.Context) *competitionv1.ResultPublished {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second) // a node that hangs is asked again
+	defer cancel()
 	r, err := l.n.Competitions.GetResult(ctx, connect.NewRequest(&managev1.GetResultRequest{CompetitionId: l.race}))
 	if err != nil {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -18,7 +19,8 @@ import (
 
 // Node is a running node as its clients know it: its API, its clock and tokens for it.
 type Node struct {
-	URL          string // http://host:port
+	URL          string   // http://host:port
+	Also         []string // of other nodes of its cluster, which are asked when this one does not answer
 	Users        managev1.UserServiceClient
 	Devices      managev1.DeviceServiceClient
 	Trainings    managev1.TrainingServiceClient
@@ -27,9 +29,10 @@ type Node struct {
 
 	token func(subject string) (string, error)
 
-	mu    sync.Mutex
-	clock nodeClock
-	cache map[string]string
+	mu     sync.Mutex
+	clock  nodeClock
+	cache  map[string]string
+	others []*Node // one for each address, see spread
 }
 
 // nodeClock is now = node + rate · (wall − at).
@@ -44,16 +47,29 @@ type nodeClock struct {
 const operatorSubject = "operator:swarm"
 
 // Connect finds the node's clock. token mints access tokens for a subject ("athlete:<id>", "operator:<id>").
-func Connect(ctx context.Context, url string, token func(subject string) (string, error)) (*Node, error) {
-	n := &Node{URL: strings.TrimSuffix(url, "/"), token: token, cache: map[string]string{}}
+func Connect(ctx context.Context, url string, token func(subject string) (string, error), also ...string) (*Node, error) {
+	n := &Node{URL: strings.TrimSuffix(url, "/"), Also: also, token: token, cache: map[string]string{}}
 	bearer := connect.WithInterceptors(bearer{n})
-	hc := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: 30 * time.Second}}
+	hc := &http.Client{Transport: &http.Transport{DialContext: n.dial, MaxIdleConnsPerHost: 32, IdleConnTimeout: 30 * time.Second}}
 	n.Users = managev1.NewUserServiceClient(hc, n.URL, bearer)
 	n.Devices = managev1.NewDeviceServiceClient(hc, n.URL, bearer)
 	n.Trainings = managev1.NewTrainingServiceClient(hc, n.URL, bearer)
 	n.Competitions = managev1.NewCompetitionServiceClient(hc, n.URL, bearer)
 	n.Clocks = managev1.NewNodeServiceClient(hc, n.URL, bearer)
 	return n, n.ReadClock(ctx)
+}
+
+// dial takes the next of the addresses if one does not answer, as a load balancer in front of the nodes would.
+func (n *Node) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, network, address)
+	for _, other := range n.Also {
+		if err == nil {
+			break
+		}
+		conn, err = d.DialContext(ctx, network, strings.TrimPrefix(other, "http://"))
+	}
+	return conn, err
 }
 
 // ReadClock takes the best of five readings.
@@ -126,7 +142,36 @@ func (n *Node) NewID() string {
 }
 
 // Live is the address of the live protocol.
-func (n *Node) Live() string { return "ws" + strings.TrimPrefix(n.URL, "http") + "/live" }
+func (n *Node) Live() string { return liveOf(n.URL) }
+
+// AlsoLive are the addresses of the live protocol of the other nodes.
+func (n *Node) AlsoLive() []string {
+	var all []string
+	for _, other := range n.Also {
+		all = append(all, liveOf(other))
+	}
+	return all
+}
+
+func liveOf(url string) string { return "ws" + strings.TrimPrefix(url, "http") + "/live" }
+
+// spread is this node as the i-th client knows it: with another one of the cluster's as its first.
+func (n *Node) spread(i int) *Node {
+	if len(n.Also) == 0 {
+		return n
+	}
+	all := append([]string{n.URL}, n.Also...)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.others == nil {
+		n.others = make([]*Node, len(all))
+		for k := range all {
+			n.others[k] = &Node{URL: all[k], Also: append(append([]string{}, all[k+1:]...), all[:k]...),
+				token: n.Token, clock: n.clock, cache: map[string]string{}}
+		}
+	}
+	return n.others[i%len(all)]
+}
 
 // bearer puts the operator's token on every request.
 type bearer struct{ n *Node }

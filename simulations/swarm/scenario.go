@@ -1,10 +1,13 @@
 package swarm
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"time"
+
+	"paceline/domain/unit"
 )
 
 // Scenario is a load: so many runners in one race, so many viewers, for so long, and what must hold.
@@ -21,6 +24,9 @@ type Scenario struct {
 	Seed     uint64 `json:"seed"`
 	Abandon  int    `json:"abandon"` // how many give up
 	NoChecks bool   `json:"-"`       // only measure
+
+	// Under is called once everybody has joined, and runs beside the race: what is done to the nodes. Its error ends the run.
+	Under func(context.Context, Running) error `json:"-"`
 
 	Objectives Objectives `json:"objectives"`
 }
@@ -49,6 +55,15 @@ func ReadScenario(path string) (Scenario, error) {
 		return s, fmt.Errorf("swarm: scenario %s: %w", path, err)
 	}
 	return s, s.validate()
+}
+
+// Running is a race under way, for whoever does something to its nodes.
+type Running struct {
+	Race     string
+	Gun, End unit.InstantMs
+	Node     *Node
+	Devices  []*Device
+	Viewers  []*Viewer
 }
 
 func (s Scenario) validate() error {

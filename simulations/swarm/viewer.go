@@ -43,7 +43,7 @@ type Board struct {
 
 // Run watches until ctx ends.
 func (v *Viewer) Run(ctx context.Context) error {
-	c := live.New(live.Config{URL: v.Node.Live(), Name: "paceline-swarm-viewer", Clock: v.Node.Now, JSON: v.JSON, BackOffMax: time.Second})
+	c := live.New(live.Config{URL: v.Node.Live(), Also: v.Node.AlsoLive(), Name: "paceline-swarm-viewer", Clock: v.Node.Now, JSON: v.JSON, BackOffMax: time.Second})
 	t := c.Subscribe(v.Topic, v.Cut, v.take, nil)
 	v.mu.Lock()
 	v.topic = t

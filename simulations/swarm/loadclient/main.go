@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,7 +34,7 @@ func main() {
 }
 
 func run(ctx context.Context) (bool, error) {
-	url := flag.String("url", "http://127.0.0.1:8080", "of the node")
+	url := flag.String("url", "http://127.0.0.1:8080", "of the node, or of several of a cluster, with commas between: clients are spread over them")
 	keys := flag.String("keys", "", "the node's folder of keys")
 	file := flag.String("scenario", "", "a scenario file; the flags below change it")
 	s := swarm.DefaultScenario()
@@ -61,13 +62,14 @@ func run(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	node, err := swarm.Connect(ctx, *url, func(subject string) (string, error) {
+	all := strings.Split(*url, ",")
+	node, err := swarm.Connect(ctx, all[0], func(subject string) (string, error) {
 		who, err := auth.ParsePrincipal(subject)
 		if err != nil {
 			return "", err
 		}
 		return k.Mint(auth.Grant{Principal: who, Now: time.Now(), Life: 24 * time.Hour})
-	})
+	}, all[1:]...)
 	if err != nil {
 		return false, err
 	}
