@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"reflect"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -258,8 +259,8 @@ func TestTopic(t *testing.T) {
 func TestStoreAway(t *testing.T) {
 	want := race(t, func(*rig) {}).outcome()
 	for seed := 1; seed <= 40; seed++ {
-		n := 0
-		roll := func(k int) bool { n++; return (n*2654435761+seed*40503)>>7%k == 0 }
+		var n atomic.Int64 // reads of one load happen at once
+		roll := func(k int) bool { return (int(n.Add(1))*2654435761+seed*40503)>>7%k == 0 }
 		got := race(t, func(r *rig) {
 			f := faulty.Over(r.rows)
 			f.ReadFails = func(persistence.Table) bool { return r.shell != nil && r.inShell && roll(7) }
