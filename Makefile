@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test test-all bench lint gen sim fuzz clone-test cassandra cassandra-stop
+.PHONY: help build demo run test test-all bench lint gen sim fuzz clone-test cassandra cassandra-stop cluster cluster-stop trials
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 12
@@ -42,3 +42,12 @@ cassandra: ## a real Apache Cassandra on 127.0.0.1:9042: NODES=3 for a ring on 1
 
 cassandra-stop: ## stops what make cassandra started; its data stays in bin/cassandra
 	@scripts/cassandra.sh stop
+
+cluster: build ## three nodes on loopback that are one cluster, on the Cassandra of make cassandra (or PACELINE_CQL_HOSTS): NODES=n
+	@NODES='$(or $(NODES),3)' scripts/cluster.sh start
+
+cluster-stop: ## stops what make cluster started; keys and data stay in bin/cluster and the keyspace
+	@scripts/cluster.sh stop
+
+trials: build ## races on three nodes that are killed, stopped, restarted and joined, with a report: TRIAL=regexp for some
+	@TRIAL='$(TRIAL)' scripts/trials.sh

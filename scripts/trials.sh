@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Races on three node processes to which things happen, on a Cassandra of this run unless PACELINE_CQL_HOSTS names servers.
+# The table is also in bin/test/trials.txt. Usage: [TRIAL=regexp] scripts/trials.sh
+set -uo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p bin/test
+if [ -z "${PACELINE_CQL_HOSTS:-}" ]; then
+	scripts/deps.sh java maven || exit 1
+	mkdir -p bin/cassandra
+	CASSANDRA_DIR=$PWD/$(mktemp -d bin/cassandra/trials-XXXXXX)
+	CASSANDRA_NET=127.$((1 + RANDOM % 254)).$((RANDOM % 255))
+	export CASSANDRA_DIR CASSANDRA_NET CASSANDRA_WITH=$$ NODES=1
+	ended() {
+		scripts/cassandra.sh stop -9
+		rm -rf "$CASSANDRA_DIR"
+	}
+	trap ended EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	scripts/cassandra.sh start || exit 1
+	PACELINE_CQL_HOSTS=$(scripts/cassandra.sh hosts)
+	export PACELINE_CQL_HOSTS
+fi
+PACELINE_TRIALS=${TRIAL:-.} go test -count=1 -timeout 60m -v ./simulations/trial -run '^TestTrials$' | tee bin/test/trials.txt

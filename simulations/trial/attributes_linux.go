@@ -1,0 +1,8 @@
+package trial
+
+import "syscall"
+
+// attributes let a node end with the thread that has started it, so also if this process is killed.
+func attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}

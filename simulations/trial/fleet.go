@@ -1,0 +1,307 @@
+package trial
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"paceline/cluster/placement"
+	"paceline/domain/id"
+	"paceline/gateway/auth"
+)
+
+const (
+	upWithin  = 60 * time.Second
+	endWithin = 30 * time.Second
+)
+
+// Fleet is the node processes of one trial, on one keyspace.
+type Fleet struct {
+	binary, folder string
+	hosts          string
+	keyspace       string
+	nodes          []*Process
+}
+
+// Process is one node: its addresses stay, its runs come and go.
+type Process struct {
+	fleet                  *Fleet
+	name                   string
+	http, cluster, gossips string // host:port
+	log                    string // file
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	exited chan struct{}
+	err    error
+}
+
+// NewFleet makes keyspace, keys and certificates for most nodes; none runs yet.
+func NewFleet(ctx context.Context, binary, folder string, hosts []string, keyspace string, most int) (*Fleet, error) {
+	f := &Fleet{binary: binary, folder: folder, hosts: strings.Join(hosts, ","), keyspace: keyspace}
+	certs := []string{"certs", "--dir=" + f.in("certs")}
+	for i := range most {
+		p := &Process{fleet: f, name: fmt.Sprintf("node-%d", i+1)}
+		p.log = f.in(p.name + ".log")
+		for _, address := range []*string{&p.http, &p.cluster, &p.gossips} {
+			var err error
+			if *address, err = freeAddress(); err != nil {
+				return nil, err
+			}
+		}
+		f.nodes = append(f.nodes, p)
+		certs = append(certs, p.name)
+	}
+	for _, args := range [][]string{certs,
+		{"migrate", "--cql-hosts=" + f.hosts, "--cql-keyspace=" + keyspace, "--cql-replication=1"},
+		{"token", "--data-dir=" + f.in("data"), "--keys-dir=" + f.in("keys"), "operator:trial"}} {
+		if _, err := f.Command(ctx, args...); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+func (f *Fleet) in(name string) string { return filepath.Join(f.folder, name) }
+
+// freeAddress is one that nobody listens on just now; a node must have the same one after it was killed.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("trial: %w", err)
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// Command runs another of the program's commands to its end.
+func (f *Fleet) Command(ctx context.Context, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, f.binary, args...).CombinedOutput()
+	if err != nil {
+		return string(out), fmt.Errorf("trial: paceline %s: %w: %s", args[0], err, bytes.TrimSpace(out))
+	}
+	return string(out), nil
+}
+
+// Token mints access tokens with the nodes' key.
+func (f *Fleet) Token(subject string) (string, error) {
+	keys, err := auth.LoadKeys(filepath.Join(f.in("keys"), "tokens.json"))
+	if err != nil {
+		return "", err
+	}
+	who, err := auth.ParsePrincipal(subject)
+	if err != nil {
+		return "", err
+	}
+	return keys.Mint(auth.Grant{Principal: who, Now: time.Now(), Life: time.Hour})
+}
+
+// Start starts nodes and waits until they are ready; the first of a fleet alone, because it makes the keys.
+func (f *Fleet) Start(ctx context.Context, which ...*Process) error {
+	for _, p := range which {
+		if err := p.start(); err != nil {
+			return err
+		}
+		if _, err := os.Stat(filepath.Join(f.in("keys"), "wrapping.key")); err != nil {
+			if err := p.Ready(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range which {
+		if err := p.Ready(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Agree waits until each of the nodes names as many members in the last line about them.
+func (f *Fleet) Agree(ctx context.Context, which ...*Process) error {
+	want := fmt.Sprintf("msg=members count=%d ", len(which))
+	return until(ctx, upWithin, func() error {
+		for _, p := range which {
+			if line := p.lastLine("msg=members "); !strings.Contains(line, want) {
+				return fmt.Errorf("trial: %s does not see %d members: %s", p.name, len(which), line)
+			}
+		}
+		return nil
+	})
+}
+
+// Owner is which of the nodes a race lives on, by the rule that places grains.
+func (f *Fleet) Owner(race string, among []*Process) *Process {
+	var all []placement.Member
+	for _, p := range among {
+		all = append(all, placement.Member{ID: p.name, Address: p.cluster})
+	}
+	owner, _ := placement.NewMembers(all).Owner(id.Of(id.Competition, race).Affinity())
+	return among[slices.IndexFunc(among, func(p *Process) bool { return p.name == owner.ID })]
+}
+
+// Close ends whatever still runs.
+func (f *Fleet) Close() {
+	for _, p := range f.nodes {
+		p.Kill()
+	}
+}
+
+// URL is where clients find the node.
+func (p *Process) URL() string { return "http://" + p.http }
+
+func (p *Process) start() error {
+	f := p.fleet
+	var seeds []string
+	for _, other := range f.nodes {
+		if other != p {
+			seeds = append(seeds, other.gossips)
+		}
+	}
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("trial: %w", err)
+	}
+	defer log.Close()
+	cmd := exec.Command(f.binary, "run", "--data-dir="+f.in("data-"+p.name), "--keys-dir="+f.in("keys"),
+		"--store=cql", "--cql-hosts="+f.hosts, "--cql-keyspace="+f.keyspace, "--settle-delay=5s",
+		"--listen="+p.http, "--cluster-listen="+p.cluster, "--gossip-listen="+p.gossips, "--seeds="+strings.Join(seeds, ","),
+		"--gossip-key-file="+f.in("certs/gossip.key"), "--node-ca="+f.in("certs/ca.pem"),
+		"--node-cert="+f.in("certs/"+p.name+".pem"), "--node-key="+f.in("certs/"+p.name+".key"))
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = attributes()
+	exited := make(chan struct{})
+	began := make(chan error, 1)
+	go func() {
+		// On Linux a node ends with the thread that has started it, so that thread waits for it.
+		runtime.LockOSThread()
+		if err := cmd.Start(); err != nil {
+			began <- fmt.Errorf("trial: start %s: %w", p.name, err)
+			return
+		}
+		began <- nil
+		err := cmd.Wait()
+		p.mu.Lock()
+		p.err = err
+		p.mu.Unlock()
+		close(exited)
+	}()
+	if err := <-began; err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.cmd, p.exited = cmd, exited
+	p.mu.Unlock()
+	return nil
+}
+
+// Ready waits until the node says so.
+func (p *Process) Ready(ctx context.Context) error {
+	client := &http.Client{Timeout: 2 * time.Second}
+	return until(ctx, upWithin, func() error {
+		select {
+		case <-p.exited:
+			return fmt.Errorf("trial: %s has ended: %s", p.name, p.lastLine(""))
+		default:
+		}
+		r, err := client.Get(p.URL() + "/readyz")
+		if err != nil {
+			return err
+		}
+		defer r.Body.Close()
+		if r.StatusCode != http.StatusOK {
+			return fmt.Errorf("trial: %s is not ready: %s", p.name, r.Status)
+		}
+		return nil
+	})
+}
+
+// Signal sends one to the node's process.
+func (p *Process) Signal(s syscall.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return fmt.Errorf("trial: %s does not run", p.name)
+	}
+	return p.cmd.Process.Signal(s)
+}
+
+// Kill ends the process as a power cut would, and waits until it is gone.
+func (p *Process) Kill() {
+	if p.Signal(syscall.SIGKILL) == nil {
+		<-p.exited
+	}
+}
+
+// Leave asks the node to leave, and says how it ended.
+func (p *Process) Leave(ctx context.Context) error {
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-p.exited:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(endWithin):
+		return fmt.Errorf("trial: %s has not left within %v", p.name, endWithin)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return fmt.Errorf("trial: %s left with %w: %s", p.name, p.err, p.lastLine(""))
+	}
+	return nil
+}
+
+// lastLine is the last line of the log that has the words.
+func (p *Process) lastLine(words string) string {
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	for i := len(lines) - 1; i >= 0; i-- {
+		if strings.Contains(lines[i], words) {
+			return lines[i]
+		}
+	}
+	return ""
+}
+
+// count is how many lines of the log have the words.
+func (p *Process) count(words string) int {
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		return 0
+	}
+	return strings.Count(string(b), words)
+}
+
+// until tries again until it holds, or says what was wrong last.
+func until(ctx context.Context, within time.Duration, holds func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for {
+		err := holds()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("trial: not within %v", within), err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package trial
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"paceline/simulations/swarm"
+)
+
+// Trial is a race and what is done to its nodes in the middle.
+type Trial struct {
+	Name    string
+	Seconds int // of running
+	Nodes   int // of the fleet; 3 run at the start
+	// Do is done 8 s after the gun. owner is the node that the race lives on.
+	Do func(ctx context.Context, r *Round) error
+}
+
+// Round is a trial under way.
+type Round struct {
+	Fleet *Fleet
+	Race  string
+	Owner *Process
+	Rest  []*Process // the others that run
+
+	outcome *Outcome
+	watch   swarm.Running
+	began   time.Time
+}
+
+// Outcome is a row of the report.
+type Outcome struct {
+	Name string
+	// From the fault to: the first viewer's first board of then on that is whole, the last viewer's, and every device's
+	// first acknowledgement of then on.
+	Board, Boards, Acks time.Duration
+	Reconnects          int
+	Samples             uint64
+	Failed              []string
+}
+
+func (o *Outcome) String() string {
+	row := fmt.Sprintf("%-42s first board %6.2f s   all boards %6.2f s   all acknowledged %6.2f s   %3d reconnects   %5d samples   ",
+		o.Name, o.Board.Seconds(), o.Boards.Seconds(), o.Acks.Seconds(), o.Reconnects, o.Samples)
+	if len(o.Failed) == 0 {
+		return row + "ok"
+	}
+	return row + "FAILED: " + strings.Join(o.Failed, "; ")
+}
+
+// faultAfter is when in the race the fault comes: most are under way, nobody has finished.
+const faultAfter = 8 * time.Second
+
+// backWithin is how long boards and acknowledgements may take to be back. It is not the promise (5 s after a kill, on a
+// machine that does nothing else), but what a shared machine of two cores may make of it.
+const backWithin = 60 * time.Second
+
+// Run holds the trial on a fresh fleet.
+func (t Trial) Run(ctx context.Context, f *Fleet, progress io.Writer) (*Outcome, error) {
+	run := f.nodes[:3]
+	if err := f.Start(ctx, run...); err != nil {
+		return nil, err
+	}
+	if err := f.Agree(ctx, run...); err != nil {
+		return nil, err
+	}
+	node, err := swarm.Connect(ctx, run[0].URL(), f.Token, run[1].URL(), run[2].URL())
+	if err != nil {
+		return nil, err
+	}
+	o := &Outcome{Name: t.Name}
+	r := &Round{Fleet: f, outcome: o}
+	s := swarm.DefaultScenario()
+	s.Name, s.Devices, s.Viewers, s.Seconds = t.Name, 20, 6, t.Seconds
+	s.Under = func(ctx context.Context, running swarm.Running) error {
+		r.Race, r.watch = running.Race, running
+		r.Owner = f.Owner(running.Race, run)
+		for _, p := range run {
+			if p != r.Owner {
+				r.Rest = append(r.Rest, p)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(node.Until(running.Gun) + faultAfter):
+		}
+		r.began = time.Now()
+		return t.Do(ctx, r)
+	}
+	report, err := swarm.Run(ctx, node, s, progress)
+	if err != nil {
+		return nil, err
+	}
+	o.Reconnects, o.Samples = report.Reconnects, report.Samples
+	for _, c := range report.Checks {
+		if !c.OK {
+			o.Failed = append(o.Failed, c.Name+": "+c.Detail)
+		}
+	}
+	if err := r.verify(ctx); err != nil {
+		o.Failed = append(o.Failed, err.Error())
+	}
+	if o.Acks == 0 || o.Boards == 0 {
+		o.Failed = append(o.Failed, "the race ended before everything was back")
+	}
+	return o, nil
+}
+
+// Back measures until boards and acknowledgements are there again. lost says that the race has to be read anew, so that
+// only a board of a later epoch counts.
+func (r *Round) Back(ctx context.Context, lost bool) error {
+	type state struct {
+		board swarm.Board
+		back  bool
+	}
+	viewers := make([]state, len(r.watch.Viewers))
+	var epoch, version uint64
+	for i, v := range r.watch.Viewers {
+		viewers[i].board = v.Now()
+		if b := viewers[i].board; b.Epoch > epoch || b.Epoch == epoch && b.Version > version {
+			epoch, version = b.Epoch, b.Version
+		}
+	}
+	acked := make([]uint64, len(r.watch.Devices))
+	for i, d := range r.watch.Devices {
+		acked[i] = d.Acked()
+	}
+	return until(ctx, backWithin, func() error {
+		since := time.Since(r.began)
+		missing := 0
+		for i, v := range r.watch.Viewers {
+			if viewers[i].back {
+				continue
+			}
+			b := v.Now()
+			if b.Recovering || b.Epoch < epoch || b.Epoch == epoch && (lost || b.Version <= version) {
+				missing++
+				continue
+			}
+			viewers[i].back = true
+			if r.outcome.Board == 0 {
+				r.outcome.Board = since
+			}
+		}
+		silent := 0
+		for i, d := range r.watch.Devices {
+			if d.Acked() <= acked[i] && acked[i] < uint64(d.Samples.Len()) {
+				silent++
+			}
+		}
+		if missing == 0 && r.outcome.Boards == 0 {
+			r.outcome.Boards = since
+		}
+		if silent == 0 && r.outcome.Acks == 0 {
+			r.outcome.Acks = since
+		}
+		if missing+silent > 0 {
+			return fmt.Errorf("trial: %d viewers without a new board, %d devices without an acknowledgement", missing, silent)
+		}
+		return nil
+	})
+}
+
+// verify exports the result from a node that runs and computes it again.
+func (r *Round) verify(ctx context.Context) error {
+	out := filepath.Join(r.Fleet.folder, "bundle.zip")
+	var err error
+	for _, p := range r.Fleet.nodes {
+		if p.Signal(syscall.Signal(0)) != nil {
+			continue
+		}
+		if _, err = r.Fleet.Command(ctx, "export", "--listen="+p.http, "--data-dir="+r.Fleet.in("data"), "--keys-dir="+r.Fleet.in("keys"), "--out="+out, r.Race); err == nil {
+			_, err = r.Fleet.Command(ctx, "verify", out)
+			return err
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("trial: no node runs any more")
+	}
+	return err
+}
