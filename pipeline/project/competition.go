@@ -97,12 +97,16 @@ func moveRace(race *view.Competition, e competition.Event) bool {
 
 func changeRace(ctx context.Context, c *view.Change, r persistence.Record, change func(*view.Competition) bool) error {
 	race, ok, err := c.Competition(ctx, c.Grain().ID)
-	if err != nil || !ok || !change(&race) {
+	if err != nil || !ok || holds(&race, r) || !change(&race) {
 		return err
 	}
 	race.Version = r.Version
 	return c.PutCompetition(ctx, race)
 }
+
+// holds reports whether the race's row has been computed from the event already. The cursor may lag behind the row: of a
+// write that has not reached all replicas yet one read shows the row, and the next not yet the cursor.
+func holds(race *view.Competition, r persistence.Record) bool { return race.Version >= r.Version }
 
 func entryAdded(ctx context.Context, c *view.Change, e competition.EntryAdded, r persistence.Record) error {
 	c.PutEntry(c.Grain().ID, view.RosterEntry{Entry: e.Entry, UserID: e.User, Category: e.Category, Heat: e.Heat, Wave: e.Wave, StartOffsetMs: e.Offset})
@@ -153,6 +157,9 @@ func resultPublished(ctx context.Context, c *view.Change, e competition.ResultPu
 			UserID: entry.UserID, Competition: race.ID, Entry: row.Entry, Version: e.Version, Status: status, Place: row.Place,
 			EntryStatus: row.Status.String(), UnderReview: row.UnderReview, GunUs: int64(row.Gun), NetUs: int64(row.Net), At: race.Day(),
 		})
+	}
+	if holds(&race, r) {
+		return nil
 	}
 	race.ResultVersion, race.Version = e.Version, r.Version
 	race.State = competition.PhaseOfficial.String()
