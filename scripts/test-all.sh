@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make test, then what takes too long for every day: the loss of a replica, more seeds of the simulated world, fuzzing,
+# make test, then what takes too long for every day: the loss of a replica, the trials, more seeds of the simulated world, fuzzing,
 # the linters. Usage: [ROUNDS=20] [SEEDS=20000] [FUZZTIME=30s] scripts/test-all.sh
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -8,6 +8,8 @@ scripts/test.sh || failed+=("make test")
 echo "== loss of a replica: ${ROUNDS:=20} rounds on a ring of three (the matrix is also in bin/test/replica.txt)"
 scripts/deps.sh java maven && PACELINE_REPLICA_ROUNDS=$ROUNDS go test -count=1 -timeout 90m -v ./simulations/trial/replica \
 	-run '^(TestThreeReplicas|TestTheTrialCanFail)$' | tee bin/test/replica.txt || failed+=("loss of a replica")
+echo "== races on three nodes to which things happen (the table is also in bin/test/trials.txt)"
+scripts/trials.sh || failed+=("trials")
 echo "== ${SEEDS:=20000} seeds"
 PACELINE_SEEDS=$SEEDS go test -count=1 -timeout 60m ./simulations/world || failed+=("seeds")
 PACELINE_LONG=1 go test -count=1 -run Long ./persistence || failed+=("what takes much memory")
