@@ -42,7 +42,7 @@ var Table = []Trial{
 				return err
 			}
 		}
-		r.began = time.Now() // of the last one
+		r.mark() // of the last one
 		return r.Back(ctx, false)
 	}},
 	{Name: "a fourth joins", Nodes: 4, Seconds: 30, Do: func(ctx context.Context, r *Round) error {

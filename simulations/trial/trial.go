@@ -31,6 +31,9 @@ type Round struct {
 	outcome *Outcome
 	watch   swarm.Running
 	began   time.Time
+	epoch   uint64 // of the newest board that a viewer had
+	version uint64
+	acked   []uint64 // of each device
 }
 
 // Outcome is a row of the report.
@@ -90,7 +93,7 @@ func (t Trial) Run(ctx context.Context, f *Fleet, progress io.Writer) (*Outcome,
 			return ctx.Err()
 		case <-time.After(node.Until(running.Gun) + faultAfter):
 		}
-		r.began = time.Now()
+		r.mark()
 		return t.Do(ctx, r)
 	}
 	report, err := swarm.Run(ctx, node, s, progress)
@@ -112,30 +115,29 @@ func (t Trial) Run(ctx context.Context, f *Fleet, progress io.Writer) (*Outcome,
 	return o, nil
 }
 
+// mark notes what everybody has at the fault; what is waited for is what comes of then on.
+func (r *Round) mark() {
+	r.began, r.epoch, r.version, r.acked = time.Now(), 0, 0, nil
+	for _, v := range r.watch.Viewers {
+		if b := v.Now(); b.Epoch > r.epoch || b.Epoch == r.epoch && b.Version > r.version {
+			r.epoch, r.version = b.Epoch, b.Version
+		}
+	}
+	for _, d := range r.watch.Devices {
+		r.acked = append(r.acked, d.Acked())
+	}
+}
+
 // Back measures until boards and acknowledgements are there again. lost says that the race has to be read anew, so that
 // only a board of a later epoch counts.
 func (r *Round) Back(ctx context.Context, lost bool) error {
-	type state struct {
-		board swarm.Board
-		back  bool
-	}
-	viewers := make([]state, len(r.watch.Viewers))
-	var epoch, version uint64
-	for i, v := range r.watch.Viewers {
-		viewers[i].board = v.Now()
-		if b := viewers[i].board; b.Epoch > epoch || b.Epoch == epoch && b.Version > version {
-			epoch, version = b.Epoch, b.Version
-		}
-	}
-	acked := make([]uint64, len(r.watch.Devices))
-	for i, d := range r.watch.Devices {
-		acked[i] = d.Acked()
-	}
+	back := make([]bool, len(r.watch.Viewers))
+	epoch, version, acked := r.epoch, r.version, r.acked
 	return until(ctx, backWithin, func() error {
 		since := time.Since(r.began)
 		missing := 0
 		for i, v := range r.watch.Viewers {
-			if viewers[i].back {
+			if back[i] {
 				continue
 			}
 			b := v.Now()
@@ -143,7 +145,7 @@ func (r *Round) Back(ctx context.Context, lost bool) error {
 				missing++
 				continue
 			}
-			viewers[i].back = true
+			back[i] = true
 			if r.outcome.Board == 0 {
 				r.outcome.Board = since
 			}

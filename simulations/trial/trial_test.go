@@ -49,6 +49,7 @@ func TestTrials(t *testing.T) {
 				rows = append(rows, fmt.Sprintf("%-42s FAILED, see above", trial.Name))
 				return
 			}
+			t.Log(o) // the table comes last, and a run may be ended before
 			rows = append(rows, o.String())
 			if len(o.Failed) > 0 {
 				t.Error(o)
