@@ -50,7 +50,7 @@ func TestViewsRebuiltWhileServing(t *testing.T) {
 				RankBy: competitionv1.RankBy_RANK_BY_GUN, CutoffAfterMs: 600_000, GraceMs: 30_000, ScheduledAtMs: time.Now().UnixMilli(),
 				Track: &competitionv1.Track{Format: competitionv1.Format_FORMAT_DISTANCE, Sport: "running", DistanceMm: 400_000}}})))
 		list := must[managev1.ListCompetitionsResponse](t)(api.competitions.ListCompetitions(t.Context(), connect.NewRequest(
-			&managev1.ListCompetitionsRequest{AtLeastStream: "competition/" + race.CompetitionId, AtLeastVersion: race.Version})))
+			&managev1.ListCompetitionsRequest{PageSize: 500, AtLeastStream: "competition/" + race.CompetitionId, AtLeastVersion: race.Version})))
 		if len(list.Competitions) != created {
 			t.Fatalf("%d races in the list after the creation of %d", len(list.Competitions), created)
 		}
