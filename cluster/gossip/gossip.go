@@ -300,10 +300,10 @@ type lines struct{ log *slog.Logger }
 
 func (l lines) Write(b []byte) (int, error) {
 	s := strings.TrimSpace(string(b))
-	level := slog.LevelDebug
+	say := l.log.Debug
 	if strings.Contains(s, "[ERR]") {
-		level = slog.LevelInfo
+		say = l.log.Info
 	}
-	l.log.Log(context.Background(), level, "gossip: "+s)
+	say("gossip: " + s)
 	return len(b), nil
 }

@@ -1,7 +1,6 @@
 package cql
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -12,7 +11,7 @@ type logger struct{ to *slog.Logger }
 
 func (l logger) say(line string) {
 	if l.to != nil {
-		l.to.LogAttrs(context.Background(), slog.LevelInfo, "cql", slog.String("says", strings.TrimSpace(line)))
+		l.to.Info("cql", "says", strings.TrimSpace(line))
 	}
 }
 

@@ -38,9 +38,6 @@ func (p Plan) Writes() []uint64 {
 	return []uint64{p.Serving, p.Building}
 }
 
-// same reports whether both plans read and write the same generations.
-func (p Plan) same(q Plan) bool { return p.Serving == q.Serving && p.Building == q.Building }
-
 // ErrPlanTaken: somebody else has changed the plan since it was read.
 var ErrPlanTaken = fault.New(fault.Conflict, "views.rebuild_taken", "Another rebuild of these views is under way, or has just gone on.")
 
