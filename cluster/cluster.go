@@ -99,8 +99,9 @@ type provider interface {
 }
 
 // Start makes this process a member. kinds is asked once, with a cluster whose Caller and Link can already be kept
-// (and are used only by grains, that is, later). It takes a second: the runtime sleeps that long.
-func Start(cfg Config, kinds func(*Cluster) []Kind) (c *Cluster, err error) {
+// (and are used only by grains, that is, later). It takes a second: the runtime sleeps that long. It ends with Stop, not
+// with ctx.
+func Start(ctx context.Context, cfg Config, kinds func(*Cluster) []Kind) (c *Cluster, err error) {
 	defer func() {
 		if r := recover(); r != nil { // the runtime panics where it cannot listen
 			err = fmt.Errorf("start member: %v", r)
@@ -109,7 +110,7 @@ func Start(cfg Config, kinds func(*Cluster) []Kind) (c *Cluster, err error) {
 	c = &Cluster{cfg: cfg, provider: &lone{}}
 	if cfg.Many != nil {
 		c.filter = port.NewFilter(port.Allowed{Type: string((&clusterv1.Parcel{}).ProtoReflect().Descriptor().FullName()), Target: link.Name}, cfg.Log)
-		c.provider = newMembers(cfg.Name, *cfg.Many, cfg.Log)
+		c.provider = newMembers(ctx, cfg.Name, *cfg.Many, cfg.Log)
 	}
 	c.system = actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return warnings(cfg.Log) }),

@@ -95,7 +95,7 @@ func started(t *testing.T, cfg Config) (*Cluster, *site) {
 	t.Helper()
 	cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	s := &site{counts: map[string]uint64{}, live: map[string]int{}}
-	c, err := Start(cfg, func(*Cluster) []Kind {
+	c, err := Start(t.Context(), cfg, func(*Cluster) []Kind {
 		return []Kind{{Name: id.User, New: func(g id.Grain) actor.Actor { return &counter{g: g, site: s, flush: 3} }}}
 	})
 	if err != nil {
@@ -312,7 +312,7 @@ func TestATakenPortIsAnError(t *testing.T) {
 	cfg := Default()
 	cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	cfg.Port = l.Addr().(*net.TCPAddr).Port
-	if _, err := Start(cfg, func(*Cluster) []Kind { return nil }); err == nil {
+	if _, err := Start(t.Context(), cfg, func(*Cluster) []Kind { return nil }); err == nil {
 		t.Fatal("Start() = nil, want an error")
 	}
 }
@@ -325,7 +325,7 @@ func TestWhatHasEndedIsForgotten(t *testing.T) {
 	cfg.Placement.SweepEvery, cfg.Placement.IdleAfter, cfg.Placement.Linger = 2*time.Millisecond, 0, time.Millisecond
 	s := &site{counts: map[string]uint64{}, live: map[string]int{}}
 	var collected atomic.Int64
-	c, err := Start(cfg, func(*Cluster) []Kind {
+	c, err := Start(t.Context(), cfg, func(*Cluster) []Kind {
 		return []Kind{{Name: id.User, New: func(g id.Grain) actor.Actor {
 			n := &counter{g: g, site: s, flush: 1}
 			runtime.AddCleanup(n, func(one int64) { collected.Add(one) }, 1)

@@ -46,7 +46,7 @@ func several(t *testing.T, n int) ([]*member, *site) {
 			StepDown: func([]gossip.Member) { m.stepped.Add(1) },
 			Restart:  func(string) { m.restart.Add(1) },
 		}
-		c, err := Start(cfg, func(*Cluster) []Kind {
+		c, err := Start(t.Context(), cfg, func(*Cluster) []Kind {
 			return []Kind{{Name: id.User, New: func(g id.Grain) actor.Actor { return &counter{g: g, site: s, flush: 3} }}}
 		})
 		if err != nil {

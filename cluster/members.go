@@ -55,7 +55,8 @@ type members struct {
 	seen   chan []gossip.Member // capacity 1: the newest
 	read   chan []*clusterv1.NodeRow
 	notice chan *clusterv1.Removed
-	done   chan struct{}
+	ctx    context.Context // until leave
+	end    context.CancelFunc
 	ended  sync.WaitGroup
 	ready  chan struct{} // closed when this member serves for the first time
 
@@ -70,12 +71,14 @@ type members struct {
 
 var _ pcluster.ClusterProvider = (*members)(nil)
 
-func newMembers(name string, many Many, log *slog.Logger) *members {
-	return &members{
+func newMembers(ctx context.Context, name string, many Many, log *slog.Logger) *members {
+	m := &members{
 		many: many, name: name, log: log, nodes: nodesOf(many.Rows, name),
 		seen: make(chan []gossip.Member, 1), read: make(chan []*clusterv1.NodeRow), notice: make(chan *clusterv1.Removed, 16),
-		done: make(chan struct{}), ready: make(chan struct{}), known: make(map[string]known),
+		ready: make(chan struct{}), known: make(map[string]known),
 	}
+	m.ctx, m.end = context.WithCancel(context.WithoutCancel(ctx))
+	return m
 }
 
 func (m *members) serves() <-chan struct{} { return m.ready }
@@ -91,7 +94,7 @@ func (m *members) StartMember(c *pcluster.Cluster) error {
 	m.rule = split.New(m.self.ID, m.self.Address)
 	cfg := m.many.Gossip
 	cfg.Cluster, cfg.Self, cfg.Log = m.name, m.self, m.log
-	g, err := gossip.Start(cfg, m.newest)
+	g, err := gossip.Start(m.ctx, cfg, m.newest)
 	if err != nil {
 		return err
 	}
@@ -119,7 +122,7 @@ func (m *members) leave(ctx context.Context) error {
 	if was || m.gossip == nil {
 		return nil
 	}
-	close(m.done)
+	m.end()
 	m.ended.Wait()
 	if err := m.nodes.drop(ctx, m.self.ID); err != nil {
 		m.log.Warn("the row of this member is left behind", "err", err) // the others see it stand still
@@ -135,7 +138,7 @@ func (m *members) newest(all []gossip.Member) {
 	}
 	select {
 	case m.seen <- all:
-	case <-m.done:
+	case <-m.ctx.Done():
 	}
 }
 
@@ -146,7 +149,7 @@ func (m *members) noticed(from string, b []byte) {
 	}
 	select {
 	case m.notice <- r:
-	case <-m.done:
+	case <-m.ctx.Done():
 	default: // it will be said again
 	}
 }
@@ -155,28 +158,22 @@ func (m *members) noticed(from string, b []byte) {
 // this slower, and everybody sees that.
 func (m *members) renew() {
 	defer m.ended.Done()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		<-m.done
-		cancel()
-	}()
 	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
 	for beat := uint64(1); ; beat++ {
-		if err := m.renewOnce(ctx, beat); err != nil && ctx.Err() == nil {
+		if err := m.renewOnce(beat); err != nil && m.ctx.Err() == nil {
 			m.log.Warn("the members' rows cannot be renewed or read", "err", err)
 		}
 		select {
 		case <-tick.C:
-		case <-m.done:
+		case <-m.ctx.Done():
 			return
 		}
 	}
 }
 
-func (m *members) renewOnce(ctx context.Context, beat uint64) error {
-	ctx, cancel := context.WithTimeout(ctx, renewWithin)
+func (m *members) renewOnce(beat uint64) error {
+	ctx, cancel := context.WithTimeout(m.ctx, renewWithin)
 	defer cancel()
 	if err := m.nodes.put(ctx, m.row(beat)); err != nil {
 		return err
@@ -187,7 +184,7 @@ func (m *members) renewOnce(ctx context.Context, beat uint64) error {
 	}
 	select {
 	case m.read <- rows:
-	case <-m.done:
+	case <-m.ctx.Done():
 	}
 	return nil
 }
@@ -241,7 +238,7 @@ func (m *members) run() {
 		case r := <-m.notice:
 			m.told(v, r)
 		case <-tick.C:
-		case <-m.done:
+		case <-m.ctx.Done():
 			return
 		}
 		if v.seen == nil {
@@ -429,7 +426,7 @@ func (m *members) sweep(v *view, rows []*clusterv1.NodeRow) {
 			v.beats[r.GetId()], v.moved[r.GetId()] = r.GetBeat(), now
 		}
 		if mine && now.Sub(v.moved[r.GetId()]) >= forgetAfter {
-			ctx, cancel := context.WithTimeout(context.Background(), renewWithin)
+			ctx, cancel := context.WithTimeout(m.ctx, renewWithin)
 			if err := m.nodes.drop(ctx, r.GetId()); err != nil {
 				m.log.Debug("the row of a dead member stays", "member", r.GetId(), "err", err)
 			}

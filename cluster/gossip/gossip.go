@@ -64,8 +64,9 @@ type Gossip struct {
 	list *memberlist.Memberlist
 	meta []byte
 
-	events chan struct{} // capacity 1: memberlist has news
-	done   chan struct{}
+	events chan struct{}   // capacity 1: memberlist has news
+	ctx    context.Context // until Leave
+	end    context.CancelFunc
 	ended  sync.WaitGroup
 	once   sync.Once
 
@@ -75,13 +76,14 @@ type Gossip struct {
 }
 
 // Start listens and joins whom it finds; that it finds nobody is not an error. changed gets everything that is seen,
-// this run included, from one goroutine: at once, and whenever it is other than before.
-func Start(cfg Config, changed func([]Member)) (*Gossip, error) {
+// this run included, from one goroutine: at once, and whenever it is other than before. It ends with Leave, not with ctx.
+func Start(ctx context.Context, cfg Config, changed func([]Member)) (*Gossip, error) {
 	host, port, err := split(cfg.Self.Gossip)
 	if err != nil {
 		return nil, fmt.Errorf("gossip address %q: %w", cfg.Self.Gossip, err)
 	}
-	g := &Gossip{cfg: cfg, events: make(chan struct{}, 1), done: make(chan struct{})}
+	g := &Gossip{cfg: cfg, events: make(chan struct{}, 1)}
+	g.ctx, g.end = context.WithCancel(context.WithoutCancel(ctx))
 	if g.meta, err = (meta{Cluster: cfg.Cluster, Address: cfg.Self.Address, Public: cfg.Self.Public, Started: cfg.Self.StartedMs, Level: cfg.Self.Level}).encode(); err != nil {
 		return nil, err
 	}
@@ -152,7 +154,7 @@ const leaveWithin = 2 * time.Second
 func (g *Gossip) Leave(ctx context.Context) error {
 	var err error
 	g.once.Do(func() {
-		close(g.done)
+		g.end()
 		within := leaveWithin
 		if at, ok := ctx.Deadline(); ok {
 			within = min(within, max(time.Millisecond, time.Until(at)))
@@ -188,7 +190,7 @@ func (g *Gossip) tell(changed func([]Member)) {
 		case <-g.events:
 			pause.Reset(settle)
 			continue
-		case <-g.done:
+		case <-g.ctx.Done():
 			return
 		}
 		if now := seen(g.cfg.Cluster, g.list.Members()); last == nil || !slices.Equal(now, last) {
@@ -211,7 +213,7 @@ func (g *Gossip) join() {
 		}
 		select {
 		case <-tick.C:
-		case <-g.done:
+		case <-g.ctx.Done():
 			return
 		}
 	}
@@ -232,7 +234,7 @@ func (g *Gossip) missing() []string {
 		if err != nil {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(g.ctx, time.Second)
 		found, err := net.DefaultResolver.LookupHost(ctx, host)
 		cancel()
 		if err != nil {

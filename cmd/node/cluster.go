@@ -32,7 +32,7 @@ func (n *node) startCluster(ctx context.Context) error {
 		cfg.Many.Gossip.Self.Public = n.publicURL()
 		cfg.Many.StepDown, cfg.Many.Restart = n.stepDown, n.restart
 	}
-	n.cluster, err = cluster.Start(cfg, func(c *cluster.Cluster) []cluster.Kind {
+	n.cluster, err = cluster.Start(ctx, cfg, func(c *cluster.Cluster) []cluster.Kind {
 		n.cluster = c // grains use it once they are activated, that is, after Start
 		return n.kinds()
 	})

@@ -32,7 +32,7 @@ func BenchmarkCached(b *testing.B) {
 	ctx := context.Background()
 	for i := range 50 {
 		race := fmt.Sprint("race", i)
-		c := tables.Begin(id.Of(id.Competition, race))
+		c := tables.Begin(b.Context(), id.Of(id.Competition, race))
 		err := c.PutCompetition(ctx, view.Competition{ID: race, OrganizationID: "club", Name: "Race", State: "open", ScheduledAt: unit.InstantMs(i)})
 		if err != nil {
 			b.Fatal(err)

@@ -62,7 +62,7 @@ var ctx = context.Background()
 // put writes a race whose name is its version.
 func put(t testing.TB, tables *view.Tables, race string, version uint64) {
 	t.Helper()
-	c := tables.Begin(id.Of(id.Competition, race))
+	c := tables.Begin(t.Context(), id.Of(id.Competition, race))
 	name := fmt.Sprint(version)
 	check(t, c.PutCompetition(ctx, view.Competition{ID: race, OrganizationID: "club", State: "open", Name: name, Version: version}))
 	c.PutDefinition(race, []byte(name))
@@ -411,10 +411,10 @@ func TestPersonalReadsAreNotKept(t *testing.T) {
 	tables := view.New(memory.New())
 	src := &source{Tables: tables}
 	v := open(t, src, Config{MaxBytes: mb})
-	c := tables.Begin(id.Of(id.User, "ann"))
+	c := tables.Begin(t.Context(), id.Of(id.User, "ann"))
 	c.PutPerson(view.Person{UserID: "ann", Handle: "ann", Name: "Ann"})
 	check(t, c.Commit(ctx, 1))
-	c = tables.Begin(id.Scoped(id.Training, "ann", "w"))
+	c = tables.Begin(t.Context(), id.Scoped(id.Training, "ann", "w"))
 	c.PutTraining(view.Training{ID: "ann/w", Sport: "row", StartedAt: unit.InstantMs(0)})
 	check(t, c.Commit(ctx, 1))
 	for range 2 {

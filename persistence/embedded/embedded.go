@@ -232,7 +232,10 @@ func metaKey(name string) []byte { return append([]byte{metaTable}, name...) }
 
 // PutMeta stores a small value beside the tables, synced: what belongs to the folder itself.
 func (r *Rows) PutMeta(name string, value []byte) error {
-	if err := r.write(context.Background()); err != nil {
+	if err := r.space.room(); err != nil {
+		return err
+	}
+	if err := r.hold(); err != nil {
 		return err
 	}
 	defer r.users.RUnlock()

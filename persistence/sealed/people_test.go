@@ -24,7 +24,7 @@ func TestPeopleAreSealed(t *testing.T) {
 		}
 	}
 	v := view.New(s)
-	c := v.Begin(id.Of(id.User, "u"))
+	c := v.Begin(t.Context(), id.Of(id.User, "u"))
 	c.PutPerson(view.Person{UserID: "u", Handle: "The.Handle", Name: "The Name", Club: "The Club"})
 	c.PutTraining(view.Training{ID: "u/w", Sport: "row", Zone: "Europe/Berlin", StartedAt: 1})
 	c.PutEntry("race", view.RosterEntry{Entry: 1, UserID: "u"})

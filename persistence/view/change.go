@@ -32,8 +32,8 @@ type Change struct {
 type rowName struct{ part, cluster string }
 
 // Begin begins a change for a grain, in the generation that is read.
-func (t *Tables) Begin(g id.Grain) *Change {
-	p, err := t.Plan(context.Background(), g.Kind)
+func (t *Tables) Begin(ctx context.Context, g id.Grain) *Change {
+	p, err := t.Plan(ctx, g.Kind)
 	c := t.BeginIn(g, p.Serving)
 	c.err = err
 	return c

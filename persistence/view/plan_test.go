@@ -38,7 +38,7 @@ func TestGenerations(t *testing.T) {
 		c.PutFeed(race.ID, view.FeedEntry{Version: through, Kind: name})
 		commit(t, c, through)
 	}
-	person := v.Begin(id.Of(id.User, "u"))
+	person := v.Begin(t.Context(), id.Of(id.User, "u"))
 	person.PutPerson(view.Person{UserID: "u", Handle: "h"})
 	commit(t, person, 1)
 
@@ -115,7 +115,7 @@ func TestOneLocalIDOfTwo(t *testing.T) {
 	for _, order := range [][]string{{"ann/w", "bob/w"}, {"bob/w", "ann/w"}} {
 		v := view.New(memory.New())
 		for _, training := range order {
-			c := v.Begin(id.Grain{Kind: id.Training, ID: training})
+			c := v.Begin(t.Context(), id.Grain{Kind: id.Training, ID: training})
 			c.PutTraining(view.Training{ID: training})
 			commit(t, c, 1)
 		}

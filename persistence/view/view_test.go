@@ -30,7 +30,7 @@ func commit(t testing.TB, c *view.Change, through uint64) {
 
 func putRace(t testing.TB, v *view.Tables, r view.Competition) {
 	t.Helper()
-	c := v.Begin(id.Of(id.Competition, r.ID))
+	c := v.Begin(t.Context(), id.Of(id.Competition, r.ID))
 	check(t, c.PutCompetition(context.Background(), r))
 	commit(t, c, r.Version)
 }
@@ -88,7 +88,7 @@ func TestCompetitionLists(t *testing.T) {
 	if err != nil || !ok || r.State != "open" {
 		t.Errorf("Competition = %+v, %v, %v", r, ok, err)
 	}
-	c := v.Begin(race)
+	c := v.Begin(t.Context(), race)
 	c.PutDefinition("r04", []byte("d"))
 	commit(t, c, 3)
 	if d, ok, err := v.Definition(ctx, "r04"); err != nil || !ok || string(d) != "d" {
@@ -106,7 +106,7 @@ func makeLong() string { return fmt.Sprintf("%04000d", 0) }
 func TestRosterAndPeople(t *testing.T) {
 	ctx := context.Background()
 	v := view.New(memory.New())
-	c := v.Begin(race)
+	c := v.Begin(t.Context(), race)
 	for i := uint32(1); i <= 300; i++ {
 		c.PutEntry(race.ID, view.RosterEntry{Entry: i, UserID: fmt.Sprint("u", i), Category: "W40"})
 	}
@@ -129,7 +129,7 @@ func TestRosterAndPeople(t *testing.T) {
 		t.Errorf("EntryOf a stranger: %v, %v", ok, err)
 	}
 	for i, p := range []view.Person{{UserID: "u7", Handle: "Ann", Name: "Ann A."}, {UserID: "u8", Handle: "bob"}, {UserID: "u7", Handle: "anna", Name: "Anna A."}} {
-		c := v.Begin(id.Of(id.User, p.UserID))
+		c := v.Begin(t.Context(), id.Of(id.User, p.UserID))
 		c.PutPerson(p)
 		commit(t, c, uint64(i+1))
 	}
@@ -148,7 +148,7 @@ func TestFeed(t *testing.T) {
 	ctx := context.Background()
 	v := view.New(memory.New())
 	const last = 3 * 4096
-	c := v.Begin(race)
+	c := v.Begin(t.Context(), race)
 	var want []uint64
 	for n := uint64(1); n <= last; n += 100 {
 		c.PutFeed(race.ID, view.FeedEntry{Version: n, Kind: "gate", Bytes: []byte(fmt.Sprint(n))})
@@ -186,7 +186,7 @@ func TestFeed(t *testing.T) {
 func TestResults(t *testing.T) {
 	ctx := context.Background()
 	v := view.New(memory.New())
-	c := v.Begin(race)
+	c := v.Begin(t.Context(), race)
 	for i := uint32(1); i <= 3; i++ {
 		c.PutResult(view.Result{Competition: race.ID, Version: i, Status: "provisional", Bytes: []byte{byte(i)}})
 		c.PutUserResult(view.UserResult{UserID: "u", Competition: race.ID, Version: i, Place: i, At: 100})
@@ -216,7 +216,7 @@ func TestTrainings(t *testing.T) {
 	v := view.New(memory.New())
 	start := unit.InstantMs(time.Date(2024, 6, 30, 23, 30, 0, 0, time.UTC).UnixMilli())
 	for i, tt := range []view.Training{{ID: "u/w1", StartedAt: start}, {ID: "u/w2", StartedAt: start, UTCOffsetS: 3600}, {ID: "u/w3", StartedAt: start - 1000}} {
-		c := v.Begin(id.Grain{Kind: id.Training, ID: tt.ID})
+		c := v.Begin(t.Context(), id.Grain{Kind: id.Training, ID: tt.ID})
 		tt.Phase = "live"
 		c.PutTraining(tt)
 		tt.Phase = "finished"
@@ -243,7 +243,7 @@ func TestWaitFor(t *testing.T) {
 	ctx := context.Background()
 	rows := memory.New()
 	v := view.New(rows)
-	commit(t, v.Begin(race), 3)
+	commit(t, v.Begin(t.Context(), race), 3)
 	if ok, err := v.WaitFor(ctx, race, 3); !ok || err != nil {
 		t.Fatalf("WaitFor what is there: %v, %v", ok, err)
 	}
@@ -262,7 +262,7 @@ func TestWaitFor(t *testing.T) {
 			}
 			done <- err
 		}()
-		commit(t, writer.Begin(race), cursor+1)
+		commit(t, writer.Begin(t.Context(), race), cursor+1)
 		if err := <-done; err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -93,8 +93,9 @@ func event(g id.Grain, v uint64) (kind, format uint32, payload []byte, err error
 			return trainingcodec.Encode(training.Started{WorkoutID: g.Local(), Sport: "row", DeviceTime: 1718463600000})
 		}
 		return trainingcodec.Encode(training.TotalsRevised{Totals: training.Totals{ElapsedMs: unit.DurationMs(v)}})
+	default: // a device has no views
+		return 1, 1, nil, nil
 	}
-	return 1, 1, nil, nil // a device has no views
 }
 
 func raceEvent(g id.Grain, v uint64) competition.Event {
@@ -246,7 +247,7 @@ func spoil(t testing.TB, s process) {
 		if err != nil || !ok {
 			t.Fatal(ok, err)
 		}
-		c := s.tables.Begin(id.Of(id.Competition, race))
+		c := s.tables.Begin(t.Context(), id.Of(id.Competition, race))
 		r.Name = "wrong"
 		through, err := s.tables.Cursor(ctx, c.Grain())
 		if err = errors.Join(err, c.PutCompetition(ctx, r), c.Commit(ctx, through)); err != nil {
