@@ -14,7 +14,7 @@ interface Props { rows: BoardRow[]; live: Live; race?: Competition; state: strin
 
 export function Board({ rows, live, race, state, now }: Props) {
   const [all, setAll] = useState(false);
-  if (rows.length === 0) return <p class="faint">Nobody is on the board yet.</p>;
+  if (rows.length === 0) return <p class="faint">{live.board.state === "" ? "The board is not here yet." : "Nobody is on the board yet."}</p>;
   const begun = hasBegun(state), over = isOver(state);
   const shown = all ? rows : rows.slice(0, SHOWN);
   return (
