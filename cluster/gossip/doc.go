@@ -10,5 +10,7 @@
 //   - What is seen is complete, and told by one goroutine, newest last.
 //   - A run that has left or was declared dead and comes back is seen again under its id; it is for the cluster to say
 //     that such a run has to begin anew.
-//   - Gossip is encrypted if there is a key; members of another cluster's name or key are strangers.
+//   - Gossip is encrypted if there is a key; members of another cluster's name or key are strangers: not seen, counted,
+//     and told of once a minute. What they can cost has a bound: 64 streams at once, 1 MiB read of each.
+//   - Whoever cannot join somebody who is there knows why (Refused), as far as the other side says.
 package gossip

@@ -9,7 +9,6 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -41,7 +40,14 @@ type Config struct {
 	// Rejoin is how often seeds and lost members are tried.
 	Rejoin time.Duration
 
-	Log *slog.Logger
+	// Resolver finds the addresses of a seed's name; nil: the system's.
+	Resolver Resolver
+	Log      *slog.Logger
+}
+
+// Resolver finds the addresses of a name (net.Resolver).
+type Resolver interface {
+	LookupHost(ctx context.Context, host string) ([]string, error)
 }
 
 // Default has the settings that were tried with three nodes on busy machines.
@@ -60,9 +66,10 @@ func Default() Config {
 
 // Gossip is this node's part. It is safe for concurrent use.
 type Gossip struct {
-	cfg  Config
-	list *memberlist.Memberlist
-	meta []byte
+	cfg    Config
+	list   *memberlist.Memberlist
+	meta   []byte
+	counts Counts
 
 	events chan struct{}   // capacity 1: memberlist has news
 	ctx    context.Context // until Leave
@@ -70,9 +77,10 @@ type Gossip struct {
 	ended  sync.WaitGroup
 	once   sync.Once
 
-	mu     sync.Mutex
-	notice func(from string, msg []byte)
-	extra  []string // addresses beside the seeds to join
+	mu      sync.Mutex
+	notice  func(from string, msg []byte)
+	extra   []string           // addresses beside the seeds to join
+	refused map[string]Refusal // by address, as of the last round
 }
 
 // Start listens and joins whom it finds; that it finds nobody is not an error. changed gets everything that is seen,
@@ -82,6 +90,9 @@ func Start(ctx context.Context, cfg Config, changed func([]Member)) (*Gossip, er
 	if err != nil {
 		return nil, fmt.Errorf("gossip address %q: %w", cfg.Self.Gossip, err)
 	}
+	if cfg.Resolver == nil {
+		cfg.Resolver = net.DefaultResolver
+	}
 	g := &Gossip{cfg: cfg, events: make(chan struct{}, 1)}
 	g.ctx, g.end = context.WithCancel(context.WithoutCancel(ctx))
 	if g.meta, err = (meta{Cluster: cfg.Cluster, Address: cfg.Self.Address, Public: cfg.Self.Public, Started: cfg.Self.StartedMs, Level: cfg.Self.Level}).encode(); err != nil {
@@ -90,7 +101,6 @@ func Start(ctx context.Context, cfg Config, changed func([]Member)) (*Gossip, er
 	mc := memberlist.DefaultLANConfig()
 	mc.Name = cfg.Self.ID
 	mc.Label = cfg.Cluster
-	mc.BindAddr, mc.BindPort, mc.AdvertisePort = host, port, port
 	if !net.ParseIP(host).IsUnspecified() {
 		mc.AdvertiseAddr = host
 	}
@@ -102,16 +112,22 @@ func Start(ctx context.Context, cfg Config, changed func([]Member)) (*Gossip, er
 	// A node that is slow itself must not call others dead sooner than it could hear them.
 	mc.AwarenessMaxMultiplier = 4
 	mc.TCPTimeout = 2 * time.Second
-	mc.Logger = nil
-	mc.LogOutput = lines{cfg.Log}
+	log := &lines{log: cfg.Log, counts: &g.counts}
+	mc.Logger = log.logger()
 	mc.Delegate, mc.Events = delegate{g}, events{g}
 	if len(cfg.Keys) > 0 {
 		if mc.Keyring, err = memberlist.NewKeyring(cfg.Keys, cfg.Keys[0]); err != nil {
 			return nil, fmt.Errorf("gossip key: %w", err)
 		}
 	}
+	inner, err := openDoor(host, port, log, &g.counts)
+	if err != nil {
+		return nil, err
+	}
+	at := inner.GetAutoBindPort()
+	mc.Transport, mc.BindAddr, mc.BindPort, mc.AdvertisePort = inner, host, at, at
 	if g.list, err = memberlist.Create(mc); err != nil {
-		return nil, fmt.Errorf("gossip: %w", err)
+		return nil, errors.Join(fmt.Errorf("gossip: %w", err), inner.Shutdown())
 	}
 	g.ended.Add(2)
 	go g.tell(changed)
@@ -200,56 +216,6 @@ func (g *Gossip) tell(changed func([]Member)) {
 	}
 }
 
-// join tries the seeds, and the members that rows speak of, for as long as they are not seen.
-func (g *Gossip) join() {
-	defer g.ended.Done()
-	tick := time.NewTicker(g.cfg.Rejoin)
-	defer tick.Stop()
-	for {
-		if missing := g.missing(); len(missing) > 0 {
-			if _, err := g.list.Join(missing); err != nil {
-				g.cfg.Log.Debug("gossip: nobody new", "tried", missing, "err", err)
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-g.ctx.Done():
-			return
-		}
-	}
-}
-
-// missing are the addresses at which nobody is seen.
-func (g *Gossip) missing() []string {
-	known := make(map[string]bool)
-	for _, n := range g.list.Members() {
-		known[n.Address()] = true
-	}
-	g.mu.Lock()
-	all := append(slices.Clone(g.cfg.Seeds), g.extra...)
-	g.mu.Unlock()
-	var missing []string
-	for _, seed := range all {
-		host, port, err := net.SplitHostPort(seed)
-		if err != nil {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(g.ctx, time.Second)
-		found, err := net.DefaultResolver.LookupHost(ctx, host)
-		cancel()
-		if err != nil {
-			g.cfg.Log.Debug("gossip: a seed's name is not known", "seed", seed, "err", err)
-			continue
-		}
-		for _, ip := range found {
-			if at := net.JoinHostPort(ip, port); !known[at] && !slices.Contains(missing, at) {
-				missing = append(missing, at)
-			}
-		}
-	}
-	return missing
-}
-
 func split(address string) (host string, port int, err error) {
 	host, p, err := net.SplitHostPort(address)
 	if err != nil {
@@ -296,16 +262,3 @@ func (d delegate) NotifyMsg(b []byte) {
 func (d delegate) GetBroadcasts(int, int) [][]byte { return nil }
 func (d delegate) LocalState(bool) []byte          { return nil }
 func (d delegate) MergeRemoteState([]byte, bool)   {}
-
-// lines passes memberlist's log on. Its warnings are about others, so for this node they are news of a debug level.
-type lines struct{ log *slog.Logger }
-
-func (l lines) Write(b []byte) (int, error) {
-	s := strings.TrimSpace(string(b))
-	say := l.log.Debug
-	if strings.Contains(s, "[ERR]") {
-		say = l.log.Info
-	}
-	say("gossip: " + s)
-	return len(b), nil
-}
