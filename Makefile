@@ -7,8 +7,8 @@ help: ## what there is
 build: ## bin/paceline, with the page in it
 	@scripts/build.sh
 
-demo: build ## a whole race, live: DATA=folder SPEED=n ONCE=1 KILL=1 PORT=n STORE=cql
-	@DATA='$(DATA)' SPEED='$(SPEED)' ONCE='$(ONCE)' KILL='$(KILL)' PORT='$(PORT)' STORE='$(STORE)' scripts/demo.sh
+demo: build ## a whole race, live: DATA=folder SPEED=n ONCE=1 KILL=1 PORT=n STORE=cql NODES=3
+	@DATA='$(DATA)' SPEED='$(SPEED)' ONCE='$(ONCE)' KILL='$(KILL)' PORT='$(PORT)' STORE='$(STORE)' NODES='$(or $(NODES),1)' scripts/demo.sh
 
 run: build ## a node on the embedded store: ARGS='--help' for its flags
 	@bin/paceline run $(ARGS)

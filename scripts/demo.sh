@@ -2,9 +2,31 @@
 # Runs the demo. DATA=folder of recordings, SPEED=times real time, ONCE=1 ends when the result is verified,
 # KILL=1 kills the node in the middle and starts it again on what it has stored, PORT=of the page, STORE=cql keeps
 # everything on the CQL servers that PACELINE_CQL_HOSTS names; if it names none, on a Cassandra of this run.
+# NODES=3 STORE=cql holds the race on three nodes of one cluster; KILL=1 then kills the one that the race lives on, for good.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 flags=()
+case "${NODES:=1}" in
+[1-9]) ;;
+*)
+	echo "demo: NODES=$NODES: want a number from 1 to 9" >&2
+	exit 2
+	;;
+esac
+case "${STORE:-}" in
+'' | embedded)
+	[ "$NODES" = 1 ] || {
+		echo "demo: $NODES nodes need a store that they share: make demo NODES=$NODES STORE=cql" >&2
+		exit 2
+	}
+	;;
+cql) ;;
+*)
+	echo "demo: STORE=$STORE: want embedded or cql" >&2
+	exit 2
+	;;
+esac
+[ "$NODES" = 1 ] || flags+=("--nodes=$NODES")
 [ -n "${DATA:-}" ] && flags+=("--data=$DATA")
 [ -n "${SPEED:-}" ] && flags+=("--speed=$SPEED")
 [ -n "${PORT:-}" ] && flags+=("--port=$PORT")

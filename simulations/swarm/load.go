@@ -164,7 +164,7 @@ func (l *load) register(ctx context.Context, i, number int) error {
 	if err != nil {
 		return fmt.Errorf("swarm: register device %d: %w", number, err)
 	}
-	l.devices[i] = &Device{Node: l.n.spread(i), Name: fmt.Sprintf("athlete %d", number), User: user.Msg.UserId, Device: device.Msg.DeviceId,
+	l.devices[i] = &Device{Node: l.n.Spread(i), Name: fmt.Sprintf("athlete %d", number), User: user.Msg.UserId, Device: device.Msg.DeviceId,
 		Workout: l.n.NewID(), Stream: l.n.NewID(), Sport: string(geo.Run), Channels: athlete.Channels(geo.Run),
 		Every: time.Duration(l.s.EveryMs) * time.Millisecond, MaxBackOff: 2 * time.Second}
 	return nil
@@ -281,7 +281,7 @@ func (l *load) hold(ctx context.Context) (*Report, error) {
 
 func (l *load) watch(ctx context.Context, wg *sync.WaitGroup, failed chan<- error) {
 	for i := range l.s.Viewers {
-		v := &Viewer{Node: l.n.spread(i), Topic: "competition/" + l.race + "/board"}
+		v := &Viewer{Node: l.n.Spread(i), Topic: "competition/" + l.race + "/board"}
 		if i%2 == 1 {
 			v.Cut = l.s.Cut
 		}

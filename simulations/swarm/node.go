@@ -32,7 +32,7 @@ type Node struct {
 	mu     sync.Mutex
 	clock  nodeClock
 	cache  map[string]string
-	others []*Node // one for each address, see spread
+	others []*Node // one for each address, see Spread
 }
 
 // nodeClock is now = node + rate · (wall − at).
@@ -155,8 +155,8 @@ func (n *Node) AlsoLive() []string {
 
 func liveOf(url string) string { return "ws" + strings.TrimPrefix(url, "http") + "/live" }
 
-// spread is this node as the i-th client knows it: with another one of the cluster's as its first.
-func (n *Node) spread(i int) *Node {
+// Spread is this node as the i-th client knows it: with another one of the cluster's as its first.
+func (n *Node) Spread(i int) *Node {
 	if len(n.Also) == 0 {
 		return n
 	}

@@ -24,8 +24,10 @@ import (
 // child is a node as a process of its own.
 type child struct {
 	binary string
-	store  []string // flags that say where the node keeps everything; none: in its folder
+	flags  []string // that say where the node keeps everything and who the others are; none: in its folder, and nobody
 	folder string   // of the run
+	name   string   // "node", or "node-2" of several
+	among  string   // host:port of the traffic between nodes; empty: it is the only one
 	log    *os.File
 
 	mu sync.Mutex
@@ -39,23 +41,20 @@ type child struct {
 	killed  bool // by us, and not started again
 }
 
-// newChild is for a port of the loopback; 0: 8080, or a free one if that is taken.
-func newChild(binary, folder string, port int) (*child, error) {
-	log, err := os.OpenFile(filepath.Join(folder, "node.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+// newChild is for a port of the loopback; anyPort: for another one if that is taken.
+func newChild(binary, folder, name string, port int, anyPort bool) (*child, error) {
+	log, err := os.OpenFile(filepath.Join(folder, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	c := &child{binary: binary, folder: folder, log: log}
-	if port == 0 {
-		port, c.anyPort = usualPort, true
-	}
+	c := &child{binary: binary, folder: folder, name: name, log: log, anyPort: anyPort}
 	c.address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	return c, nil
 }
 
 const usualPort = 8080
 
-func (c *child) dataDir() string { return filepath.Join(c.folder, "node") }
+func (c *child) dataDir() string { return filepath.Join(c.folder, c.name) }
 func (c *child) keysDir() string { return filepath.Join(c.folder, "keys") }
 
 func (c *child) url() string {
@@ -69,7 +68,7 @@ func (c *child) start(origin unit.InstantMs, rate float64) error {
 	serves := make(chan struct{})
 	c.mu.Lock()
 	args := []string{"run", "--data-dir=" + c.dataDir(), "--keys-dir=" + c.keysDir(), "--listen=" + c.address}
-	args = append(args, c.store...)
+	args = append(args, c.flags...)
 	if c.anyPort {
 		args = append(args, "--any-port")
 	}

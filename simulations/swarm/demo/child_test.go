@@ -34,7 +34,7 @@ func TestDemosTogether(t *testing.T) {
 	}
 	nodes := make([]*child, 3)
 	for i := range nodes {
-		c, err := newChild(binary, t.TempDir(), 0)
+		c, err := newChild(binary, t.TempDir(), "node", usualPort, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestPortAskedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c, err := newChild("paceline", t.TempDir(), l.Addr().(*net.TCPAddr).Port)
+	c, err := newChild("paceline", t.TempDir(), "node", l.Addr().(*net.TCPAddr).Port, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,8 @@ type run struct {
 	plan    *Plan
 	folder  string
 	out     string
-	node    *child
+	nodes   []*child // of one cluster, or the only one
+	show    *child   // the one whose page is shown
 	n       *swarm.Node
 	rate    float64
 	race    *enrolled
@@ -57,35 +58,26 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	r.announce()
-	if r.node, err = newChild(o.Binary, folder, o.Port); err != nil {
-		return err
+	if err := r.makeNodes(ctx); err != nil {
+		return errors.Join(err, r.stopNodes())
 	}
 	if err := r.prepareStore(ctx); err != nil {
-		return errors.Join(err, r.node.log.Close())
-	}
-	origin := plan.Gun.Add(-unit.DurationMs(r.rate * float64(o.lead()/time.Millisecond)))
-	if err := r.node.start(origin, r.rate); err != nil {
-		return errors.Join(err, r.node.log.Close())
+		return errors.Join(err, r.stopNodes())
 	}
 	err = r.hold(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = errStopped
 	}
 	if err == nil && !o.Once {
-		r.say("\nThe node stays up: %s (Ctrl-C ends it)\n", r.page())
+		r.say("\n%s: %s (Ctrl-C ends it)\n", r.stays(), r.page(r.show))
 		<-ctx.Done()
 	}
-	return errors.Join(err, r.node.stop())
+	return errors.Join(err, r.stopNodes())
 }
 
 func (r *run) say(format string, args ...any) { fmt.Fprintf(r.o.Stdout, format, args...) }
 
-func (r *run) page() string {
-	if r.race == nil {
-		return r.node.url()
-	}
-	return r.node.url() + "/race/" + r.race.competition
-}
+func (r *run) page(on *child) string { return on.url() + "/race/" + r.race.competition }
 
 func (r *run) announce() {
 	p := r.plan
@@ -100,20 +92,20 @@ func (r *run) announce() {
 
 // hold is the race from the registration to the checks.
 func (r *run) hold(ctx context.Context) error {
-	if err := r.node.up(ctx); err != nil {
+	if err := r.startNodes(ctx); err != nil {
 		return err
 	}
-	mint, err := r.node.tokens()
+	mint, err := r.nodes[0].tokens()
 	if err != nil {
 		return err
 	}
-	if r.n, err = swarm.Connect(ctx, r.node.url(), mint); err != nil {
+	if r.n, err = swarm.Connect(ctx, r.nodes[0].url(), mint, r.otherURLs()...); err != nil {
 		return err
 	}
 	if r.race, err = enrol(ctx, r.n, r.plan, r.rate); err != nil {
 		return err
 	}
-	r.say("\n  Live page: %s\n\n", r.page())
+	r.sayPages()
 	result, err := r.live(ctx)
 	if err != nil {
 		return err

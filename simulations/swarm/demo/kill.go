@@ -36,7 +36,8 @@ func (r *run) chooseVictim() {
 	r.victim.DieAcked = make(chan struct{})
 }
 
-// powerCut kills the node at the worst moment and starts it again on the same folder.
+// powerCut kills the race's node at the worst moment. The only one is started again on the same folder; of several the
+// others carry on without it.
 func (r *run) powerCut(ctx context.Context) error {
 	if r.victim == nil {
 		return fmt.Errorf("demo: nobody finishes, so there is no worst moment")
@@ -46,31 +47,35 @@ func (r *run) powerCut(ctx context.Context) error {
 		return ctx.Err()
 	case <-r.victim.DieAcked:
 	}
-	if err := r.node.kill(); err != nil {
+	node, before := r.home(), r.newestEpoch()
+	if err := node.kill(); err != nil {
 		return err
 	}
+	killed := time.Now()
 	racing := 0
 	for _, d := range r.race.devices {
 		if d.Acked() < uint64(d.Samples.Len()) {
 			racing++
 		}
 	}
-	r.say("\n  SIGKILL: the node is gone, just after %s's last sample was acknowledged; that device stays silent, %d others are under way.\n", r.victim.Name, racing)
+	r.say("\n  SIGKILL: %s is gone, just after %s's last sample was acknowledged; that device stays silent, %d others are under way.\n", r.called(node), r.victim.Name, racing)
+	r.checks = append(r.checks, swarm.Check{Name: "killed in the middle of the race", OK: racing > 0, Detail: fmt.Sprintf("%d were under way", racing)})
+	if len(r.nodes) > 1 {
+		return r.carriedOn(ctx, node, before, killed)
+	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(downFor):
 	}
 	began := time.Now()
-	if err := r.node.start(0, 0); err != nil {
+	if err := node.start(0, 0); err != nil {
 		return err
 	}
-	if err := r.node.up(ctx); err != nil {
+	if err := node.up(ctx); err != nil {
 		return err
 	}
 	r.say("  The node is back on the same %s after %v.\n", r.keeps(), time.Since(began).Round(time.Millisecond))
-	c := swarm.Check{Name: "killed in the middle of the race", OK: racing > 0, Detail: fmt.Sprintf("%d were under way", racing)}
-	r.checks = append(r.checks, c)
 	return nil
 }
 

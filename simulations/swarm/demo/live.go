@@ -15,7 +15,7 @@ import (
 	"paceline/simulations/swarm"
 )
 
-// viewersWatching is how many viewers look on beside the page.
+// viewersWatching is how many viewers look on beside the page, at least.
 const viewersWatching = 4
 
 // live is the race itself: devices stream, viewers watch, until the result is official.
@@ -24,7 +24,7 @@ func (r *run) live(ctx context.Context) (*competitionv1.ResultPublished, error) 
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	failed := make(chan error, len(r.race.devices)+viewersWatching+1)
+	failed := make(chan error, len(r.race.devices)+max(viewersWatching, 2*len(r.nodes))+1)
 	r.watch(ctx, &wg, failed)
 	if r.o.Kill {
 		r.chooseVictim()
@@ -58,8 +58,9 @@ func (r *run) live(ctx context.Context) (*competitionv1.ResultPublished, error) 
 }
 
 func (r *run) watch(ctx context.Context, wg *sync.WaitGroup, failed chan<- error) {
-	for i := range viewersWatching {
-		v := &swarm.Viewer{Node: r.n, Topic: "competition/" + r.race.competition + "/board", JSON: i == viewersWatching-1}
+	n := max(viewersWatching, 2*len(r.nodes)) // two on each node, if there are several
+	for i := range n {
+		v := &swarm.Viewer{Node: r.n.Spread(i), Topic: "competition/" + r.race.competition + "/board", JSON: i == n-1}
 		if i == 1 {
 			v.Cut = "top:3"
 		}
@@ -90,13 +91,12 @@ func (r *run) follow(ctx context.Context, failed <-chan error) (*competitionv1.R
 			return nil, ctx.Err()
 		case err := <-failed:
 			return nil, fmt.Errorf("demo: %w", err)
-		case <-r.node.gone():
-			if r.node.gone() != nil {
-				return nil, fmt.Errorf("demo: the node has ended (%w); its log is %s", r.node.exitErr(), r.node.log.Name())
-			}
 		case <-deadline.C:
 			return nil, errors.New("demo: there is no official result, " + r.stateNow(ctx))
 		case <-tick.C:
+		}
+		if err := r.nodeEnded(); err != nil {
+			return nil, err
 		}
 		show.tick()
 		if r.viewers[0].Now().Head.GetState() != livev1.RaceState_RACE_STATE_OFFICIAL && time.Until(show.askAgain) > 0 {

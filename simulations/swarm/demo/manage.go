@@ -27,7 +27,7 @@ type enrolled struct {
 func enrol(ctx context.Context, n *swarm.Node, p *Plan, rate float64) (*enrolled, error) {
 	e := &enrolled{devices: make([]*swarm.Device, len(p.Entrants))}
 	if err := each(len(p.Entrants), func(i int) error {
-		d, err := register(ctx, n, p, &p.Entrants[i])
+		d, err := register(ctx, n, p, i)
 		e.devices[i] = d
 		return err
 	}); err != nil {
@@ -61,7 +61,8 @@ func enrol(ctx context.Context, n *swarm.Node, p *Plan, rate float64) (*enrolled
 	return e, nil
 }
 
-func register(ctx context.Context, n *swarm.Node, p *Plan, e *Entrant) (*swarm.Device, error) {
+func register(ctx context.Context, n *swarm.Node, p *Plan, i int) (*swarm.Device, error) {
+	e := &p.Entrants[i]
 	user, err := n.Users.RegisterUser(ctx, connect.NewRequest(&managev1.RegisterUserRequest{CommandId: n.NewID(),
 		Profile: &userv1.Profile{Handle: handle(e.Name), Name: e.Name, Club: e.Club, Flag: e.Flag, Visibility: userv1.Visibility_VISIBILITY_PUBLIC}}))
 	if err != nil {
@@ -72,7 +73,7 @@ func register(ctx context.Context, n *swarm.Node, p *Plan, e *Entrant) (*swarm.D
 	if err != nil {
 		return nil, fmt.Errorf("demo: register the device of %s: %w", e.Name, err)
 	}
-	d := &swarm.Device{Node: n, Name: e.Name, User: user.Msg.UserId, Device: device.Msg.DeviceId, Workout: n.NewID(), Stream: n.NewID(),
+	d := &swarm.Device{Node: n.Spread(i), Name: e.Name, User: user.Msg.UserId, Device: device.Msg.DeviceId, Workout: n.NewID(), Stream: n.NewID(),
 		Sport: string(p.Track.Sport), Channels: e.Channels, Samples: &e.Samples, Offline: e.Offline, MaxBackOff: time.Second, Trainer: e.Trainer}
 	return d, nil
 }

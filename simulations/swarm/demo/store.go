@@ -33,7 +33,9 @@ func (r *run) prepareStore(ctx context.Context) error {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("demo: paceline migrate: %w", err)
 	}
-	r.node.store = []string{"--store=" + storeCQL, "--cql-keyspace=" + keyspace}
+	for _, c := range r.nodes {
+		c.flags = append(c.flags, "--store="+storeCQL, "--cql-keyspace="+keyspace)
+	}
 	return nil
 }
 
