@@ -53,7 +53,7 @@ func (m *Machine[S, C, E]) appendDone(now step.Now, d persistence.Done) {
 		case step.RuleFence.Off():
 			m.commit(now)
 		default:
-			m.fail(now, "fenced", ErrStopped)
+			m.fenced(now, "fenced")
 		}
 	case errors.Is(d.Err, persistence.ErrUnavailable):
 		m.backOff(now) // not written: the same append again
@@ -101,7 +101,7 @@ func (m *Machine[S, C, E]) retryAppend(now step.Now) {
 			m.flight.since = now.Wall
 			m.tryAppend()
 		default:
-			m.fail(now, "fenced", ErrStopped)
+			m.fenced(now, "fenced")
 		}
 	})
 }

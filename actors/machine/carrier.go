@@ -44,7 +44,7 @@ type Carrier struct {
 	Stepper Stepper
 	Post    func(msg any)                               // to the grain's own mailbox, from any goroutine
 	Respond func(to step.Return, msg any, err error)    // answers a request
-	Stop    func(why string)                            // ends the activation, after the current message
+	Stop    func(s step.Stop)                           // ends the activation, after the current message
 	Observe func(now step.Now, msg any, out []step.Out) // for tests; nil: nobody looks
 
 	timers  map[string]*timer
@@ -77,7 +77,7 @@ func (c *Carrier) Handle(msg any, from step.Return) {
 			if from != nil {
 				c.Respond(from, nil, ErrStopped)
 			}
-			c.end("panic")
+			c.end(step.Stop{Why: "panic"})
 		}
 	}()
 	if f, ok := msg.(fired); ok {
@@ -113,7 +113,7 @@ func (c *Carrier) perform(now step.Now, o step.Out) {
 	case step.After:
 		c.after(now, o)
 	case step.Stop:
-		c.end(o.Why)
+		c.end(o)
 	default:
 		panic(fmt.Sprintf("machine: %s asks for %T, which no carrier knows", c.Grain, o))
 	}
@@ -165,13 +165,13 @@ func (c *Carrier) after(now step.Now, a step.After) {
 	t.t = time.AfterFunc(time.Duration(max(a.At-now.Wall, 0))*time.Millisecond, func() { post(f) })
 }
 
-func (c *Carrier) end(why string) {
+func (c *Carrier) end(s step.Stop) {
 	if c.stopped {
 		return
 	}
 	c.stopped = true
 	c.Close()
-	c.Stop(why)
+	c.Stop(s)
 }
 
 // Close stops the timers; call it when the activation ends for a reason of the runtime's.

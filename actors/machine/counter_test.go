@@ -153,6 +153,7 @@ type life struct {
 	replies map[string]step.Reply
 	timers  map[string]unit.InstantMs
 	stopped string
+	stop    step.Stop
 	due     []string
 }
 
@@ -179,7 +180,7 @@ func (l *life) take(outs []step.Out) {
 		case step.After:
 			l.timers[o.Key] = o.At
 		case step.Stop:
-			l.stopped = o.Why
+			l.stopped, l.stop = o.Why, o
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (m *Machine[S, C, E]) startLoad(now step.Now) {
 
 func (m *Machine[S, C, E]) resetState() {
 	m.state, m.version, m.committed, m.snapshot = m.spec.New(), 0, 0, 0
-	m.seen, m.seenOrder, m.forgot, m.unpublished = map[string]*answered{}, nil, 0, nil
+	m.seen, m.seenOrder, m.forgot, m.unpublished, m.openedBy = map[string]*answered{}, nil, 0, nil, ""
 }
 
 func (m *Machine[S, C, E]) loadAgain(now step.Now, err error) {

@@ -66,6 +66,8 @@ type Machine[S any, C Command, E any] struct {
 	saving    *persistence.Snapshot // waits until the journal reaches it
 	epoch     uint64                // version of this activation's Opened; 0: none yet
 	opening   bool                  // Opened is decided
+	openedBy  string                // the member of the newest Opened
+	asking    uint64                // tag of the read that tells who has fenced this activation
 
 	// On the way to the journal.
 	waiting []func(step.Now) // submitted while loading
@@ -165,7 +167,7 @@ func (m *Machine[S, C, E]) Step(now step.Now, msg any) (outs []step.Out, handled
 			return nil, false
 		}
 		return m.run(now, func() {
-			if h := m.handler[msg.Tag]; h != nil && m.phase != stopped {
+			if h := m.handler[msg.Tag]; h != nil && (m.phase != stopped || msg.Tag == m.asking) {
 				delete(m.handler, msg.Tag)
 				h(now, msg)
 			}
@@ -269,7 +271,7 @@ func (m *Machine[S, C, E]) confirmRefusals() {
 		head, _ := d.Result.(persistence.Head)
 		ours := d.Err == nil && (head.Version <= m.committed || m.flight != nil && head.AppendID == m.flight.append.AppendID)
 		if d.Err == nil && !ours {
-			m.fail(now, "another activation has written to the journal", ErrStopped)
+			m.fenced(now, "another activation has written to the journal")
 			return
 		}
 		for _, r := range m.refusals[:n] {
@@ -409,6 +411,7 @@ func (m *Machine[S, C, E]) accept(meta step.Meta, events []E) error {
 func (m *Machine[S, C, E]) apply(e E, r persistence.Record) {
 	m.spec.Apply(m.state, e)
 	m.version = r.Version
+	m.noteOpened(e)
 	if r.Meta.CommandID == "" {
 		return
 	}
@@ -436,8 +439,15 @@ func (m *Machine[S, C, E]) apply(e E, r persistence.Record) {
 
 // fail answers everything that waits and stops: the state is worthless.
 func (m *Machine[S, C, E]) fail(now step.Now, why string, err error) {
+	if m.drop(now, err) {
+		m.out(step.Stop{Why: why})
+	}
+}
+
+// drop answers everything that waits; false: that has been done before.
+func (m *Machine[S, C, E]) drop(now step.Now, err error) bool {
 	if m.phase == stopped {
-		return
+		return false
 	}
 	waiting := m.waiting
 	m.phase, m.waiting = stopped, nil
@@ -456,5 +466,5 @@ func (m *Machine[S, C, E]) fail(now step.Now, why string, err error) {
 	for _, again := range waiting {
 		again(now)
 	}
-	m.out(step.Stop{Why: why})
+	return true
 }

@@ -45,6 +45,8 @@ type Spec[S any, C Command, E any] struct {
 	Fenced func() E
 	// Opened, for kinds that answer with authority, is the first event of an activation's first append.
 	Opened func(member string) E
+	// OpenedBy is the member that an event of Opened names; false for every other event. Nil: nobody is named.
+	OpenedBy func(e E) (member string, ok bool)
 	// NeedsEpoch reports that an activation must open its epoch even if nobody asks (between lock and official).
 	NeedsEpoch func(*S) bool
 	// CommandsExpire: an unknown command id older than 23 h or more than 5 min ahead is refused, and answers are

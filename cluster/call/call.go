@@ -47,6 +47,8 @@ func Default() Config {
 type Router interface {
 	// Owner is the member that owns the grain, and whether that is this one; not ok: nobody does.
 	Owner(g id.Grain) (member string, here, ok bool)
+	// Onward is the member that has a grain of this one, because it has fenced it here a moment ago.
+	Onward(g id.Grain) (member string, ok bool)
 	// Activator is the actor of this member that activates grains.
 	Activator() *actor.PID
 }
@@ -67,6 +69,7 @@ type Caller struct {
 // Counts are what a Caller has seen.
 type Counts struct {
 	Requests, Tells, Retries, Timeouts, Moved, DeadLetters, Busy, Lost atomic.Int64
+	Onward                                                             atomic.Int64 // attempts at the member that has fenced a grain here
 }
 
 // New makes a Caller.
@@ -158,9 +161,9 @@ func (c *Caller) admit(to id.Grain, msg proto.Message, deadline time.Time, trace
 }
 
 // Tell sends a one-way message. It may be lost, doubled or late.
-func (c *Caller) Tell(to id.Grain, msg proto.Message) { c.tell(to, msg, false) }
+func (c *Caller) Tell(to id.Grain, msg proto.Message) { c.tell(to, msg, false, false) }
 
-func (c *Caller) tell(to id.Grain, msg proto.Message, here bool) {
+func (c *Caller) tell(to id.Grain, msg proto.Message, here, forwarded bool) {
 	c.counts.Tells.Add(1)
 	if pid := c.places.get(to); pid != nil {
 		if c.alive(pid) {
@@ -176,7 +179,7 @@ func (c *Caller) tell(to id.Grain, msg proto.Message, here bool) {
 		return
 	}
 	deadline := time.Now().Add(c.cfg.DefaultDeadline)
-	p := &pending{c: c, to: to, msg: msg, oneWay: true, here: here, deadline: deadline, latest: deadline}
+	p := &pending{c: c, to: to, msg: msg, oneWay: true, here: here, forwarded: forwarded, deadline: deadline, latest: deadline}
 	p.register()
 	p.attempt()
 }

@@ -35,6 +35,7 @@ type field struct {
 }
 
 func (f *field) Owner(id.Grain) (string, bool, bool) { return "me", true, true }
+func (f *field) Onward(id.Grain) (string, bool)      { return "", false }
 func (f *field) Activator() *actor.PID               { return f.activator }
 
 func quick() Config {

@@ -28,17 +28,19 @@ const (
 // pending is one request under way. It is a process of its own, so that an answer finds it without a goroutine
 // waiting, and an answer to an earlier attempt counts as well.
 type pending struct {
-	c        *Caller
-	to       id.Grain
-	msg      proto.Message
-	header   map[string]string
-	deadline time.Time
-	done     func(proto.Message, error)
-	oneWay   bool
-	here     bool      // another member's: never sent on to a third
-	latest   time.Time // whoever asked waits so long; deadline is this member's share of it
-	trace    string
-	self     *actor.PID
+	c         *Caller
+	to        id.Grain
+	msg       proto.Message
+	header    map[string]string
+	deadline  time.Time
+	done      func(proto.Message, error)
+	oneWay    bool
+	here      bool      // another member's: never sent on to a third, unless that has fenced the grain here
+	onward    bool      // this attempt goes to such a third
+	forwarded bool      // another member has sent it on before
+	latest    time.Time // whoever asked waits so long; deadline is this member's share of it
+	trace     string
+	self      *actor.PID
 
 	mu     sync.Mutex
 	phase  phase
@@ -69,19 +71,30 @@ func (p *pending) attempt() {
 	if pid == nil {
 		owner, here, owned = p.c.route.Owner(p.to)
 	}
+	onward := false
+	if here {
+		var member string
+		if member, onward = p.c.route.Onward(p.to); onward {
+			owner, here = member, false
+		}
+	}
 	p.mu.Lock()
 	if p.phase == finished {
 		p.mu.Unlock()
 		return
 	}
-	p.target = pid
+	p.target, p.onward = pid, onward
 	switch {
 	case pid != nil:
 		p.phase = asking
 	case here:
 		p.phase = resolving
-	case owned && !p.here:
+	case owned && !p.here, onward && !p.forwarded:
 		p.phase = asking
+	case onward:
+		p.mu.Unlock()
+		p.retry(ErrMoved) // who has it was fenced as well; one of the two pauses is over first
+		return
 	default:
 		p.mu.Unlock()
 		if owned { // not this member's: whoever asked knows better by now, or soon
@@ -92,7 +105,7 @@ func (p *pending) attempt() {
 		return
 	}
 	wait := p.c.cfg.AttemptTimeout << min(p.silent, 2)
-	if p.here {
+	if p.here && !onward {
 		wait = time.Until(p.deadline) // it is the other member that tries again
 	}
 	p.arm(wait)
@@ -114,6 +127,12 @@ func (p *pending) sendTo(member string, wait time.Duration, round int) {
 	if err != nil {
 		p.finish(nil, err)
 		return
+	}
+	p.mu.Lock()
+	a.Forwarded = p.onward
+	p.mu.Unlock()
+	if a.Forwarded {
+		p.c.counts.Onward.Add(1)
 	}
 	if p.oneWay {
 		if !p.c.remote.Tell(member, a) {

@@ -55,29 +55,37 @@ func Unpack(name string, bytes []byte) (proto.Message, error) {
 	return m, nil
 }
 
-// Here sends on a request that another member sent: only to a grain of this member, else the answer is ErrMoved.
-// within bounds this attempt; work that would begin later than deadline is not begun.
-func (c *Caller) Here(to id.Grain, msg proto.Message, within, deadline time.Time, trace string, done func(proto.Message, error)) {
+// Origin is what another member says of a message that it sent.
+type Origin struct {
+	Within    time.Time // bounds this attempt
+	Deadline  time.Time // work that would begin later is not begun
+	Trace     string
+	Forwarded bool // it has been passed on before: not again
+}
+
+// Here sends on a request that another member sent: to a grain of this member, else the answer is ErrMoved. What is
+// meant for a grain that was fenced here goes on to the member that has it, once.
+func (c *Caller) Here(to id.Grain, msg proto.Message, o Origin, done func(proto.Message, error)) {
 	if _, here, ok := c.route.Owner(to); !ok || !here {
 		done(nil, ErrMoved)
 		return
 	}
-	p := c.admit(to, msg, deadline, trace, done)
+	p := c.admit(to, msg, o.Deadline, o.Trace, done)
 	if p == nil {
 		return
 	}
-	p.here = true
-	p.deadline = within
+	p.here, p.forwarded = true, o.Forwarded
+	p.deadline = o.Within
 	p.register()
 	p.attempt()
 }
 
 // TellHere hands a one-way message that another member sent to a grain of this member. It may be lost.
-func (c *Caller) TellHere(to id.Grain, msg proto.Message) {
+func (c *Caller) TellHere(to id.Grain, msg proto.Message, forwarded bool) {
 	if _, here, ok := c.route.Owner(to); !ok || !here {
 		c.counts.Moved.Add(1)
 		c.counts.Lost.Add(1)
 		return
 	}
-	c.tell(to, msg, true)
+	c.tell(to, msg, true, forwarded)
 }

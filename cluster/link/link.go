@@ -33,8 +33,8 @@ type Handler interface {
 
 // Grains takes what other members send to grains of this one (call.Caller).
 type Grains interface {
-	Here(to id.Grain, msg proto.Message, within, deadline time.Time, trace string, done func(proto.Message, error))
-	TellHere(to id.Grain, msg proto.Message)
+	Here(to id.Grain, msg proto.Message, o call.Origin, done func(proto.Message, error))
+	TellHere(to id.Grain, msg proto.Message, forwarded bool)
 }
 
 // Former lets go of grains that this member owned (placement.Placement).
@@ -268,11 +268,13 @@ func (l *Link) asked(p *peer, a *clusterv1.Ask) {
 	case err != nil:
 		reply(nil, err)
 	case a.GetId() == 0:
-		l.grains.TellHere(to, msg)
+		l.grains.TellHere(to, msg, a.GetForwarded())
 	default:
-		within := now.Add(time.Duration(a.GetWithinMs()) * time.Millisecond)
-		deadline := now.Add(time.Duration(a.GetDeadlineMs()) * time.Millisecond)
-		l.grains.Here(to, msg, within, deadline, a.GetTrace(), reply)
+		l.grains.Here(to, msg, call.Origin{
+			Within:   now.Add(time.Duration(a.GetWithinMs()) * time.Millisecond),
+			Deadline: now.Add(time.Duration(a.GetDeadlineMs()) * time.Millisecond),
+			Trace:    a.GetTrace(), Forwarded: a.GetForwarded(),
+		}, reply)
 	}
 }
 

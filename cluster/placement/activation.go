@@ -33,6 +33,8 @@ type activation struct {
 	inner    actor.Actor
 	refusing bool // must end: answers "moved" to all that is new
 	gone     bool // has ended; lingers
+	fenced   bool // another activation has overtaken it
+	by       string
 	ctx      heldContext
 }
 
@@ -47,6 +49,14 @@ func newActivation(p *Placement, g id.Grain, identity string, k Kind) *activatio
 type heldContext struct {
 	actor.Context
 	a *activation
+}
+
+// Fenced says, before the activation of ctx stops itself, that another one has written to its journal: its grain is not
+// activated here again for a while. by is the member that has it now; "" if that is not known.
+func Fenced(ctx actor.Context, by string) {
+	if c, ok := ctx.(*heldContext); ok {
+		c.a.fenced, c.a.by = true, by
+	}
 }
 
 // Stop ends this activation, or stops another actor.
@@ -145,6 +155,10 @@ func (a *activation) end(ctx actor.Context) {
 	a.gone = true
 	if a.p.forward != nil {
 		a.p.forward.Forget(a.grain, ctx.Self())
+	}
+	if a.fenced {
+		a.p.counts.Fenced.Add(1)
+		a.p.pauses.begin(a.grain, a.by, time.Now())
 	}
 	ctx.Send(a.p.activator, released{identity: a.identity, pid: ctx.Self()})
 	system, self := ctx.ActorSystem(), ctx.Self()

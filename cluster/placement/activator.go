@@ -127,6 +127,9 @@ func (a *activator) activate(ctx actor.Context, r *pcluster.ActivationRequest) *
 	if err != nil || a.draining || !a.owns(g) || !a.mayTake(g, identity) {
 		return failed
 	}
+	if _, paused := a.p.pauses.of(g, time.Now()); paused {
+		return failed // another member has it; whoever asks again is sent on to it
+	}
 	kind, ok := a.p.kinds[g.Kind]
 	if !ok {
 		a.p.log.Warn("a grain of an unknown kind was asked for", "grain", g.String())

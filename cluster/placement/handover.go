@@ -107,6 +107,7 @@ func (a *activator) abandon(ctx actor.Context) {
 
 // forget drops what is remembered no longer.
 func (a *activator) forget(now time.Time) {
+	a.p.pauses.forget(now)
 	for _, remembered := range []map[string]time.Time{a.asked, a.free, a.given} {
 		for identity, until := range remembered {
 			if now.After(until) {

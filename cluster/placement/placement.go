@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,8 @@ type Config struct {
 	HandOver time.Duration
 	// HandOverWithin is how long one such request may take; then the grain is activated all the same.
 	HandOverWithin time.Duration
+	// Random is where the pauses after a fence come from.
+	Random func() uint64
 }
 
 // Default is right for a node.
@@ -45,6 +48,8 @@ func Default() Config {
 
 		HandOver:       10 * time.Second,
 		HandOverWithin: 3 * time.Second,
+
+		Random: rand.Uint64,
 	}
 }
 
@@ -68,6 +73,7 @@ type Forwarder interface {
 // Counts are what a Placement has seen.
 type Counts struct {
 	Active, Activated, Released, Panicked, Shed, Forced atomic.Int64
+	Fenced                                              atomic.Int64 // activations that another one had overtaken
 	HandedOver, NotHandedOver                           atomic.Int64 // by the former owner: let go, and no answer in time
 }
 
@@ -81,6 +87,7 @@ type Placement struct {
 	changed func() // the members have changed
 
 	members atomic.Pointer[Members]
+	pauses  *pauses
 	counts  Counts
 
 	system    *actor.ActorSystem
@@ -91,7 +98,7 @@ var _ pcluster.IdentityLookup = (*Placement)(nil)
 
 // New makes a Placement; Serve completes it before the cluster starts.
 func New(cfg Config, log *slog.Logger) *Placement {
-	p := &Placement{cfg: cfg, log: log, kinds: make(map[id.Kind]Kind), changed: func() {}}
+	p := &Placement{cfg: cfg, log: log, kinds: make(map[id.Kind]Kind), changed: func() {}, pauses: newPauses(cfg.Random)}
 	p.members.Store(NewMembers(nil))
 	return p
 }
@@ -115,6 +122,17 @@ func (p *Placement) Members() *Members { return p.members.Load() }
 func (p *Placement) Owner(g id.Grain) (member string, here, ok bool) {
 	owner, ok := p.Members().Owner(g.Affinity())
 	return owner.ID, ok && owner.ID == p.system.ID, ok
+}
+
+// Onward is the member that has a grain of this one: it has fenced the activation here a moment ago, and serves what
+// is meant for it until this member tries again. Not ok: there is none, or it is no member now.
+func (p *Placement) Onward(g id.Grain) (member string, ok bool) {
+	by, paused := p.pauses.of(g, time.Now())
+	if !paused || by == p.system.ID {
+		return "", false
+	}
+	_, ok = p.Members().ByID(by)
+	return by, ok
 }
 
 // Activator is the actor of this member that activates grains.

@@ -15,6 +15,8 @@ func (n *node) count() {
 	c.Gauge("paceline_grains_active", "Activations on this node.", func() float64 { return float64(places.Active.Load()) })
 	c.Counter("paceline_grains_activated_total", "Activations made.", places.Activated.Load)
 	c.Counter("paceline_grains_panicked_total", "Activations that ended by a panic.", places.Panicked.Load)
+	c.Counter("paceline_grains_fenced_total", "Activations that another one had overtaken.", places.Fenced.Load)
+	c.Counter("paceline_call_onward_total", "Messages passed on to the member that had fenced their grain here.", calls.Onward.Load)
 	c.Counter("paceline_grains_forced_total", "Activations that had to end and did not in time.", places.Forced.Load)
 	c.Counter("paceline_grains_shed_total", "Requests not begun because their caller had given up.", places.Shed.Load)
 	c.Counter("paceline_link_received_total", "Updates and notices for this node.", links.Received.Load)

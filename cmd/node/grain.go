@@ -5,6 +5,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"paceline/actors/machine"
+	"paceline/cluster/placement"
 	"paceline/domain/id"
 	"paceline/domain/step"
 )
@@ -42,8 +43,11 @@ func (g *grain) begin(ctx actor.Context) {
 		Runtime: g.runtime, Grain: g.name, Stepper: g.shell,
 		Post:    func(msg any) { root.Send(self, msg) },
 		Respond: g.respond,
-		Stop: func(why string) {
-			g.runtime.Log.Debug("activation ends", "grain", g.name.String(), "why", why)
+		Stop: func(s step.Stop) {
+			g.runtime.Log.Debug("activation ends", "grain", g.name.String(), "why", s.Why)
+			if s.Fenced {
+				placement.Fenced(g.ctx, s.By)
+			}
 			g.ctx.Stop(g.ctx.Self())
 		},
 	}

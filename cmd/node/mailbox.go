@@ -24,7 +24,7 @@ func carry(rt *machine.Runtime, s machine.Stepper, first any) *mailbox {
 	m.carrier = machine.Carrier{
 		Runtime: rt, Stepper: s, Post: m.post,
 		Respond: func(step.Return, any, error) {},
-		Stop:    func(why string) { rt.Log.Error("a node's own part has stopped", "why", why) },
+		Stop:    func(s step.Stop) { rt.Log.Error("a node's own part has stopped", "why", s.Why) },
 	}
 	m.post(first)
 	go m.run()

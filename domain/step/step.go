@@ -62,4 +62,9 @@ type After struct {
 type Tick struct{ Key string }
 
 // Stop ends this activation: its state is worthless (fenced, failed) or nobody needs it (passivated).
-type Stop struct{ Why string }
+type Stop struct {
+	Why string
+	// Fenced: another activation has written to the journal. By is the member that has it, if its Opened says so.
+	Fenced bool
+	By     string
+}

@@ -101,9 +101,13 @@ func (sh *Shell) spec() machine.Spec[competition.State, competition.Command, com
 			}
 			return all
 		},
-		Open:           (*competition.State).Awake,
-		Fenced:         func() competition.Event { return competition.Fenced{} },
-		Opened:         func(member string) competition.Event { return competition.Opened{Member: member} },
+		Open:   (*competition.State).Awake,
+		Fenced: func() competition.Event { return competition.Fenced{} },
+		Opened: func(member string) competition.Event { return competition.Opened{Member: member} },
+		OpenedBy: func(e competition.Event) (string, bool) {
+			o, ok := e.(competition.Opened)
+			return o.Member, ok
+		},
 		NeedsEpoch:     (*competition.State).NeedsEpoch,
 		CommandsExpire: true,
 	}

@@ -1,6 +1,7 @@
 package devicegrain
 
 import (
+	"errors"
 	"slices"
 
 	"paceline/actors/device"
@@ -157,7 +158,7 @@ func (s *Shell) stop(now step.Now, why string, err error) {
 		return
 	}
 	s.bury(now, err)
-	s.out(step.Stop{Why: why})
+	s.out(step.Stop{Why: why, Fenced: errors.Is(err, machine.ErrStopped)})
 }
 
 // bury answers everything that waits: the state is worthless.

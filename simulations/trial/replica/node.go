@@ -311,7 +311,7 @@ func (h *host) activate() {
 			v, _ := msg.(uint64)
 			to.(chan reply) <- reply{v, err}
 		},
-		Stop: func(string) { h.ended = true },
+		Stop: func(step.Stop) { h.ended = true },
 	}
 	h.carrier.Handle(machine.StartMsg{}, nil)
 }

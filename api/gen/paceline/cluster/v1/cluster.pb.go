@@ -944,8 +944,8 @@ func (*Item_Notice) isItem_What() {}
 
 func (*Item_Resync) isItem_What() {}
 
-// Ask is a message for a grain that lives on the receiver. The receiver never passes it on: it answers
-// cluster.moved if the grain is not its own.
+// Ask is a message for a grain that lives on the receiver, which answers cluster.moved if the grain is not its own.
+// It passes it on, once, if it owns the grain and was fenced there a moment ago: to the member that has it.
 type Ask struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`      // of the sender's run; 0: one way, no answer
@@ -955,6 +955,7 @@ type Ask struct {
 	WithinMs      uint32                 `protobuf:"varint,5,opt,name=within_ms,json=withinMs,proto3" json:"within_ms,omitempty"`       // how long the sender waits for this attempt; a span, because clocks differ
 	DeadlineMs    uint32                 `protobuf:"varint,6,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"` // how long whoever asked waits at all: work that is later is not begun
 	Trace         string                 `protobuf:"bytes,7,opt,name=trace,proto3" json:"trace,omitempty"`
+	Forwarded     bool                   `protobuf:"varint,8,opt,name=forwarded,proto3" json:"forwarded,omitempty"` // passed on: not again
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1036,6 +1037,13 @@ func (x *Ask) GetTrace() string {
 		return x.Trace
 	}
 	return ""
+}
+
+func (x *Ask) GetForwarded() bool {
+	if x != nil {
+		return x.Forwarded
+	}
+	return false
 }
 
 // Answer is what the grain said; a Fault is one of the types.
@@ -1422,7 +1430,7 @@ const file_paceline_cluster_v1_cluster_proto_rawDesc = "" +
 	"\x06update\x18\x03 \x01(\v2 .paceline.cluster.v1.TopicUpdateH\x00R\x06update\x12<\n" +
 	"\x06notice\x18\x04 \x01(\v2\".paceline.cluster.v1.SessionNoticeH\x00R\x06notice\x12\x18\n" +
 	"\x06resync\x18\x05 \x01(\tH\x00R\x06resyncB\x06\n" +
-	"\x04what\"\xad\x01\n" +
+	"\x04what\"\xcb\x01\n" +
 	"\x03Ask\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05grain\x18\x02 \x01(\tR\x05grain\x12\x12\n" +
@@ -1431,7 +1439,8 @@ const file_paceline_cluster_v1_cluster_proto_rawDesc = "" +
 	"\twithin_ms\x18\x05 \x01(\rR\bwithinMs\x12\x1f\n" +
 	"\vdeadline_ms\x18\x06 \x01(\rR\n" +
 	"deadlineMs\x12\x14\n" +
-	"\x05trace\x18\a \x01(\tR\x05trace\"F\n" +
+	"\x05trace\x18\a \x01(\tR\x05trace\x12\x1c\n" +
+	"\tforwarded\x18\b \x01(\bR\tforwarded\"F\n" +
 	"\x06Answer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x18\n" +
