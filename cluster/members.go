@@ -154,14 +154,14 @@ func (m *members) noticed(from string, b []byte) {
 	}
 }
 
-// renew writes this member's row and reads all of them, once a second and one at a time: a store that is slow makes
-// this slower, and everybody sees that.
+// renew writes this member's row once a second and reads all of them twice as often, so that it is known to half a second
+// when a row moved last; one at a time: a store that is slow makes this slower, and everybody sees that.
 func (m *members) renew() {
 	defer m.ended.Done()
-	tick := time.NewTicker(renewEvery)
+	tick := time.NewTicker(renewEvery / readsPerBeat)
 	defer tick.Stop()
-	for beat := uint64(1); ; beat++ {
-		if err := m.renewOnce(beat); err != nil && m.ctx.Err() == nil {
+	for i := uint64(0); ; i++ {
+		if err := m.renewOnce(1+i/readsPerBeat, i%readsPerBeat == 0); err != nil && m.ctx.Err() == nil {
 			m.log.Warn("the members' rows cannot be renewed or read", "err", err)
 		}
 		select {
@@ -172,11 +172,13 @@ func (m *members) renew() {
 	}
 }
 
-func (m *members) renewOnce(beat uint64) error {
+func (m *members) renewOnce(beat uint64, write bool) error {
 	ctx, cancel := context.WithTimeout(m.ctx, renewWithin)
 	defer cancel()
-	if err := m.nodes.put(ctx, m.row(beat)); err != nil {
-		return err
+	if write {
+		if err := m.nodes.put(ctx, m.row(beat)); err != nil {
+			return err
+		}
 	}
 	rows, err := m.nodes.all(ctx)
 	if err != nil {
@@ -244,7 +246,7 @@ func (m *members) run() {
 		if v.seen == nil {
 			continue
 		}
-		in := split.Input{NowMs: time.Since(began).Milliseconds(), Seen: m.countable(v)}
+		in := split.Input{NowMs: time.Since(began).Milliseconds(), Seen: m.countable(v), Suspects: suspects(v.seen)}
 		if rows != nil {
 			in.Rows = forRule(rows)
 		}
@@ -259,6 +261,16 @@ func (m *members) countable(v *view) []string {
 	var ids []string
 	for _, one := range v.seen {
 		if _, gone := v.removed[one.ID]; !gone {
+			ids = append(ids, one.ID)
+		}
+	}
+	return ids
+}
+
+func suspects(seen []gossip.Member) []string {
+	var ids []string
+	for _, one := range seen {
+		if one.Suspect {
 			ids = append(ids, one.ID)
 		}
 	}

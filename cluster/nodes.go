@@ -66,8 +66,9 @@ func forRule(rows []*clusterv1.NodeRow) []split.Row {
 }
 
 const (
-	renewEvery  = time.Second
-	renewWithin = 2 * time.Second
+	renewEvery   = time.Second
+	renewWithin  = 2 * time.Second
+	readsPerBeat = 2
 	// forgetAfter is how long a row must stand still to be deleted: its member is dead and nobody waits for it.
 	forgetAfter = 10 * time.Minute
 )

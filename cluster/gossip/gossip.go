@@ -190,12 +190,15 @@ func (g *Gossip) Leave(ctx context.Context) error {
 // settle is how long news are collected: a node that joins is several events.
 const settle = 20 * time.Millisecond
 
-// tell says what is seen whenever it has changed. Once a second it looks without being told, because memberlist tells
-// of a changed state before it is in its list.
+// lookEvery is how often the list is looked at without being told: memberlist tells of a changed state before it is in
+// its list, and of a suspicion not at all.
+const lookEvery = 250 * time.Millisecond
+
+// tell says what is seen whenever it has changed.
 func (g *Gossip) tell(changed func([]Member)) {
 	defer g.ended.Done()
 	var last []Member
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	pause := time.NewTimer(0)
 	defer pause.Stop()

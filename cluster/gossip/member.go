@@ -16,6 +16,7 @@ type Member struct {
 	Public    string // where clients reach it: URL
 	StartedMs int64  // wall clock of the node; of two runs on one address the newer counts
 	Level     uint32 // the newest feature level that it knows
+	Suspect   bool   // it does not answer; seen all the same, until others agree or time has passed
 }
 
 // meta is what memberlist carries with each member: at most 512 bytes, so its names are short.
@@ -46,7 +47,8 @@ func seen(cluster string, nodes []*memberlist.Node) []Member {
 		if json.Unmarshal(n.Meta, &m) != nil || m.Cluster != cluster || m.Address == "" {
 			continue
 		}
-		one := Member{ID: n.Name, Address: m.Address, Gossip: n.Address(), Public: m.Public, StartedMs: m.Started, Level: m.Level}
+		one := Member{ID: n.Name, Address: m.Address, Gossip: n.Address(), Public: m.Public, StartedMs: m.Started, Level: m.Level,
+			Suspect: n.State == memberlist.StateSuspect}
 		if other, twice := newest[m.Address]; !twice || newer(one, other) {
 			newest[m.Address] = one
 		}

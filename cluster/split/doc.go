@@ -7,6 +7,9 @@
 // few remain; rows that move are alive but cut off, and the smaller side (of equal ones the side without the smallest
 // id) steps down. It begins anew when it sees the others again, or when their rows stand still.
 //
+// A member that gossip still has, but that does not answer it, and whose row stands still while this one's moves, counts
+// as not seen: of three members of which two die at once nobody is left to confirm what gossip suspects.
+//
 // Times are milliseconds of the member's own clock; rows are compared with it by when they were seen to move, never by
 // what another clock wrote into them.
 package split

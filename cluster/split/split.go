@@ -26,6 +26,8 @@ type Row struct {
 type Input struct {
 	NowMs int64    // own clock; never goes back
 	Seen  []string // ids that gossip says are there, its own included
+	// Suspects of those do not answer gossip at present.
+	Suspects []string
 	// Rows are what was read from the store since the last time; nil: nothing was read, the store is slow or away.
 	Rows []Row
 }
@@ -91,7 +93,9 @@ func (s *State) Decide(in Input) Verdict {
 		s.since = in.NowMs
 	}
 	s.learn(in)
-	seen := slices.Clone(in.Seen)
+	seen := slices.DeleteFunc(slices.Clone(in.Seen), func(member string) bool {
+		return slices.Contains(in.Suspects, member) && s.still(in.NowMs, member)
+	})
 	slices.Sort(seen)
 	if s.down {
 		return s.whileDown(in.NowMs, seen)
@@ -107,6 +111,15 @@ func (s *State) Decide(in Input) Verdict {
 		return s.serve(seen)
 	}
 	return s.byRows(in.NowMs, seen, lost)
+}
+
+// still says that a member's row was read for long enough and did not move, while this one's own did. A member that does
+// not answer gossip either is dead: who is left need not wait until gossip has given it up, which takes twice as long
+// where nobody can confirm it.
+func (s *State) still(now int64, member string) bool {
+	stands := func(r *seenRow) bool { return s.readAt-max(r.movedAt, r.first) >= DeadAfterMs }
+	r, mine := s.rows[member], s.rows[s.self]
+	return now-s.readAt < DeadAfterMs && r != nil && stands(r) && mine != nil && !stands(mine)
 }
 
 func (s *State) stepDown(other []string) Verdict {
