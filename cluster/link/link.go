@@ -2,7 +2,6 @@ package link
 
 import (
 	"fmt"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,7 +46,7 @@ type Counts struct {
 	Sent, Received, Dropped, Unknown atomic.Int64 // messages for hubs
 	Parcels, Taken                   atomic.Int64 // parcels sent and taken
 	Holes, Strangers                 atomic.Int64 // parcels that never came, and such as were not for this run
-	Refused                          atomic.Int64 // asks without room
+	Refused, Unanswered              atomic.Int64 // asks and answers without room
 }
 
 // Link is this node's end. It is safe for concurrent use.
@@ -63,6 +62,7 @@ type Link struct {
 
 	mu      sync.Mutex
 	queue   []proto.Message
+	bytes   int                 // of the queue
 	lost    map[string]struct{} // topics to resync
 	peers   map[string]*peer    // by member id
 	closed  bool
@@ -214,7 +214,7 @@ func (l *Link) unpack(m *clusterv1.Parcel) {
 		return
 	}
 	l.counts.Taken.Add(1)
-	lost, again := p.arrived(m)
+	lost, again := p.arrived(m, time.Now())
 	if again {
 		return
 	}
@@ -250,9 +250,7 @@ func (l *Link) asked(p *peer, a *clusterv1.Ask) {
 		if err != nil {
 			return // the asker's time ends
 		}
-		answer := &clusterv1.Answer{Id: a.GetId(), Type: string(m.ProtoReflect().Descriptor().FullName()), Message: bytes}
-		// An answer may go over the bound: it lets the other side forget something, and there are as many as it asked.
-		p.put(&clusterv1.Item{What: &clusterv1.Item_Answer{Answer: answer}}, math.MaxInt)
+		p.answer(&clusterv1.Answer{Id: a.GetId(), Type: string(m.ProtoReflect().Descriptor().FullName()), Message: bytes})
 	}
 	to, err := id.ParseIdentity(a.GetGrain())
 	if err != nil {
@@ -296,14 +294,15 @@ func (l *Link) resync(topic string) {
 }
 
 func (l *Link) put(m proto.Message, topic string) {
+	size := proto.Size(m)
 	l.mu.Lock()
-	room := l.cfg.HubQueue
+	room, most := l.cfg.HubQueue, l.cfg.HubBytes
 	if topic != "" {
-		room = l.cfg.HubQueue * 3 / 4
+		room, most = room*3/4, most*3/4
 	}
 	switch {
 	case l.closed:
-	case len(l.queue) >= room:
+	case len(l.queue) >= room, len(l.queue) > 0 && l.bytes+size > most:
 		l.counts.Dropped.Add(1)
 		if topic != "" {
 			l.lost[topic] = struct{}{}
@@ -311,6 +310,7 @@ func (l *Link) put(m proto.Message, topic string) {
 	default:
 		l.counts.Received.Add(1)
 		l.queue = append(l.queue, m)
+		l.bytes += size
 	}
 	l.mu.Unlock()
 	l.wake()
@@ -351,7 +351,7 @@ func (l *Link) take() (batch []proto.Message, lost map[string]struct{}, h Handle
 	if l.closed || l.handler == nil {
 		return nil, nil, nil, l.closed
 	}
-	batch, l.queue = l.queue, nil
+	batch, l.queue, l.bytes = l.queue, nil, 0
 	if len(l.lost) > 0 {
 		lost, l.lost = l.lost, make(map[string]struct{})
 	}

@@ -63,13 +63,19 @@ func (h *Hub) renew(now step.Now) []step.Out {
 	return append(outs, h.arm(now)...)
 }
 
-// askAgain asks for a snapshot because an update was lost, but not for each update that follows the lost one.
+// askAgain asks for a snapshot because an update was lost, but not for each update that follows the lost one. It says
+// that this node has nothing: an interest in what came before the lost one looks like one that was under way when that
+// was sent, and would be believed only when it comes again.
 func (h *Hub) askAgain(now step.Now, r *race) []step.Out {
 	if r.askedAt != 0 && now.Wall.Sub(r.askedAt) < h.cfg.ResyncAfter {
 		return nil
 	}
 	r.askedAt = now.Wall
-	return []step.Out{h.interest(r, false)}
+	i := h.interest(r, false)
+	if m, ok := i.Msg.(*clusterv1.Interest); ok {
+		m.Epoch, m.Version = 0, 0
+	}
+	return []step.Out{i}
 }
 
 func (h *Hub) onResync(now step.Now, m Resync) []step.Out {
@@ -86,6 +92,9 @@ func (h *Hub) onResync(now step.Now, m Resync) []step.Out {
 	if f := h.feeds[t]; f != nil {
 		return f.read()
 	}
+	if w := h.workouts[t.ID]; t.Kind == wire.Workout && w != nil {
+		return []step.Out{w.interest(h.cfg.Node, false)}
+	}
 	return nil
 }
 
@@ -94,6 +103,9 @@ func (h *Hub) resyncAll(now step.Now) []step.Out {
 	var outs []step.Out
 	for _, id := range slices.Sorted(maps.Keys(h.races)) {
 		outs = append(outs, h.askAgain(now, h.races[id])...)
+	}
+	for _, id := range slices.Sorted(maps.Keys(h.workouts)) {
+		outs = append(outs, h.workouts[id].interest(h.cfg.Node, false))
 	}
 	for _, f := range h.sortedFeeds() {
 		outs = append(outs, f.read()...)
