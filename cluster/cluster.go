@@ -20,6 +20,7 @@ import (
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	"paceline/cluster/call"
 	"paceline/cluster/gossip"
+	"paceline/cluster/level"
 	"paceline/cluster/link"
 	"paceline/cluster/placement"
 	"paceline/cluster/port"
@@ -40,6 +41,9 @@ type Config struct {
 	// Many makes this a member of a cluster of many; nil: it is one of its own, and its port refuses everybody.
 	Many *Many
 
+	// Level says which messages other members may be sent.
+	Level *level.Current
+
 	Call      call.Config
 	Link      link.Config
 	Placement placement.Config
@@ -49,7 +53,7 @@ type Config struct {
 
 // Default is a lone member on loopback.
 func Default() Config {
-	return Config{Name: "paceline", Host: "127.0.0.1", Call: call.Default(), Link: link.Default(), Placement: placement.Default(), Log: slog.Default()}
+	return Config{Name: "paceline", Host: "127.0.0.1", Level: &level.Current{}, Call: call.Default(), Link: link.Default(), Placement: placement.Default(), Log: slog.Default()}
 }
 
 // The runtime's numbers (see the findings behind this package): its own are for one message a day or for a memory
@@ -94,6 +98,10 @@ type provider interface {
 	leave(ctx context.Context) error
 	// others that serve beside this one.
 	others() []gossip.Member
+	// report is what is known of everybody, and since when the members are what they are.
+	report() ([]Known, time.Time)
+	// turnedAt is when the membership was last looked at.
+	turnedAt() time.Time
 	// serves is closed when this member serves for the first time.
 	serves() <-chan struct{}
 }

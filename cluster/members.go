@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -30,6 +31,9 @@ type Many struct {
 	Rows persistence.Rows
 	// StepDown is called once when this member must not serve any more because others do; they are those others.
 	StepDown func(others []gossip.Member)
+	// Describe says what this member's row tells of it beside the membership: the feature level by which it writes, and
+	// the code of why clients are better sent elsewhere. Nil: nothing.
+	Describe func() (follows uint32, unready string)
 	// Restart is called once when this run cannot go on and a new one can: the others have gone on without it.
 	Restart func(why string)
 }
@@ -67,6 +71,8 @@ type members struct {
 	leaving  bool
 	changed  time.Time
 	lastRows []*clusterv1.NodeRow
+	turned   time.Time            // the last turn of run
+	moved    map[string]time.Time // rows: when they moved last
 }
 
 var _ pcluster.ClusterProvider = (*members)(nil)
@@ -199,6 +205,9 @@ func (m *members) row(beat uint64) *clusterv1.NodeRow {
 		Beat: beat, Level: m.self.Level, Members: uint32(len(m.serving)),
 		Serves: len(m.serving) > 0 && m.verdict.Kind != split.StepDown, Down: m.verdict.Kind == split.StepDown,
 	}
+	if m.many.Describe != nil {
+		r.Follows, r.Unready = m.many.Describe()
+	}
 	for _, one := range m.known {
 		if one.seen {
 			r.Sees = append(r.Sees, one.ID)
@@ -281,9 +290,10 @@ func suspects(seen []gossip.Member) []string {
 func (m *members) learn(v *view, rows []*clusterv1.NodeRow) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.turned = time.Now()
 	all := make(map[string]known, len(v.seen))
 	if rows != nil {
-		m.lastRows = rows
+		m.lastRows, m.moved = rows, maps.Clone(v.moved)
 	}
 	for _, r := range m.lastRows {
 		all[r.GetId()] = known{Member: gossip.Member{

@@ -3,10 +3,12 @@ package cluster
 import (
 	"context"
 	"sync"
+	"time"
 
 	pcluster "github.com/asynkron/protoactor-go/cluster"
 
 	"paceline/cluster/gossip"
+	"paceline/cluster/level"
 )
 
 // lone is the membership of one: it knows itself, and nobody joins.
@@ -15,6 +17,10 @@ type lone struct {
 	once  sync.Once
 	ended chan struct{}
 	ready chan struct{}
+
+	mu    sync.Mutex
+	since time.Time
+	self  gossip.Member
 }
 
 var _ pcluster.ClusterProvider = (*lone)(nil)
@@ -37,6 +43,10 @@ func (l *lone) StartMember(c *pcluster.Cluster) error {
 	go func() {
 		defer close(l.ended)
 		c.MemberList.UpdateClusterTopology(pcluster.Members{self})
+		l.mu.Lock()
+		l.since = time.Now()
+		l.self = gossip.Member{ID: self.Id, Address: c.ActorSystem.Address(), StartedMs: l.since.UnixMilli(), Level: level.This.Reads}
+		l.mu.Unlock()
 		close(told)
 		close(l.ready)
 	}()

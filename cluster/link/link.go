@@ -67,6 +67,7 @@ type Link struct {
 	peers   map[string]*peer    // by member id
 	closed  bool
 	handler Handler
+	status  func(ask *clusterv1.NodeStatusAsk, done func(proto.Message, error))
 	awake   chan struct{} // capacity 1: there is something to do
 	ended   chan struct{}
 }
@@ -99,6 +100,13 @@ func (l *Link) Attach(h Handler) {
 	l.handler = h
 	l.mu.Unlock()
 	l.wake()
+}
+
+// Status says who answers other members that ask what this node does. It is called on the link's goroutine.
+func (l *Link) Status(f func(ask *clusterv1.NodeStatusAsk, done func(proto.Message, error))) {
+	l.mu.Lock()
+	l.status = f
+	l.mu.Unlock()
 }
 
 // Close ends the link and waits for the handler to return.
@@ -252,12 +260,16 @@ func (l *Link) asked(p *peer, a *clusterv1.Ask) {
 		}
 		p.answer(&clusterv1.Answer{Id: a.GetId(), Type: string(m.ProtoReflect().Descriptor().FullName()), Message: bytes})
 	}
-	to, err := id.ParseIdentity(a.GetGrain())
-	if err != nil {
-		reply(nil, err)
+	msg, err := call.Unpack(a.GetType(), a.GetMessage())
+	if ask, ok := msg.(*clusterv1.NodeStatusAsk); ok {
+		l.askedStatus(ask, reply)
 		return
 	}
-	msg, err := call.Unpack(a.GetType(), a.GetMessage())
+	to, bad := id.ParseIdentity(a.GetGrain())
+	if bad != nil {
+		reply(nil, bad)
+		return
+	}
 	if _, release := msg.(*clusterv1.Release); release {
 		l.former.Release(to, func() { reply(&clusterv1.Released{}, nil) })
 		return
@@ -274,6 +286,17 @@ func (l *Link) asked(p *peer, a *clusterv1.Ask) {
 			Trace:    a.GetTrace(), Forwarded: a.GetForwarded(),
 		}, reply)
 	}
+}
+
+func (l *Link) askedStatus(ask *clusterv1.NodeStatusAsk, reply func(proto.Message, error)) {
+	l.mu.Lock()
+	status := l.status
+	l.mu.Unlock()
+	if status == nil {
+		reply(nil, call.ErrBusy) // it has not begun yet
+		return
+	}
+	status(ask, reply)
 }
 
 // arrive queues what came for this node's hub and sessions.

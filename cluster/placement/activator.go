@@ -37,6 +37,10 @@ type (
 	handedOver struct{ identity string }
 	abandon    struct{}
 	count      struct{ answer chan<- map[id.Kind]int }
+	activeHere struct {
+		identity string
+		answer   chan<- bool
+	}
 )
 
 // activator owns the table of this member's activations. It is an actor so that nobody else touches the table; it
@@ -104,6 +108,9 @@ func (a *activator) Receive(ctx actor.Context) {
 			n[g.grain.Kind]++
 		}
 		m.answer <- n
+	case activeHere:
+		g := a.grains[m.identity]
+		m.answer <- g != nil && !g.ending
 	case sweepNow:
 		a.sweep(ctx)
 		a.forget(time.Now())

@@ -183,6 +183,18 @@ func (p *Placement) Counted(ctx context.Context) (map[id.Kind]int, error) {
 	}
 }
 
+// Active reports whether a grain, by its identity, is active here.
+func (p *Placement) Active(ctx context.Context, identity string) (bool, error) {
+	answer := make(chan bool, 1)
+	p.system.Root.Send(p.activator, activeHere{identity, answer})
+	select {
+	case active := <-answer:
+		return active, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
 // Release lets go of a grain that this member owned; done says that it is not active here any more, and will not be
 // for HandOver. It runs on the activator's goroutine.
 func (p *Placement) Release(g id.Grain, done func()) {

@@ -8,6 +8,7 @@ import (
 
 	"paceline/cluster"
 	"paceline/cluster/gossip"
+	"paceline/cluster/level"
 	"paceline/domain/fault"
 	"paceline/domain/unit"
 	"paceline/gateway/session"
@@ -26,10 +27,11 @@ func (n *node) startCluster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg.Log = n.log
+	cfg.Log, cfg.Level = n.log, &n.level
 	if cfg.Many != nil {
 		cfg.Many.Rows = n.store.rows
-		cfg.Many.Gossip.Self.Public = n.publicURL()
+		cfg.Many.Gossip.Self.Public, cfg.Many.Gossip.Self.Level = n.publicURL(), level.This.Reads
+		cfg.Many.Describe = n.describe
 		cfg.Many.StepDown, cfg.Many.Restart = n.stepDown, n.restart
 	}
 	n.cluster, err = cluster.Start(ctx, cfg, func(c *cluster.Cluster) []cluster.Kind {

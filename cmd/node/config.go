@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"paceline/actors/machine"
+	"paceline/cluster/level"
 	"paceline/domain/unit"
 	"paceline/internal/obs"
 	"paceline/persistence"
@@ -156,6 +157,7 @@ func (s settings) embedded() embedded.Config {
 	c.Folder, c.CacheBytes, c.MemTableBytes = s.DataDir, s.StoreCacheMB<<20, uint64(s.StoreMemtableMB)<<20
 	c.ReserveBytes = uint64(s.StoreReserveMB) << 20
 	c.CheckBytes, c.DropCaches, c.Formats = s.StoreCheckMB<<20, s.DropSnapshots, formats()
+	c.Raised = map[string]int{levelFormat: int(level.This.Reads)}
 	return c
 }
 

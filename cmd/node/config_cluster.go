@@ -31,6 +31,8 @@ type clusterSettings struct {
 	NodeKey       string `help:"That certificate's private key (PEM)." default:"" env:"PACELINE_NODE_KEY"`
 	NodeCA        string `help:"Certificates (PEM) of the authority whose certificates are nodes'." default:"" env:"PACELINE_NODE_CA"`
 
+	FirstLevel int `help:"First start only: the feature level with which the store begins. 0: the newest that this release writes. Less lets nodes of the release before in (paceline cluster raise raises it later)." default:"0" env:"PACELINE_FIRST_LEVEL"`
+
 	SettleDelay time.Duration `help:"How long after a race's end its result may become official at the earliest: longer than two nodes can both believe to own an athlete. Negative: 60 s, and nothing where only this process can write (embedded, memory)." default:"-1s" env:"PACELINE_SETTLE_DELAY"`
 }
 
@@ -43,6 +45,9 @@ func (s settings) seeds() []string {
 // validateCluster finds what cannot work, before anything is started.
 func (s settings) validateCluster() error {
 	if err := listenAddress("--cluster-listen", s.ClusterListen); err != nil {
+		return err
+	}
+	if err := s.validateLevel(); err != nil {
 		return err
 	}
 	if (s.NodeCert == "") != (s.NodeKey == "") || (s.NodeCert == "") != (s.NodeCA == "") {

@@ -41,6 +41,7 @@ func (n *node) startGateway(ctx context.Context) error {
 		Verify: verifier.Verify, NewID: func() string { return newID(n.clock.now()) }, Log: n.log,
 	})
 	n.cluster.Link().Attach(&n.edge)
+	n.answerStatus()
 	// Interests are said again at once: the grain that publishes may live on another node now and know of none.
 	n.cluster.Watch(func() { n.edge.hub.Post(hub.MembersChanged{}) })
 
@@ -55,25 +56,15 @@ func (n *node) startGateway(ctx context.Context) error {
 	})
 
 	handler := rest.Handler(rest.Deps{
-		Calls: n.cluster.Caller(), Views: n.views, Anew: rebuilder{n}, Races: source, Export: exporter{n}, Backup: backuper{n}, Verify: verifier.Verify,
+		Calls: n.cluster.Caller(), Views: n.views, Anew: rebuilder{n}, Races: source, Export: exporter{n}, Backup: backuper{n}, Cluster: operating{n}, Verify: verifier.Verify,
 		Clock: n.clock.now, Rate: n.clock.Rate, NewID: func() string { return newID(n.clock.now()) },
-		Live: n.edge.live, Pages: web.Files(), Ready: n.ready, Log: n.log,
+		Live: n.edge.live, Pages: web.Files(), Ready: n.ready, Alive: n.alive, Log: n.log,
 	})
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", n.counters)
 	mux.Handle("/", handler)
 	n.server = rest.NewServer(mux)
 	return nil
-}
-
-func (n *node) ready() error {
-	if n.down.Load() {
-		return errCutOff
-	}
-	if !n.sweeper.swept.Load() {
-		return errStarting
-	}
-	return n.storeReady()
 }
 
 // Deliver implements link.Handler.
@@ -107,6 +98,7 @@ func (n *node) serve(context.Context) error {
 		}
 	}()
 	n.later(func(ctx context.Context) error {
+		n.leaving.Store(true)
 		ctx, cancel := context.WithTimeout(ctx, n.cfg.GoodbyeWithin)
 		defer cancel()
 		n.goodbye(ctx, "leaving", n.cluster.Others())

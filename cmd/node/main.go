@@ -28,6 +28,8 @@ type cli struct {
 	Restore restoreCmd `cmd:"" help:"Make a data folder of a backup."`
 	Config  configCmd  `cmd:"" help:"Show or check the configuration."`
 
+	Cluster clusterCmd `cmd:"" help:"The nodes that serve together, for their operators."`
+
 	Certs certsCmd `cmd:"" help:"Make certificates and a gossip key for nodes of a cluster, for development."`
 
 	Views   viewsCmd   `cmd:"" help:"What lists, rosters and results are read from."`

@@ -14,6 +14,7 @@ import (
 
 	"paceline/actors/machine"
 	"paceline/cluster"
+	"paceline/cluster/level"
 	"paceline/cluster/wakeup"
 	"paceline/domain/id"
 	"paceline/domain/step"
@@ -41,9 +42,14 @@ type node struct {
 	runtime *machine.Runtime
 	sweeper *sweeping
 	cluster *cluster.Cluster
-	edge    edge
-	server  *http.Server
-	door    atomic.Pointer[ws.Server] // the live server, once clients come in
+	level   level.Current // of features: what may be written
+
+	published *publishing // the event stream
+	began     time.Time
+	leaving   atomic.Bool // asked to end
+	edge      edge
+	server    *http.Server
+	door      atomic.Pointer[ws.Server] // the live server, once clients come in
 
 	listener net.Listener
 	failed   chan error  // why this run ends by itself; capacity 1
@@ -53,8 +59,8 @@ type node struct {
 
 // start opens everything and serves on the listener, which it then owns.
 func start(ctx context.Context, cfg settings, keys *auth.Keys, log *slog.Logger, l net.Listener) (*node, error) {
-	n := &node{cfg: cfg, keys: keys, log: log, counters: &obs.Registry{}, listener: l, failed: make(chan error, 1)}
-	for _, part := range []func(context.Context) error{n.openStore, n.startRuntime, n.watchStore, n.startCluster, n.startWakeups, n.startGateway, n.serve, n.watchAlone} {
+	n := &node{cfg: cfg, keys: keys, log: log, counters: &obs.Registry{}, listener: l, failed: make(chan error, 1), began: time.Now()}
+	for _, part := range []func(context.Context) error{n.openStore, n.openLevel, n.startRuntime, n.watchStore, n.startCluster, n.startWakeups, n.startGateway, n.serve, n.watchAlone} {
 		if err := part(ctx); err != nil {
 			return nil, errors.Join(err, n.stop(context.WithoutCancel(ctx)))
 		}
@@ -102,9 +108,10 @@ func (n *node) startRuntime(context.Context) error {
 	if err := n.openViews(journal); err != nil {
 		return err
 	}
+	n.published = watchPublishing(n.project)
 	n.runtime = &machine.Runtime{
 		Store:  journal,
-		Events: n.project,
+		Events: n.published,
 		Lanes:  n.lanes,
 		Now:    n.now,
 		Log:    n.log,
@@ -140,11 +147,14 @@ func (n *node) watchAlone(ctx context.Context) error {
 // startWakeups fires what is due, and lets nobody write a wake-up before the shards have their low-water marks.
 func (n *node) startWakeups(ctx context.Context) error {
 	n.sweeper = &sweeping{s: wakeup.New(nil), known: make(chan struct{})}
+	n.sweeper.turned.Store(time.Now().UnixNano())
 	box := carry(n.runtime, n.sweeper, wakeup.Start{})
 	n.later(func(context.Context) error { box.close(); return nil })
 	n.cluster.Watch(func() {
 		if len(n.cluster.Placement().Members().All()) > 0 {
-			box.post(wakeup.Own{Shards: wakeup.Shards(n.cluster.Owns)})
+			shards := wakeup.Shards(n.cluster.Owns)
+			n.sweeper.shards.Store(int64(len(shards)))
+			box.post(wakeup.Own{Shards: shards})
 		}
 	})
 	select {
@@ -167,7 +177,8 @@ type sweeping struct {
 	owned bool
 	swept atomic.Bool // everything from before the start has been read once
 
-	rows, reads, failed, fired atomic.Int64 // for the counters
+	rows, reads, failed, fired, shards atomic.Int64 // for the counters
+	turned                             atomic.Int64 // its last tick: wall clock, ns
 }
 
 // Step implements machine.Stepper.
@@ -182,6 +193,7 @@ func (w *sweeping) Step(now step.Now, msg any, from step.Return) []step.Out {
 	}
 	if _, tick := msg.(step.Tick); tick {
 		c := w.s.Counts()
+		w.turned.Store(time.Now().UnixNano())
 		w.rows.Store(int64(w.s.Rows()))
 		w.reads.Store(int64(c.Reads))
 		w.failed.Store(int64(c.Failed))

@@ -22,6 +22,8 @@ type store struct {
 	rows   *sealed.Rows
 	under  persistence.Rows
 	folder folder
+	fresh  bool                                // nothing was ever written into it
+	raise  func(name string, format int) error // lets releases that cannot read it refuse; nil: nobody would look
 	full   func() (sinceMs int64, free uint64) // since when its disk has had too little room for writes; 0: it has enough
 	close  func() error
 }
@@ -53,6 +55,11 @@ func openStore(ctx context.Context, s settings, log *slog.Logger) (*store, error
 	if s.before != nil {
 		st.under = s.before(st.under)
 	}
+	begun, err := sealed.Begun(ctx, st.under)
+	if err != nil {
+		return nil, errors.Join(err, st.close())
+	}
+	st.fresh = !begun
 	if lost {
 		if wrapping, err = s.firstWrappingKey(ctx, st.under); err != nil {
 			return nil, errors.Join(err, st.close())
@@ -95,7 +102,7 @@ func openRows(ctx context.Context, s settings, log *slog.Logger) (*store, error)
 	if err != nil {
 		return nil, err
 	}
-	return &store{under: rows, folder: rows, full: rows.Full, close: rows.Close}, nil
+	return &store{under: rows, folder: rows, full: rows.Full, raise: rows.Raise, close: rows.Close}, nil
 }
 
 // startWithin is how long the servers may take to say that they are the right ones.

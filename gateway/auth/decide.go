@@ -95,6 +95,8 @@ var table = [...]row{
 	/* ReadClock */ {always, always, always, always},
 	/* BackUp */ {never, never, never, staff},
 	/* RebuildViews */ {never, never, never, staff},
+	/* WatchCluster */ {never, never, never, staff},
+	/* RaiseLevel */ {never, never, never, staff},
 }
 
 // As many rows as operations, or this does not compile.

@@ -82,6 +82,8 @@ func TestEveryOperationForEveryRole(t *testing.T) {
 		{auth.ReadClock, "++++", "++++"},
 		{auth.BackUp, "---+", "---+"},
 		{auth.RebuildViews, "---+", "---+"},
+		{auth.WatchCluster, "---+", "---+"},
+		{auth.RaiseLevel, "---+", "---+"},
 	}
 	if len(tests) != auth.Operations {
 		t.Fatalf("%d operations are tested, there are %d", len(tests), auth.Operations)

@@ -58,6 +58,8 @@ const (
 	ReadClock
 	BackUp
 	RebuildViews
+	WatchCluster
+	RaiseLevel
 
 	operations // how many there are
 )
@@ -72,7 +74,7 @@ var names = [...]string{"hello", "open_stream", "close_stream", "telemetry", "sk
 	"list_competitions", "add_entry", "withdraw_entry", "lock_start_list", "start_race", "decide_entry",
 	"penalize_entry", "publish_provisional", "make_official", "correct_result", "cancel_competition", "read_result",
 	"export_bundle", "read_clock", "back_up",
-	"rebuild_views"}
+	"rebuild_views", "watch_cluster", "raise_level"}
 
 // As many names as operations, or this does not compile.
 var _ [operations]struct{} = [len(names)]struct{}{}

@@ -133,6 +133,7 @@ type rig struct {
 	keys   *auth.Keys
 	url    string
 	ready  error
+	alive  error
 }
 
 func start(t *testing.T) *rig {
@@ -145,14 +146,14 @@ func start(t *testing.T) *rig {
 	source := lookup.New(views{}, r.grains)
 	var n atomic.Int64
 	h := rest.Handler(rest.Deps{
-		Calls: r.grains, Views: views{}, Races: source, Export: exporter{}, Backup: backuper{}, Anew: rebuilder{}, Verify: auth.NewVerifier(keys, "127.0.0.1:1").Verify,
+		Calls: r.grains, Views: views{}, Races: source, Export: exporter{}, Backup: backuper{}, Anew: rebuilder{}, Cluster: operating{}, Verify: auth.NewVerifier(keys, "127.0.0.1:1").Verify,
 		Clock: func() step.Now {
 			now := unit.InstantMs(time.Now().UnixMilli())
 			return step.Now{Wall: now, Node: 1_718_462_760_000}
 		},
 		Rate: 60, NewID: func() string { return fmt.Sprintf("minted-%d", n.Add(1)) },
 		Pages: fstest.MapFS{"index.html": {Data: []byte("<p>page</p>")}, "app.js": {Data: []byte("//js")}},
-		Ready: func() error { return r.ready }, Log: slog.New(slog.DiscardHandler),
+		Ready: func() error { return r.ready }, Alive: func() error { return r.alive }, Log: slog.New(slog.DiscardHandler),
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -237,6 +238,12 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"CompetitionService/Command", fmt.Sprintf(command, `"create":{}`), [4]int{400, 400, 400, 400}},
 		{"CompetitionService/Command", `{"competitionId":"open"}`, [4]int{400, 400, 400, 400}},
 		{"NodeService/GetClock", `{}`, [4]int{200, 200, 200, 200}},
+		{"NodeService/GetClusterStatus", `{}`, [4]int{401, 403, 403, 200}},
+		{"NodeService/GetClusterStatus", `{"ownerKind":"training","ownerId":"ann/w1"}`, [4]int{401, 403, 403, 200}},
+		{"NodeService/GetClusterStatus", `{"ownerKind":"training","ownerId":"w1/x/y"}`, [4]int{401, 403, 403, 400}},
+		{"NodeService/GetClusterStatus", `{"ownerKind":"competition"}`, [4]int{401, 403, 403, 400}},
+		{"NodeService/RaiseLevel", `{}`, [4]int{401, 403, 403, 200}},
+		{"NodeService/RaiseLevel", `{"to":9}`, [4]int{401, 403, 403, 400}},
 	}
 	r := start(t)
 	for _, tt := range tests {
@@ -249,7 +256,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 }
 
 func TestEveryProcedureOfTheDeclarationIsTried(t *testing.T) {
-	tried := "RegisterUser GetUser RegisterDevice ClaimDevice GetDevice GetTraining CreateCompetition GetCompetition ListCompetitions Command GetResult ExportBundle GetClock Backup RebuildViews "
+	tried := "RegisterUser GetUser RegisterDevice ClaimDevice GetDevice GetTraining CreateCompetition GetCompetition ListCompetitions Command GetResult ExportBundle GetClock Backup RebuildViews GetClusterStatus RaiseLevel "
 	services := managev1.File_paceline_manage_v1_manage_proto.Services()
 	for i := range services.Len() {
 		methods := services.Get(i).Methods()
@@ -449,7 +456,7 @@ func TestPagesAndHealth(t *testing.T) {
 		b, _ := io.ReadAll(res.Body)
 		return res.StatusCode, string(b), res.Header
 	}
-	for path, want := range map[string]string{"/": "<p>page</p>", "/app.js": "//js", "/race/42": "<p>page</p>", "/../../etc/passwd": "<p>page</p>", "/healthz": "ok\n", "/readyz": "ready\n"} {
+	for path, want := range map[string]string{"/": "<p>page</p>", "/app.js": "//js", "/race/42": "<p>page</p>", "/../../etc/passwd": "<p>page</p>", "/healthz": "ok\n", "/livez": "ok\n", "/readyz": "ready\n"} {
 		if status, body, _ := get(path); status != 200 || body != want {
 			t.Errorf("%s = %d %q, want %q", path, status, body, want)
 		}
@@ -460,8 +467,14 @@ func TestPagesAndHealth(t *testing.T) {
 	if _, _, h := get("/"); h.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(h.Get("Content-Security-Policy"), "default-src 'self'") {
 		t.Errorf("headers = %v", h)
 	}
+	r.alive = fault.New(fault.Internal, "node.members_stuck", "What follows the members has stopped.").With("for 31s")
+	for _, path := range []string{"/livez", "/healthz"} {
+		if status, body, _ := get(path); status != 503 || body != "node.members_stuck: What follows the members has stopped. (for 31s)\n" {
+			t.Errorf("%s = %d %q, want 503 and why", path, status, body)
+		}
+	}
 	r.ready = fault.Later("node.starting", "This node is starting.")
-	if status, body, _ := get("/readyz"); status != 503 || !strings.Contains(body, "starting") {
+	if status, body, _ := get("/readyz"); status != 503 || body != "node.starting: This node is starting.\n" {
 		t.Errorf("/readyz = %d %q, want 503", status, body)
 	}
 }

@@ -40,6 +40,14 @@ type Rebuilder interface {
 	Rebuild(ctx context.Context, views string, eachSecond int, tell func(phase string, grains uint64)) error
 }
 
+// Operating is the cluster for its operators.
+type Operating interface {
+	// Status says what all members do, and who owns a grain (nil: none is asked for).
+	Status(ctx context.Context, owned *id.Grain) (*managev1.GetClusterStatusResponse, error)
+	// Raise raises the feature level; 0: as far as it goes.
+	Raise(ctx context.Context, to uint32) (*managev1.RaiseLevelResponse, error)
+}
+
 // Competitions says what a decision about a competition needs.
 type Competitions interface {
 	Competition(ctx context.Context, competition string, p auth.Principal) (auth.Resource, error)
@@ -53,6 +61,9 @@ type Deps struct {
 	Export Exporter
 	Backup Backuper
 	Anew   Rebuilder
+
+	Cluster Operating
+
 	Verify func(token string, now time.Time) (auth.Principal, time.Time, error)
 	Clock  func() step.Now
 	Rate   float64       // of the node's clock against the wall clock
@@ -60,6 +71,7 @@ type Deps struct {
 	Live   http.Handler  // the live protocol, at /live
 	Pages  fs.FS         // nil: none
 	Ready  func() error  // nil or an error: whether to send clients here
+	Alive  func() error  // nil or an error: whether this process is to be ended and started again
 	Log    *slog.Logger
 }
 
@@ -85,8 +97,9 @@ func Handler(d Deps) http.Handler {
 	mux.Handle(managev1.NewTrainingServiceHandler(trainings{a}, options...))
 	mux.Handle(managev1.NewCompetitionServiceHandler(competitions{a}, options...))
 	mux.Handle(managev1.NewNodeServiceHandler(nodes{a}, options...))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	mux.HandleFunc("GET /readyz", a.ready)
+	mux.HandleFunc("GET /livez", probe("ok", d.Alive))
+	mux.HandleFunc("GET /healthz", probe("ok", d.Alive))
+	mux.HandleFunc("GET /readyz", probe("ready", d.Ready))
 	if d.Live != nil {
 		mux.Handle("/live", d.Live)
 	}
@@ -106,16 +119,6 @@ func NewServer(h http.Handler) *http.Server {
 	s.Protocols.SetHTTP2(true)
 	s.Protocols.SetUnencryptedHTTP2(true)
 	return s
-}
-
-func (a *api) ready(w http.ResponseWriter, _ *http.Request) {
-	if a.Ready != nil {
-		if err := a.Ready(); err != nil {
-			http.Error(w, fault.Of(err).Message, http.StatusServiceUnavailable)
-			return
-		}
-	}
-	_, _ = io.WriteString(w, "ready\n")
 }
 
 func (a *api) recovered(_ context.Context, s connect.Spec, _ http.Header, p any) error {

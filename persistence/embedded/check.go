@@ -83,6 +83,12 @@ func (cfg Config) checkFormats(fs vfs.FS, names []string) error {
 		return fmt.Errorf("%w: %s: folder in format %d, this release knows %d (start the newer release)", ErrFormat, cfg.Folder, have.Format, formatVersion)
 	}
 	for _, name := range slices.Sorted(maps.Keys(have.Formats)) {
+		if known, raised := cfg.Raised[name]; raised {
+			if have.Formats[name] > known {
+				return fmt.Errorf("%w: %s: %s %d, this release reads up to %d (start the newer release)", ErrFormat, cfg.Folder, name, have.Formats[name], known)
+			}
+			continue
+		}
 		if known := cfg.Formats[name]; have.Formats[name] > known && !cfg.DropCaches && len(cfg.Formats) > 0 {
 			return fmt.Errorf("%w: %s: %s in format %d, this release knows %d (start the newer release; or do without them, once, with --drop-snapshots)",
 				ErrFormat, cfg.Folder, name, have.Formats[name], known)
@@ -98,23 +104,54 @@ func (cfg Config) noteFormats(fs vfs.FS) error {
 	had, err := readFile(fs, name)
 	if err == nil {
 		var have stored
-		if json.Unmarshal(had, &have) == nil && (!cfg.DropCaches || len(cfg.Formats) == 0) {
-			if want.Formats == nil {
-				want.Formats = have.Formats
-			}
+		if json.Unmarshal(had, &have) == nil {
 			for k, v := range have.Formats {
-				want.Formats[k] = max(want.Formats[k], v)
+				if _, raised := cfg.Raised[k]; raised || !cfg.DropCaches || len(cfg.Formats) == 0 {
+					want.note(k, v)
+				}
 			}
 		}
 	}
-	b, err := json.Marshal(want)
+	return want.replace(fs, cfg.Folder, name, had)
+}
+
+func (s *stored) note(name string, format int) {
+	if s.Formats == nil {
+		s.Formats = make(map[string]int)
+	}
+	s.Formats[name] = max(s.Formats[name], format)
+}
+
+// replace writes the file if it says something else.
+func (s *stored) replace(fs vfs.FS, folder, name string, had []byte) error {
+	b, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
 	if b = append(b, '\n'); bytes.Equal(b, had) {
 		return nil
 	}
-	return replaceFile(fs, cfg.Folder, name, b)
+	return replaceFile(fs, folder, name, b)
+}
+
+// Raise says that the folder may hold one of Config.Raised's formats from now on, before any of it is written: a release
+// that cannot read it refuses the folder. It is synced when Raise returns, and never goes back.
+func (r *Rows) Raise(name string, format int) error {
+	if err := r.hold(); err != nil {
+		return err
+	}
+	defer r.users.RUnlock()
+	path := r.fs.PathJoin(r.folder, formatFile)
+	had, err := readFile(r.fs, path)
+	if err != nil {
+		return fmt.Errorf("embedded: %w", err)
+	}
+	var s stored
+	if json.Unmarshal(had, &s) != nil || s.Format == 0 {
+		return fmt.Errorf("embedded: %s is not what it was", path)
+	}
+	s.note(name, format)
+	return s.replace(r.fs, r.folder, path, had)
 }
 
 // replaceFile leaves the old content or the new one, whatever happens.

@@ -334,3 +334,57 @@ func serveDamaged(t *testing.T, folder string) {
 	}
 	t.Fatal("it serves")
 }
+
+// TestRaisedFormats: what was raised is noted at once and for good; a release that cannot read it refuses the folder
+// untouched, also without its caches.
+func TestRaisedFormats(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "data")
+	cfg := Default()
+	cfg.Folder, cfg.Formats, cfg.Raised = folder, map[string]int{"snapshots": 1}, map[string]int{"level": 3}
+	noted := func() string {
+		b, err := os.ReadFile(filepath.Join(folder, formatFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(b))
+	}
+	r, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := noted(); strings.Contains(s, "level") {
+		t.Errorf("noted before it was raised: %s", s)
+	}
+	for _, to := range []int{2, 1} {
+		if err := r.Raise("level", to); err != nil {
+			t.Fatal(err)
+		}
+		if want := `{"format":1,"formats":{"level":2,"snapshots":1}}`; noted() != want {
+			t.Errorf("after %d: %s, want %s", to, noted(), want)
+		}
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := bytesOf(t, folder)
+	for _, drop := range []bool{false, true} {
+		older := cfg
+		older.DropCaches, older.Raised = drop, map[string]int{"level": 1}
+		if _, err := Open(older); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "level 2, this release reads up to 1") {
+			t.Errorf("a release that reads less, dropping caches %v: %v", drop, err)
+		}
+		if bytesOf(t, folder) != before {
+			t.Error("the folder was touched")
+		}
+	}
+	cfg.DropCaches = true
+	if r, err = Open(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if s := noted(); !strings.Contains(s, `"level":2`) {
+		t.Errorf("forgotten with the caches: %s", s)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -36,6 +36,9 @@ type Config struct {
 	// Formats of what lies in the folder, by name; the store knows none of it. A folder in which one is higher was
 	// written by a newer release and is refused.
 	Formats map[string]int
+	// Raised are formats that are only written once they are raised (Raise): the highest that this release can read. Unlike
+	// those of caches nothing makes a folder without them again.
+	Raised map[string]int
 	// DropCaches deletes all snapshots and checkpoints: those of a newer release are then no reason to refuse.
 	DropCaches bool
 	// Log takes what the store has to say about itself; nil: slog's default.

@@ -1195,6 +1195,8 @@ type NodeRow struct {
 	Down          bool                   `protobuf:"varint,9,opt,name=down,proto3" json:"down,omitempty"`        // has stepped down
 	Level         uint32                 `protobuf:"varint,10,opt,name=level,proto3" json:"level,omitempty"`     // newest feature level that it knows
 	Members       uint32                 `protobuf:"varint,11,opt,name=members,proto3" json:"members,omitempty"` // how many it serves with
+	Follows       uint32                 `protobuf:"varint,12,opt,name=follows,proto3" json:"follows,omitempty"` // the feature level by which it writes; 0: a release before levels
+	Unready       string                 `protobuf:"bytes,13,opt,name=unready,proto3" json:"unready,omitempty"`  // code of why clients are better sent elsewhere; empty: they are welcome
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1306,6 +1308,20 @@ func (x *NodeRow) GetMembers() uint32 {
 	return 0
 }
 
+func (x *NodeRow) GetFollows() uint32 {
+	if x != nil {
+		return x.Follows
+	}
+	return 0
+}
+
+func (x *NodeRow) GetUnready() string {
+	if x != nil {
+		return x.Unready
+	}
+	return ""
+}
+
 // Removed tells a run that others have gone on without it. Sent over gossip.
 type Removed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1357,6 +1373,277 @@ func (x *Removed) GetMembers() []string {
 		return x.Members
 	}
 	return nil
+}
+
+// NodeStatusAsk asks a node what it does. Asked of a node, not of a grain; sent from feature level 2 on.
+type NodeStatusAsk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Grain         string                 `protobuf:"bytes,1,opt,name=grain,proto3" json:"grain,omitempty"` // identity, or empty: is it active there
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeStatusAsk) Reset() {
+	*x = NodeStatusAsk{}
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeStatusAsk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeStatusAsk) ProtoMessage() {}
+
+func (x *NodeStatusAsk) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeStatusAsk.ProtoReflect.Descriptor instead.
+func (*NodeStatusAsk) Descriptor() ([]byte, []int) {
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *NodeStatusAsk) GetGrain() string {
+	if x != nil {
+		return x.Grain
+	}
+	return ""
+}
+
+// NodeStatus is what one run of a node says of itself.
+type NodeStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	StartedMs     int64                  `protobuf:"varint,2,opt,name=started_ms,json=startedMs,proto3" json:"started_ms,omitempty"` // wall clock, as the others
+	NowMs         int64                  `protobuf:"varint,3,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`
+	Follows       uint32                 `protobuf:"varint,4,opt,name=follows,proto3" json:"follows,omitempty"` // the feature level by which it writes
+	Reads         uint32                 `protobuf:"varint,5,opt,name=reads,proto3" json:"reads,omitempty"`     // the newest one that it can read
+	Unready       string                 `protobuf:"bytes,6,opt,name=unready,proto3" json:"unready,omitempty"`  // as in NodeRow
+	Reason        string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`    // that, for a person
+	Grains        []*GrainCount          `protobuf:"bytes,8,rep,name=grains,proto3" json:"grains,omitempty"`
+	Members       uint32                 `protobuf:"varint,9,opt,name=members,proto3" json:"members,omitempty"`                                     // how many it serves with, itself included; 0: it does not serve
+	TopologyAgeMs int64                  `protobuf:"varint,10,opt,name=topology_age_ms,json=topologyAgeMs,proto3" json:"topology_age_ms,omitempty"` // since they changed
+	Shards        uint32                 `protobuf:"varint,11,opt,name=shards,proto3" json:"shards,omitempty"`                                      // of wake-ups that it sweeps
+	Swept         bool                   `protobuf:"varint,12,opt,name=swept,proto3" json:"swept,omitempty"`                                        // all that was due when it took them over has been read
+	Wakeups       uint64                 `protobuf:"varint,13,opt,name=wakeups,proto3" json:"wakeups,omitempty"`                                    // known: due, or due within seconds
+	Unpublished   uint64                 `protobuf:"varint,14,opt,name=unpublished,proto3" json:"unpublished,omitempty"`                            // grains with events that the event stream has not taken
+	OutboxLagMs   int64                  `protobuf:"varint,15,opt,name=outbox_lag_ms,json=outboxLagMs,proto3" json:"outbox_lag_ms,omitempty"`       // since the oldest of those was handed over first; 0: there is none
+	Connections   uint64                 `protobuf:"varint,16,opt,name=connections,proto3" json:"connections,omitempty"`                            // of clients
+	Active        bool                   `protobuf:"varint,17,opt,name=active,proto3" json:"active,omitempty"`                                      // the grain that was asked for
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeStatus) Reset() {
+	*x = NodeStatus{}
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeStatus) ProtoMessage() {}
+
+func (x *NodeStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeStatus.ProtoReflect.Descriptor instead.
+func (*NodeStatus) Descriptor() ([]byte, []int) {
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *NodeStatus) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *NodeStatus) GetStartedMs() int64 {
+	if x != nil {
+		return x.StartedMs
+	}
+	return 0
+}
+
+func (x *NodeStatus) GetNowMs() int64 {
+	if x != nil {
+		return x.NowMs
+	}
+	return 0
+}
+
+func (x *NodeStatus) GetFollows() uint32 {
+	if x != nil {
+		return x.Follows
+	}
+	return 0
+}
+
+func (x *NodeStatus) GetReads() uint32 {
+	if x != nil {
+		return x.Reads
+	}
+	return 0
+}
+
+func (x *NodeStatus) GetUnready() string {
+	if x != nil {
+		return x.Unready
+	}
+	return ""
+}
+
+func (x *NodeStatus) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *NodeStatus) GetGrains() []*GrainCount {
+	if x != nil {
+		return x.Grains
+	}
+	return nil
+}
+
+func (x *NodeStatus) GetMembers() uint32 {
+	if x != nil {
+		return x.Members
+	}
+	return 0
+}
+
+func (x *NodeStatus) GetTopologyAgeMs() int64 {
+	if x != nil {
+		return x.TopologyAgeMs
+	}
+	return 0
+}
+
+func (x *NodeStatus) GetShards() uint32 {
+	if x != nil {
+		return x.Shards
+	}
+	return 0
+}
+
+func (x *NodeStatus) GetSwept() bool {
+	if x != nil {
+		return x.Swept
+	}
+	return false
+}
+
+func (x *NodeStatus) GetWakeups() uint64 {
+	if x != nil {
+		return x.Wakeups
+	}
+	return 0
+}
+
+func (x *NodeStatus) GetUnpublished() uint64 {
+	if x != nil {
+		return x.Unpublished
+	}
+	return 0
+}
+
+func (x *NodeStatus) GetOutboxLagMs() int64 {
+	if x != nil {
+		return x.OutboxLagMs
+	}
+	return 0
+}
+
+func (x *NodeStatus) GetConnections() uint64 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
+func (x *NodeStatus) GetActive() bool {
+	if x != nil {
+		return x.Active
+	}
+	return false
+}
+
+// GrainCount is how many grains of a kind are active.
+type GrainCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Active        uint64                 `protobuf:"varint,2,opt,name=active,proto3" json:"active,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrainCount) Reset() {
+	*x = GrainCount{}
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrainCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrainCount) ProtoMessage() {}
+
+func (x *GrainCount) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_cluster_v1_cluster_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrainCount.ProtoReflect.Descriptor instead.
+func (*GrainCount) Descriptor() ([]byte, []int) {
+	return file_paceline_cluster_v1_cluster_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GrainCount) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *GrainCount) GetActive() uint64 {
+	if x != nil {
+		return x.Active
+	}
+	return 0
 }
 
 var File_paceline_cluster_v1_cluster_proto protoreflect.FileDescriptor
@@ -1447,7 +1734,7 @@ const file_paceline_cluster_v1_cluster_proto_rawDesc = "" +
 	"\amessage\x18\x03 \x01(\fR\amessage\"\t\n" +
 	"\aRelease\"\n" +
 	"\n" +
-	"\bReleased\"\x86\x02\n" +
+	"\bReleased\"\xba\x02\n" +
 	"\aNodeRow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
@@ -1461,10 +1748,39 @@ const file_paceline_cluster_v1_cluster_proto_rawDesc = "" +
 	"\x04down\x18\t \x01(\bR\x04down\x12\x14\n" +
 	"\x05level\x18\n" +
 	" \x01(\rR\x05level\x12\x18\n" +
-	"\amembers\x18\v \x01(\rR\amembers\"3\n" +
+	"\amembers\x18\v \x01(\rR\amembers\x12\x18\n" +
+	"\afollows\x18\f \x01(\rR\afollows\x12\x18\n" +
+	"\aunready\x18\r \x01(\tR\aunready\"3\n" +
 	"\aRemoved\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
-	"\amembers\x18\x02 \x03(\tR\amembersB0Z.paceline/api/gen/paceline/cluster/v1;clusterv1b\x06proto3"
+	"\amembers\x18\x02 \x03(\tR\amembers\"%\n" +
+	"\rNodeStatusAsk\x12\x14\n" +
+	"\x05grain\x18\x01 \x01(\tR\x05grain\"\xff\x03\n" +
+	"\n" +
+	"NodeStatus\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x1d\n" +
+	"\n" +
+	"started_ms\x18\x02 \x01(\x03R\tstartedMs\x12\x15\n" +
+	"\x06now_ms\x18\x03 \x01(\x03R\x05nowMs\x12\x18\n" +
+	"\afollows\x18\x04 \x01(\rR\afollows\x12\x14\n" +
+	"\x05reads\x18\x05 \x01(\rR\x05reads\x12\x18\n" +
+	"\aunready\x18\x06 \x01(\tR\aunready\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x127\n" +
+	"\x06grains\x18\b \x03(\v2\x1f.paceline.cluster.v1.GrainCountR\x06grains\x12\x18\n" +
+	"\amembers\x18\t \x01(\rR\amembers\x12&\n" +
+	"\x0ftopology_age_ms\x18\n" +
+	" \x01(\x03R\rtopologyAgeMs\x12\x16\n" +
+	"\x06shards\x18\v \x01(\rR\x06shards\x12\x14\n" +
+	"\x05swept\x18\f \x01(\bR\x05swept\x12\x18\n" +
+	"\awakeups\x18\r \x01(\x04R\awakeups\x12 \n" +
+	"\vunpublished\x18\x0e \x01(\x04R\vunpublished\x12\"\n" +
+	"\routbox_lag_ms\x18\x0f \x01(\x03R\voutboxLagMs\x12 \n" +
+	"\vconnections\x18\x10 \x01(\x04R\vconnections\x12\x16\n" +
+	"\x06active\x18\x11 \x01(\bR\x06active\"8\n" +
+	"\n" +
+	"GrainCount\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06active\x18\x02 \x01(\x04R\x06activeB0Z.paceline/api/gen/paceline/cluster/v1;clusterv1b\x06proto3"
 
 var (
 	file_paceline_cluster_v1_cluster_proto_rawDescOnce sync.Once
@@ -1478,7 +1794,7 @@ func file_paceline_cluster_v1_cluster_proto_rawDescGZIP() []byte {
 	return file_paceline_cluster_v1_cluster_proto_rawDescData
 }
 
-var file_paceline_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_paceline_cluster_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_paceline_cluster_v1_cluster_proto_goTypes = []any{
 	(*Fault)(nil),          // 0: paceline.cluster.v1.Fault
 	(*Call)(nil),           // 1: paceline.cluster.v1.Call
@@ -1498,23 +1814,27 @@ var file_paceline_cluster_v1_cluster_proto_goTypes = []any{
 	(*Released)(nil),       // 15: paceline.cluster.v1.Released
 	(*NodeRow)(nil),        // 16: paceline.cluster.v1.NodeRow
 	(*Removed)(nil),        // 17: paceline.cluster.v1.Removed
-	(*v1.Control)(nil),     // 18: paceline.live.v1.Control
+	(*NodeStatusAsk)(nil),  // 18: paceline.cluster.v1.NodeStatusAsk
+	(*NodeStatus)(nil),     // 19: paceline.cluster.v1.NodeStatus
+	(*GrainCount)(nil),     // 20: paceline.cluster.v1.GrainCount
+	(*v1.Control)(nil),     // 21: paceline.live.v1.Control
 }
 var file_paceline_cluster_v1_cluster_proto_depIdxs = []int32{
 	6,  // 0: paceline.cluster.v1.TopicUpdate.audiences:type_name -> paceline.cluster.v1.TopicAudience
 	8,  // 1: paceline.cluster.v1.SessionNotice.replaced:type_name -> paceline.cluster.v1.StreamReplaced
 	9,  // 2: paceline.cluster.v1.SessionNotice.binding:type_name -> paceline.cluster.v1.StreamBinding
-	18, // 3: paceline.cluster.v1.SessionNotice.control:type_name -> paceline.live.v1.Control
+	21, // 3: paceline.cluster.v1.SessionNotice.control:type_name -> paceline.live.v1.Control
 	11, // 4: paceline.cluster.v1.Parcel.items:type_name -> paceline.cluster.v1.Item
 	12, // 5: paceline.cluster.v1.Item.ask:type_name -> paceline.cluster.v1.Ask
 	13, // 6: paceline.cluster.v1.Item.answer:type_name -> paceline.cluster.v1.Answer
 	5,  // 7: paceline.cluster.v1.Item.update:type_name -> paceline.cluster.v1.TopicUpdate
 	7,  // 8: paceline.cluster.v1.Item.notice:type_name -> paceline.cluster.v1.SessionNotice
-	9,  // [9:9] is the sub-list for method output_type
-	9,  // [9:9] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	20, // 9: paceline.cluster.v1.NodeStatus.grains:type_name -> paceline.cluster.v1.GrainCount
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_paceline_cluster_v1_cluster_proto_init() }
@@ -1540,7 +1860,7 @@ func file_paceline_cluster_v1_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_cluster_v1_cluster_proto_rawDesc), len(file_paceline_cluster_v1_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

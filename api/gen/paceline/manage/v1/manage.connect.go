@@ -82,6 +82,11 @@ const (
 	// NodeServiceRebuildViewsProcedure is the fully-qualified name of the NodeService's RebuildViews
 	// RPC.
 	NodeServiceRebuildViewsProcedure = "/paceline.manage.v1.NodeService/RebuildViews"
+	// NodeServiceGetClusterStatusProcedure is the fully-qualified name of the NodeService's
+	// GetClusterStatus RPC.
+	NodeServiceGetClusterStatusProcedure = "/paceline.manage.v1.NodeService/GetClusterStatus"
+	// NodeServiceRaiseLevelProcedure is the fully-qualified name of the NodeService's RaiseLevel RPC.
+	NodeServiceRaiseLevelProcedure = "/paceline.manage.v1.NodeService/RaiseLevel"
 )
 
 // UserServiceClient is a client for the paceline.manage.v1.UserService service.
@@ -587,6 +592,10 @@ type NodeServiceClient interface {
 	// RebuildViews makes views anew from the journals, beside the old ones, while everybody reads and writes. When the
 	// call ends early, the next one goes on where it stood.
 	RebuildViews(context.Context, *connect.Request[RebuildViewsRequest]) (*connect.ServerStreamForClient[RebuildViewsResponse], error)
+	// GetClusterStatus says who the members are and what each does; those that do not answer are named as such.
+	GetClusterStatus(context.Context, *connect.Request[GetClusterStatusRequest]) (*connect.Response[GetClusterStatusResponse], error)
+	// RaiseLevel lets the cluster write what a newer feature level allows. There is no way back.
+	RaiseLevel(context.Context, *connect.Request[RaiseLevelRequest]) (*connect.Response[RaiseLevelResponse], error)
 }
 
 // NewNodeServiceClient constructs a client for the paceline.manage.v1.NodeService service. By
@@ -618,14 +627,28 @@ func NewNodeServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(nodeServiceMethods.ByName("RebuildViews")),
 			connect.WithClientOptions(opts...),
 		),
+		getClusterStatus: connect.NewClient[GetClusterStatusRequest, GetClusterStatusResponse](
+			httpClient,
+			baseURL+NodeServiceGetClusterStatusProcedure,
+			connect.WithSchema(nodeServiceMethods.ByName("GetClusterStatus")),
+			connect.WithClientOptions(opts...),
+		),
+		raiseLevel: connect.NewClient[RaiseLevelRequest, RaiseLevelResponse](
+			httpClient,
+			baseURL+NodeServiceRaiseLevelProcedure,
+			connect.WithSchema(nodeServiceMethods.ByName("RaiseLevel")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // nodeServiceClient implements NodeServiceClient.
 type nodeServiceClient struct {
-	getClock     *connect.Client[GetClockRequest, GetClockResponse]
-	backup       *connect.Client[BackupRequest, BackupResponse]
-	rebuildViews *connect.Client[RebuildViewsRequest, RebuildViewsResponse]
+	getClock         *connect.Client[GetClockRequest, GetClockResponse]
+	backup           *connect.Client[BackupRequest, BackupResponse]
+	rebuildViews     *connect.Client[RebuildViewsRequest, RebuildViewsResponse]
+	getClusterStatus *connect.Client[GetClusterStatusRequest, GetClusterStatusResponse]
+	raiseLevel       *connect.Client[RaiseLevelRequest, RaiseLevelResponse]
 }
 
 // GetClock calls paceline.manage.v1.NodeService.GetClock.
@@ -643,6 +666,16 @@ func (c *nodeServiceClient) RebuildViews(ctx context.Context, req *connect.Reque
 	return c.rebuildViews.CallServerStream(ctx, req)
 }
 
+// GetClusterStatus calls paceline.manage.v1.NodeService.GetClusterStatus.
+func (c *nodeServiceClient) GetClusterStatus(ctx context.Context, req *connect.Request[GetClusterStatusRequest]) (*connect.Response[GetClusterStatusResponse], error) {
+	return c.getClusterStatus.CallUnary(ctx, req)
+}
+
+// RaiseLevel calls paceline.manage.v1.NodeService.RaiseLevel.
+func (c *nodeServiceClient) RaiseLevel(ctx context.Context, req *connect.Request[RaiseLevelRequest]) (*connect.Response[RaiseLevelResponse], error) {
+	return c.raiseLevel.CallUnary(ctx, req)
+}
+
 // NodeServiceHandler is an implementation of the paceline.manage.v1.NodeService service.
 type NodeServiceHandler interface {
 	// GetClock reads the node's clock.
@@ -653,6 +686,10 @@ type NodeServiceHandler interface {
 	// RebuildViews makes views anew from the journals, beside the old ones, while everybody reads and writes. When the
 	// call ends early, the next one goes on where it stood.
 	RebuildViews(context.Context, *connect.Request[RebuildViewsRequest], *connect.ServerStream[RebuildViewsResponse]) error
+	// GetClusterStatus says who the members are and what each does; those that do not answer are named as such.
+	GetClusterStatus(context.Context, *connect.Request[GetClusterStatusRequest]) (*connect.Response[GetClusterStatusResponse], error)
+	// RaiseLevel lets the cluster write what a newer feature level allows. There is no way back.
+	RaiseLevel(context.Context, *connect.Request[RaiseLevelRequest]) (*connect.Response[RaiseLevelResponse], error)
 }
 
 // NewNodeServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -680,6 +717,18 @@ func NewNodeServiceHandler(svc NodeServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(nodeServiceMethods.ByName("RebuildViews")),
 		connect.WithHandlerOptions(opts...),
 	)
+	nodeServiceGetClusterStatusHandler := connect.NewUnaryHandler(
+		NodeServiceGetClusterStatusProcedure,
+		svc.GetClusterStatus,
+		connect.WithSchema(nodeServiceMethods.ByName("GetClusterStatus")),
+		connect.WithHandlerOptions(opts...),
+	)
+	nodeServiceRaiseLevelHandler := connect.NewUnaryHandler(
+		NodeServiceRaiseLevelProcedure,
+		svc.RaiseLevel,
+		connect.WithSchema(nodeServiceMethods.ByName("RaiseLevel")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/paceline.manage.v1.NodeService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case NodeServiceGetClockProcedure:
@@ -688,6 +737,10 @@ func NewNodeServiceHandler(svc NodeServiceHandler, opts ...connect.HandlerOption
 			nodeServiceBackupHandler.ServeHTTP(w, r)
 		case NodeServiceRebuildViewsProcedure:
 			nodeServiceRebuildViewsHandler.ServeHTTP(w, r)
+		case NodeServiceGetClusterStatusProcedure:
+			nodeServiceGetClusterStatusHandler.ServeHTTP(w, r)
+		case NodeServiceRaiseLevelProcedure:
+			nodeServiceRaiseLevelHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -707,4 +760,12 @@ func (UnimplementedNodeServiceHandler) Backup(context.Context, *connect.Request[
 
 func (UnimplementedNodeServiceHandler) RebuildViews(context.Context, *connect.Request[RebuildViewsRequest], *connect.ServerStream[RebuildViewsResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("paceline.manage.v1.NodeService.RebuildViews is not implemented"))
+}
+
+func (UnimplementedNodeServiceHandler) GetClusterStatus(context.Context, *connect.Request[GetClusterStatusRequest]) (*connect.Response[GetClusterStatusResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("paceline.manage.v1.NodeService.GetClusterStatus is not implemented"))
+}
+
+func (UnimplementedNodeServiceHandler) RaiseLevel(context.Context, *connect.Request[RaiseLevelRequest]) (*connect.Response[RaiseLevelResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("paceline.manage.v1.NodeService.RaiseLevel is not implemented"))
 }

@@ -11,6 +11,7 @@ package managev1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	v14 "paceline/api/gen/paceline/cluster/v1"
 	v13 "paceline/api/gen/paceline/competition/v1"
 	v11 "paceline/api/gen/paceline/device/v1"
 	v12 "paceline/api/gen/paceline/training/v1"
@@ -1617,11 +1618,500 @@ func (x *GetClockResponse) GetRate() float64 {
 	return 0
 }
 
+type GetClusterStatusRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OwnerKind     string                 `protobuf:"bytes,1,opt,name=owner_kind,json=ownerKind,proto3" json:"owner_kind,omitempty"` // of a grain whose owner is asked for; empty: none
+	OwnerId       string                 `protobuf:"bytes,2,opt,name=owner_id,json=ownerId,proto3" json:"owner_id,omitempty"`       // of a training or device "<affinity>/<id>"
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetClusterStatusRequest) Reset() {
+	*x = GetClusterStatusRequest{}
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetClusterStatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetClusterStatusRequest) ProtoMessage() {}
+
+func (x *GetClusterStatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetClusterStatusRequest.ProtoReflect.Descriptor instead.
+func (*GetClusterStatusRequest) Descriptor() ([]byte, []int) {
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *GetClusterStatusRequest) GetOwnerKind() string {
+	if x != nil {
+		return x.OwnerKind
+	}
+	return ""
+}
+
+func (x *GetClusterStatusRequest) GetOwnerId() string {
+	if x != nil {
+		return x.OwnerId
+	}
+	return ""
+}
+
+type GetClusterStatusResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cluster       string                 `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`                                     // its name
+	Store         string                 `protobuf:"bytes,2,opt,name=store,proto3" json:"store,omitempty"`                                         // embedded, cql or memory
+	Asked         string                 `protobuf:"bytes,3,opt,name=asked,proto3" json:"asked,omitempty"`                                         // member that answers
+	Level         uint32                 `protobuf:"varint,4,opt,name=level,proto3" json:"level,omitempty"`                                        // feature level, from the store
+	Reads         uint32                 `protobuf:"varint,5,opt,name=reads,proto3" json:"reads,omitempty"`                                        // the newest that every member can read
+	TopologyAgeMs int64                  `protobuf:"varint,6,opt,name=topology_age_ms,json=topologyAgeMs,proto3" json:"topology_age_ms,omitempty"` // in the view of the member that answers
+	Members       []*ClusterMember       `protobuf:"bytes,7,rep,name=members,proto3" json:"members,omitempty"`
+	Owner         *GrainOwner            `protobuf:"bytes,8,opt,name=owner,proto3" json:"owner,omitempty"` // if it was asked for
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetClusterStatusResponse) Reset() {
+	*x = GetClusterStatusResponse{}
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetClusterStatusResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetClusterStatusResponse) ProtoMessage() {}
+
+func (x *GetClusterStatusResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetClusterStatusResponse.ProtoReflect.Descriptor instead.
+func (*GetClusterStatusResponse) Descriptor() ([]byte, []int) {
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *GetClusterStatusResponse) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *GetClusterStatusResponse) GetStore() string {
+	if x != nil {
+		return x.Store
+	}
+	return ""
+}
+
+func (x *GetClusterStatusResponse) GetAsked() string {
+	if x != nil {
+		return x.Asked
+	}
+	return ""
+}
+
+func (x *GetClusterStatusResponse) GetLevel() uint32 {
+	if x != nil {
+		return x.Level
+	}
+	return 0
+}
+
+func (x *GetClusterStatusResponse) GetReads() uint32 {
+	if x != nil {
+		return x.Reads
+	}
+	return 0
+}
+
+func (x *GetClusterStatusResponse) GetTopologyAgeMs() int64 {
+	if x != nil {
+		return x.TopologyAgeMs
+	}
+	return 0
+}
+
+func (x *GetClusterStatusResponse) GetMembers() []*ClusterMember {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *GetClusterStatusResponse) GetOwner() *GrainOwner {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+// ClusterMember is one run of a node: seen by gossip, or known by its row in the store only.
+type ClusterMember struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"` // of the nodes' own port
+	Gossip        string                 `protobuf:"bytes,3,opt,name=gossip,proto3" json:"gossip,omitempty"`
+	Public        string                 `protobuf:"bytes,4,opt,name=public,proto3" json:"public,omitempty"`
+	StartedMs     int64                  `protobuf:"varint,5,opt,name=started_ms,json=startedMs,proto3" json:"started_ms,omitempty"` // its wall clock: the newest of an address counts
+	Reads         uint32                 `protobuf:"varint,6,opt,name=reads,proto3" json:"reads,omitempty"`                          // newest feature level that it can read
+	Follows       uint32                 `protobuf:"varint,7,opt,name=follows,proto3" json:"follows,omitempty"`                      // the one by which it writes, as its row says
+	Seen          bool                   `protobuf:"varint,8,opt,name=seen,proto3" json:"seen,omitempty"`                            // by gossip, now
+	Member        bool                   `protobuf:"varint,9,opt,name=member,proto3" json:"member,omitempty"`                        // of those that share the grains, in the view of the member that answers
+	Serves        bool                   `protobuf:"varint,10,opt,name=serves,proto3" json:"serves,omitempty"`                       // as its row says
+	CutOff        bool                   `protobuf:"varint,11,opt,name=cut_off,json=cutOff,proto3" json:"cut_off,omitempty"`         // it has stepped down
+	RowAgeMs      int64                  `protobuf:"varint,12,opt,name=row_age_ms,json=rowAgeMs,proto3" json:"row_age_ms,omitempty"` // since its row was renewed; negative: it has not been seen to
+	Unready       string                 `protobuf:"bytes,13,opt,name=unready,proto3" json:"unready,omitempty"`                      // code, as its row says
+	Says          *v14.NodeStatus        `protobuf:"bytes,14,opt,name=says,proto3" json:"says,omitempty"`                            // absent: see silent
+	Silent        string                 `protobuf:"bytes,15,opt,name=silent,proto3" json:"silent,omitempty"`                        // why there is no answer of it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClusterMember) Reset() {
+	*x = ClusterMember{}
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClusterMember) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClusterMember) ProtoMessage() {}
+
+func (x *ClusterMember) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClusterMember.ProtoReflect.Descriptor instead.
+func (*ClusterMember) Descriptor() ([]byte, []int) {
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ClusterMember) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ClusterMember) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *ClusterMember) GetGossip() string {
+	if x != nil {
+		return x.Gossip
+	}
+	return ""
+}
+
+func (x *ClusterMember) GetPublic() string {
+	if x != nil {
+		return x.Public
+	}
+	return ""
+}
+
+func (x *ClusterMember) GetStartedMs() int64 {
+	if x != nil {
+		return x.StartedMs
+	}
+	return 0
+}
+
+func (x *ClusterMember) GetReads() uint32 {
+	if x != nil {
+		return x.Reads
+	}
+	return 0
+}
+
+func (x *ClusterMember) GetFollows() uint32 {
+	if x != nil {
+		return x.Follows
+	}
+	return 0
+}
+
+func (x *ClusterMember) GetSeen() bool {
+	if x != nil {
+		return x.Seen
+	}
+	return false
+}
+
+func (x *ClusterMember) GetMember() bool {
+	if x != nil {
+		return x.Member
+	}
+	return false
+}
+
+func (x *ClusterMember) GetServes() bool {
+	if x != nil {
+		return x.Serves
+	}
+	return false
+}
+
+func (x *ClusterMember) GetCutOff() bool {
+	if x != nil {
+		return x.CutOff
+	}
+	return false
+}
+
+func (x *ClusterMember) GetRowAgeMs() int64 {
+	if x != nil {
+		return x.RowAgeMs
+	}
+	return 0
+}
+
+func (x *ClusterMember) GetUnready() string {
+	if x != nil {
+		return x.Unready
+	}
+	return ""
+}
+
+func (x *ClusterMember) GetSays() *v14.NodeStatus {
+	if x != nil {
+		return x.Says
+	}
+	return nil
+}
+
+func (x *ClusterMember) GetSilent() string {
+	if x != nil {
+		return x.Silent
+	}
+	return ""
+}
+
+type GrainOwner struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Grain         string                 `protobuf:"bytes,1,opt,name=grain,proto3" json:"grain,omitempty"`   // kind/id
+	Member        string                 `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"` // empty: nobody serves
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	Public        string                 `protobuf:"bytes,4,opt,name=public,proto3" json:"public,omitempty"`
+	Active        bool                   `protobuf:"varint,5,opt,name=active,proto3" json:"active,omitempty"` // in memory there now
+	Known         bool                   `protobuf:"varint,6,opt,name=known,proto3" json:"known,omitempty"`   // the owner has said whether
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrainOwner) Reset() {
+	*x = GrainOwner{}
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrainOwner) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrainOwner) ProtoMessage() {}
+
+func (x *GrainOwner) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrainOwner.ProtoReflect.Descriptor instead.
+func (*GrainOwner) Descriptor() ([]byte, []int) {
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *GrainOwner) GetGrain() string {
+	if x != nil {
+		return x.Grain
+	}
+	return ""
+}
+
+func (x *GrainOwner) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *GrainOwner) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *GrainOwner) GetPublic() string {
+	if x != nil {
+		return x.Public
+	}
+	return ""
+}
+
+func (x *GrainOwner) GetActive() bool {
+	if x != nil {
+		return x.Active
+	}
+	return false
+}
+
+func (x *GrainOwner) GetKnown() bool {
+	if x != nil {
+		return x.Known
+	}
+	return false
+}
+
+type RaiseLevelRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	To            uint32                 `protobuf:"varint,1,opt,name=to,proto3" json:"to,omitempty"` // 0: the newest that every member can read and this one can write
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RaiseLevelRequest) Reset() {
+	*x = RaiseLevelRequest{}
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RaiseLevelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RaiseLevelRequest) ProtoMessage() {}
+
+func (x *RaiseLevelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RaiseLevelRequest.ProtoReflect.Descriptor instead.
+func (*RaiseLevelRequest) Descriptor() ([]byte, []int) {
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *RaiseLevelRequest) GetTo() uint32 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+type RaiseLevelResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          uint32                 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	To            uint32                 `protobuf:"varint,2,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RaiseLevelResponse) Reset() {
+	*x = RaiseLevelResponse{}
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RaiseLevelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RaiseLevelResponse) ProtoMessage() {}
+
+func (x *RaiseLevelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RaiseLevelResponse.ProtoReflect.Descriptor instead.
+func (*RaiseLevelResponse) Descriptor() ([]byte, []int) {
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *RaiseLevelResponse) GetFrom() uint32 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *RaiseLevelResponse) GetTo() uint32 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
 var File_paceline_manage_v1_manage_proto protoreflect.FileDescriptor
 
 const file_paceline_manage_v1_manage_proto_rawDesc = "" +
 	"\n" +
-	"\x1fpaceline/manage/v1/manage.proto\x12\x12paceline.manage.v1\x1a)paceline/competition/v1/competition.proto\x1a\x1fpaceline/device/v1/device.proto\x1a#paceline/training/v1/training.proto\x1a\x1bpaceline/user/v1/user.proto\"\x82\x01\n" +
+	"\x1fpaceline/manage/v1/manage.proto\x12\x12paceline.manage.v1\x1a!paceline/cluster/v1/cluster.proto\x1a)paceline/competition/v1/competition.proto\x1a\x1fpaceline/device/v1/device.proto\x1a#paceline/training/v1/training.proto\x1a\x1bpaceline/user/v1/user.proto\"\x82\x01\n" +
 	"\x13RegisterUserRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x17\n" +
@@ -1719,7 +2209,52 @@ const file_paceline_manage_v1_manage_proto_rawDesc = "" +
 	"\x0fGetClockRequest\"=\n" +
 	"\x10GetClockResponse\x12\x15\n" +
 	"\x06now_ms\x18\x01 \x01(\x03R\x05nowMs\x12\x12\n" +
-	"\x04rate\x18\x02 \x01(\x01R\x04rate2\xc4\x01\n" +
+	"\x04rate\x18\x02 \x01(\x01R\x04rate\"S\n" +
+	"\x17GetClusterStatusRequest\x12\x1d\n" +
+	"\n" +
+	"owner_kind\x18\x01 \x01(\tR\townerKind\x12\x19\n" +
+	"\bowner_id\x18\x02 \x01(\tR\aownerId\"\xa7\x02\n" +
+	"\x18GetClusterStatusResponse\x12\x18\n" +
+	"\acluster\x18\x01 \x01(\tR\acluster\x12\x14\n" +
+	"\x05store\x18\x02 \x01(\tR\x05store\x12\x14\n" +
+	"\x05asked\x18\x03 \x01(\tR\x05asked\x12\x14\n" +
+	"\x05level\x18\x04 \x01(\rR\x05level\x12\x14\n" +
+	"\x05reads\x18\x05 \x01(\rR\x05reads\x12&\n" +
+	"\x0ftopology_age_ms\x18\x06 \x01(\x03R\rtopologyAgeMs\x12;\n" +
+	"\amembers\x18\a \x03(\v2!.paceline.manage.v1.ClusterMemberR\amembers\x124\n" +
+	"\x05owner\x18\b \x01(\v2\x1e.paceline.manage.v1.GrainOwnerR\x05owner\"\x9a\x03\n" +
+	"\rClusterMember\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06gossip\x18\x03 \x01(\tR\x06gossip\x12\x16\n" +
+	"\x06public\x18\x04 \x01(\tR\x06public\x12\x1d\n" +
+	"\n" +
+	"started_ms\x18\x05 \x01(\x03R\tstartedMs\x12\x14\n" +
+	"\x05reads\x18\x06 \x01(\rR\x05reads\x12\x18\n" +
+	"\afollows\x18\a \x01(\rR\afollows\x12\x12\n" +
+	"\x04seen\x18\b \x01(\bR\x04seen\x12\x16\n" +
+	"\x06member\x18\t \x01(\bR\x06member\x12\x16\n" +
+	"\x06serves\x18\n" +
+	" \x01(\bR\x06serves\x12\x17\n" +
+	"\acut_off\x18\v \x01(\bR\x06cutOff\x12\x1c\n" +
+	"\n" +
+	"row_age_ms\x18\f \x01(\x03R\browAgeMs\x12\x18\n" +
+	"\aunready\x18\r \x01(\tR\aunready\x123\n" +
+	"\x04says\x18\x0e \x01(\v2\x1f.paceline.cluster.v1.NodeStatusR\x04says\x12\x16\n" +
+	"\x06silent\x18\x0f \x01(\tR\x06silent\"\x9a\x01\n" +
+	"\n" +
+	"GrainOwner\x12\x14\n" +
+	"\x05grain\x18\x01 \x01(\tR\x05grain\x12\x16\n" +
+	"\x06member\x18\x02 \x01(\tR\x06member\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06public\x18\x04 \x01(\tR\x06public\x12\x16\n" +
+	"\x06active\x18\x05 \x01(\bR\x06active\x12\x14\n" +
+	"\x05known\x18\x06 \x01(\bR\x05known\"#\n" +
+	"\x11RaiseLevelRequest\x12\x0e\n" +
+	"\x02to\x18\x01 \x01(\rR\x02to\"8\n" +
+	"\x12RaiseLevelResponse\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\rR\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\rR\x02to2\xc4\x01\n" +
 	"\vUserService\x12a\n" +
 	"\fRegisterUser\x12'.paceline.manage.v1.RegisterUserRequest\x1a(.paceline.manage.v1.RegisterUserResponse\x12R\n" +
 	"\aGetUser\x12\".paceline.manage.v1.GetUserRequest\x1a#.paceline.manage.v1.GetUserResponse2\xb2\x02\n" +
@@ -1735,11 +2270,14 @@ const file_paceline_manage_v1_manage_proto_rawDesc = "" +
 	"\x10ListCompetitions\x12+.paceline.manage.v1.ListCompetitionsRequest\x1a,.paceline.manage.v1.ListCompetitionsResponse\x12R\n" +
 	"\aCommand\x12\".paceline.manage.v1.CommandRequest\x1a#.paceline.manage.v1.CommandResponse\x12X\n" +
 	"\tGetResult\x12$.paceline.manage.v1.GetResultRequest\x1a%.paceline.manage.v1.GetResultResponse\x12c\n" +
-	"\fExportBundle\x12'.paceline.manage.v1.ExportBundleRequest\x1a(.paceline.manage.v1.ExportBundleResponse0\x012\x9c\x02\n" +
+	"\fExportBundle\x12'.paceline.manage.v1.ExportBundleRequest\x1a(.paceline.manage.v1.ExportBundleResponse0\x012\xe8\x03\n" +
 	"\vNodeService\x12U\n" +
 	"\bGetClock\x12#.paceline.manage.v1.GetClockRequest\x1a$.paceline.manage.v1.GetClockResponse\x12Q\n" +
 	"\x06Backup\x12!.paceline.manage.v1.BackupRequest\x1a\".paceline.manage.v1.BackupResponse0\x01\x12c\n" +
-	"\fRebuildViews\x12'.paceline.manage.v1.RebuildViewsRequest\x1a(.paceline.manage.v1.RebuildViewsResponse0\x01B.Z,paceline/api/gen/paceline/manage/v1;managev1b\x06proto3"
+	"\fRebuildViews\x12'.paceline.manage.v1.RebuildViewsRequest\x1a(.paceline.manage.v1.RebuildViewsResponse0\x01\x12m\n" +
+	"\x10GetClusterStatus\x12+.paceline.manage.v1.GetClusterStatusRequest\x1a,.paceline.manage.v1.GetClusterStatusResponse\x12[\n" +
+	"\n" +
+	"RaiseLevel\x12%.paceline.manage.v1.RaiseLevelRequest\x1a&.paceline.manage.v1.RaiseLevelResponseB.Z,paceline/api/gen/paceline/manage/v1;managev1b\x06proto3"
 
 var (
 	file_paceline_manage_v1_manage_proto_rawDescOnce sync.Once
@@ -1753,7 +2291,7 @@ func file_paceline_manage_v1_manage_proto_rawDescGZIP() []byte {
 	return file_paceline_manage_v1_manage_proto_rawDescData
 }
 
-var file_paceline_manage_v1_manage_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_paceline_manage_v1_manage_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_paceline_manage_v1_manage_proto_goTypes = []any{
 	(*RegisterUserRequest)(nil),       // 0: paceline.manage.v1.RegisterUserRequest
 	(*RegisterUserResponse)(nil),      // 1: paceline.manage.v1.RegisterUserResponse
@@ -1786,64 +2324,78 @@ var file_paceline_manage_v1_manage_proto_goTypes = []any{
 	(*RebuildViewsResponse)(nil),      // 28: paceline.manage.v1.RebuildViewsResponse
 	(*GetClockRequest)(nil),           // 29: paceline.manage.v1.GetClockRequest
 	(*GetClockResponse)(nil),          // 30: paceline.manage.v1.GetClockResponse
-	(*v1.Profile)(nil),                // 31: paceline.user.v1.Profile
-	(*v1.State)(nil),                  // 32: paceline.user.v1.State
-	(*v11.Registered)(nil),            // 33: paceline.device.v1.Registered
-	(*v11.State)(nil),                 // 34: paceline.device.v1.State
-	(*v12.State)(nil),                 // 35: paceline.training.v1.State
-	(*v13.Definition)(nil),            // 36: paceline.competition.v1.Definition
-	(*v13.State)(nil),                 // 37: paceline.competition.v1.State
-	(*v13.Command)(nil),               // 38: paceline.competition.v1.Command
-	(*v13.CommandDone)(nil),           // 39: paceline.competition.v1.CommandDone
-	(*v13.ResultPublished)(nil),       // 40: paceline.competition.v1.ResultPublished
+	(*GetClusterStatusRequest)(nil),   // 31: paceline.manage.v1.GetClusterStatusRequest
+	(*GetClusterStatusResponse)(nil),  // 32: paceline.manage.v1.GetClusterStatusResponse
+	(*ClusterMember)(nil),             // 33: paceline.manage.v1.ClusterMember
+	(*GrainOwner)(nil),                // 34: paceline.manage.v1.GrainOwner
+	(*RaiseLevelRequest)(nil),         // 35: paceline.manage.v1.RaiseLevelRequest
+	(*RaiseLevelResponse)(nil),        // 36: paceline.manage.v1.RaiseLevelResponse
+	(*v1.Profile)(nil),                // 37: paceline.user.v1.Profile
+	(*v1.State)(nil),                  // 38: paceline.user.v1.State
+	(*v11.Registered)(nil),            // 39: paceline.device.v1.Registered
+	(*v11.State)(nil),                 // 40: paceline.device.v1.State
+	(*v12.State)(nil),                 // 41: paceline.training.v1.State
+	(*v13.Definition)(nil),            // 42: paceline.competition.v1.Definition
+	(*v13.State)(nil),                 // 43: paceline.competition.v1.State
+	(*v13.Command)(nil),               // 44: paceline.competition.v1.Command
+	(*v13.CommandDone)(nil),           // 45: paceline.competition.v1.CommandDone
+	(*v13.ResultPublished)(nil),       // 46: paceline.competition.v1.ResultPublished
+	(*v14.NodeStatus)(nil),            // 47: paceline.cluster.v1.NodeStatus
 }
 var file_paceline_manage_v1_manage_proto_depIdxs = []int32{
-	31, // 0: paceline.manage.v1.RegisterUserRequest.profile:type_name -> paceline.user.v1.Profile
-	32, // 1: paceline.manage.v1.GetUserResponse.user:type_name -> paceline.user.v1.State
-	33, // 2: paceline.manage.v1.RegisterDeviceRequest.device:type_name -> paceline.device.v1.Registered
-	34, // 3: paceline.manage.v1.GetDeviceResponse.device:type_name -> paceline.device.v1.State
-	35, // 4: paceline.manage.v1.GetTrainingResponse.training:type_name -> paceline.training.v1.State
-	36, // 5: paceline.manage.v1.CreateCompetitionRequest.definition:type_name -> paceline.competition.v1.Definition
-	37, // 6: paceline.manage.v1.GetCompetitionResponse.competition:type_name -> paceline.competition.v1.State
+	37, // 0: paceline.manage.v1.RegisterUserRequest.profile:type_name -> paceline.user.v1.Profile
+	38, // 1: paceline.manage.v1.GetUserResponse.user:type_name -> paceline.user.v1.State
+	39, // 2: paceline.manage.v1.RegisterDeviceRequest.device:type_name -> paceline.device.v1.Registered
+	40, // 3: paceline.manage.v1.GetDeviceResponse.device:type_name -> paceline.device.v1.State
+	41, // 4: paceline.manage.v1.GetTrainingResponse.training:type_name -> paceline.training.v1.State
+	42, // 5: paceline.manage.v1.CreateCompetitionRequest.definition:type_name -> paceline.competition.v1.Definition
+	43, // 6: paceline.manage.v1.GetCompetitionResponse.competition:type_name -> paceline.competition.v1.State
 	18, // 7: paceline.manage.v1.ListCompetitionsResponse.competitions:type_name -> paceline.manage.v1.CompetitionSummary
-	38, // 8: paceline.manage.v1.CommandRequest.command:type_name -> paceline.competition.v1.Command
-	39, // 9: paceline.manage.v1.CommandResponse.done:type_name -> paceline.competition.v1.CommandDone
-	40, // 10: paceline.manage.v1.GetResultResponse.result:type_name -> paceline.competition.v1.ResultPublished
-	0,  // 11: paceline.manage.v1.UserService.RegisterUser:input_type -> paceline.manage.v1.RegisterUserRequest
-	2,  // 12: paceline.manage.v1.UserService.GetUser:input_type -> paceline.manage.v1.GetUserRequest
-	4,  // 13: paceline.manage.v1.DeviceService.RegisterDevice:input_type -> paceline.manage.v1.RegisterDeviceRequest
-	6,  // 14: paceline.manage.v1.DeviceService.ClaimDevice:input_type -> paceline.manage.v1.ClaimDeviceRequest
-	8,  // 15: paceline.manage.v1.DeviceService.GetDevice:input_type -> paceline.manage.v1.GetDeviceRequest
-	10, // 16: paceline.manage.v1.TrainingService.GetTraining:input_type -> paceline.manage.v1.GetTrainingRequest
-	12, // 17: paceline.manage.v1.CompetitionService.CreateCompetition:input_type -> paceline.manage.v1.CreateCompetitionRequest
-	14, // 18: paceline.manage.v1.CompetitionService.GetCompetition:input_type -> paceline.manage.v1.GetCompetitionRequest
-	16, // 19: paceline.manage.v1.CompetitionService.ListCompetitions:input_type -> paceline.manage.v1.ListCompetitionsRequest
-	19, // 20: paceline.manage.v1.CompetitionService.Command:input_type -> paceline.manage.v1.CommandRequest
-	21, // 21: paceline.manage.v1.CompetitionService.GetResult:input_type -> paceline.manage.v1.GetResultRequest
-	23, // 22: paceline.manage.v1.CompetitionService.ExportBundle:input_type -> paceline.manage.v1.ExportBundleRequest
-	29, // 23: paceline.manage.v1.NodeService.GetClock:input_type -> paceline.manage.v1.GetClockRequest
-	25, // 24: paceline.manage.v1.NodeService.Backup:input_type -> paceline.manage.v1.BackupRequest
-	27, // 25: paceline.manage.v1.NodeService.RebuildViews:input_type -> paceline.manage.v1.RebuildViewsRequest
-	1,  // 26: paceline.manage.v1.UserService.RegisterUser:output_type -> paceline.manage.v1.RegisterUserResponse
-	3,  // 27: paceline.manage.v1.UserService.GetUser:output_type -> paceline.manage.v1.GetUserResponse
-	5,  // 28: paceline.manage.v1.DeviceService.RegisterDevice:output_type -> paceline.manage.v1.RegisterDeviceResponse
-	7,  // 29: paceline.manage.v1.DeviceService.ClaimDevice:output_type -> paceline.manage.v1.ClaimDeviceResponse
-	9,  // 30: paceline.manage.v1.DeviceService.GetDevice:output_type -> paceline.manage.v1.GetDeviceResponse
-	11, // 31: paceline.manage.v1.TrainingService.GetTraining:output_type -> paceline.manage.v1.GetTrainingResponse
-	13, // 32: paceline.manage.v1.CompetitionService.CreateCompetition:output_type -> paceline.manage.v1.CreateCompetitionResponse
-	15, // 33: paceline.manage.v1.CompetitionService.GetCompetition:output_type -> paceline.manage.v1.GetCompetitionResponse
-	17, // 34: paceline.manage.v1.CompetitionService.ListCompetitions:output_type -> paceline.manage.v1.ListCompetitionsResponse
-	20, // 35: paceline.manage.v1.CompetitionService.Command:output_type -> paceline.manage.v1.CommandResponse
-	22, // 36: paceline.manage.v1.CompetitionService.GetResult:output_type -> paceline.manage.v1.GetResultResponse
-	24, // 37: paceline.manage.v1.CompetitionService.ExportBundle:output_type -> paceline.manage.v1.ExportBundleResponse
-	30, // 38: paceline.manage.v1.NodeService.GetClock:output_type -> paceline.manage.v1.GetClockResponse
-	26, // 39: paceline.manage.v1.NodeService.Backup:output_type -> paceline.manage.v1.BackupResponse
-	28, // 40: paceline.manage.v1.NodeService.RebuildViews:output_type -> paceline.manage.v1.RebuildViewsResponse
-	26, // [26:41] is the sub-list for method output_type
-	11, // [11:26] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	44, // 8: paceline.manage.v1.CommandRequest.command:type_name -> paceline.competition.v1.Command
+	45, // 9: paceline.manage.v1.CommandResponse.done:type_name -> paceline.competition.v1.CommandDone
+	46, // 10: paceline.manage.v1.GetResultResponse.result:type_name -> paceline.competition.v1.ResultPublished
+	33, // 11: paceline.manage.v1.GetClusterStatusResponse.members:type_name -> paceline.manage.v1.ClusterMember
+	34, // 12: paceline.manage.v1.GetClusterStatusResponse.owner:type_name -> paceline.manage.v1.GrainOwner
+	47, // 13: paceline.manage.v1.ClusterMember.says:type_name -> paceline.cluster.v1.NodeStatus
+	0,  // 14: paceline.manage.v1.UserService.RegisterUser:input_type -> paceline.manage.v1.RegisterUserRequest
+	2,  // 15: paceline.manage.v1.UserService.GetUser:input_type -> paceline.manage.v1.GetUserRequest
+	4,  // 16: paceline.manage.v1.DeviceService.RegisterDevice:input_type -> paceline.manage.v1.RegisterDeviceRequest
+	6,  // 17: paceline.manage.v1.DeviceService.ClaimDevice:input_type -> paceline.manage.v1.ClaimDeviceRequest
+	8,  // 18: paceline.manage.v1.DeviceService.GetDevice:input_type -> paceline.manage.v1.GetDeviceRequest
+	10, // 19: paceline.manage.v1.TrainingService.GetTraining:input_type -> paceline.manage.v1.GetTrainingRequest
+	12, // 20: paceline.manage.v1.CompetitionService.CreateCompetition:input_type -> paceline.manage.v1.CreateCompetitionRequest
+	14, // 21: paceline.manage.v1.CompetitionService.GetCompetition:input_type -> paceline.manage.v1.GetCompetitionRequest
+	16, // 22: paceline.manage.v1.CompetitionService.ListCompetitions:input_type -> paceline.manage.v1.ListCompetitionsRequest
+	19, // 23: paceline.manage.v1.CompetitionService.Command:input_type -> paceline.manage.v1.CommandRequest
+	21, // 24: paceline.manage.v1.CompetitionService.GetResult:input_type -> paceline.manage.v1.GetResultRequest
+	23, // 25: paceline.manage.v1.CompetitionService.ExportBundle:input_type -> paceline.manage.v1.ExportBundleRequest
+	29, // 26: paceline.manage.v1.NodeService.GetClock:input_type -> paceline.manage.v1.GetClockRequest
+	25, // 27: paceline.manage.v1.NodeService.Backup:input_type -> paceline.manage.v1.BackupRequest
+	27, // 28: paceline.manage.v1.NodeService.RebuildViews:input_type -> paceline.manage.v1.RebuildViewsRequest
+	31, // 29: paceline.manage.v1.NodeService.GetClusterStatus:input_type -> paceline.manage.v1.GetClusterStatusRequest
+	35, // 30: paceline.manage.v1.NodeService.RaiseLevel:input_type -> paceline.manage.v1.RaiseLevelRequest
+	1,  // 31: paceline.manage.v1.UserService.RegisterUser:output_type -> paceline.manage.v1.RegisterUserResponse
+	3,  // 32: paceline.manage.v1.UserService.GetUser:output_type -> paceline.manage.v1.GetUserResponse
+	5,  // 33: paceline.manage.v1.DeviceService.RegisterDevice:output_type -> paceline.manage.v1.RegisterDeviceResponse
+	7,  // 34: paceline.manage.v1.DeviceService.ClaimDevice:output_type -> paceline.manage.v1.ClaimDeviceResponse
+	9,  // 35: paceline.manage.v1.DeviceService.GetDevice:output_type -> paceline.manage.v1.GetDeviceResponse
+	11, // 36: paceline.manage.v1.TrainingService.GetTraining:output_type -> paceline.manage.v1.GetTrainingResponse
+	13, // 37: paceline.manage.v1.CompetitionService.CreateCompetition:output_type -> paceline.manage.v1.CreateCompetitionResponse
+	15, // 38: paceline.manage.v1.CompetitionService.GetCompetition:output_type -> paceline.manage.v1.GetCompetitionResponse
+	17, // 39: paceline.manage.v1.CompetitionService.ListCompetitions:output_type -> paceline.manage.v1.ListCompetitionsResponse
+	20, // 40: paceline.manage.v1.CompetitionService.Command:output_type -> paceline.manage.v1.CommandResponse
+	22, // 41: paceline.manage.v1.CompetitionService.GetResult:output_type -> paceline.manage.v1.GetResultResponse
+	24, // 42: paceline.manage.v1.CompetitionService.ExportBundle:output_type -> paceline.manage.v1.ExportBundleResponse
+	30, // 43: paceline.manage.v1.NodeService.GetClock:output_type -> paceline.manage.v1.GetClockResponse
+	26, // 44: paceline.manage.v1.NodeService.Backup:output_type -> paceline.manage.v1.BackupResponse
+	28, // 45: paceline.manage.v1.NodeService.RebuildViews:output_type -> paceline.manage.v1.RebuildViewsResponse
+	32, // 46: paceline.manage.v1.NodeService.GetClusterStatus:output_type -> paceline.manage.v1.GetClusterStatusResponse
+	36, // 47: paceline.manage.v1.NodeService.RaiseLevel:output_type -> paceline.manage.v1.RaiseLevelResponse
+	31, // [31:48] is the sub-list for method output_type
+	14, // [14:31] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_paceline_manage_v1_manage_proto_init() }
@@ -1857,7 +2409,7 @@ func file_paceline_manage_v1_manage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_manage_v1_manage_proto_rawDesc), len(file_paceline_manage_v1_manage_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   5,
 		},
