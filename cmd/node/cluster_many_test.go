@@ -56,13 +56,19 @@ func (m *many) status(s serving, args ...string) *managev1.GetClusterStatusRespo
 
 func (m *many) until(what string, holds func() string) {
 	m.t.Helper()
-	why := "never looked"
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if why = holds(); why == "" {
+	deadline, tick := time.After(time.Minute), time.NewTicker(50*time.Millisecond)
+	defer tick.Stop()
+	for {
+		why := holds()
+		if why == "" {
 			return
 		}
+		select {
+		case <-deadline:
+			m.t.Fatalf("%s: %s", what, why)
+		case <-tick.C:
+		}
 	}
-	m.t.Fatalf("%s: %s", what, why)
 }
 
 // TestClusterStatusAndRaise: two nodes on a keyspace that begins at the first level; what one is asked says what both do,
