@@ -117,7 +117,7 @@ func Start(ctx context.Context, cfg Config, kinds func(*Cluster) []Kind) (c *Clu
 	}()
 	c = &Cluster{cfg: cfg, provider: &lone{}}
 	if cfg.Many != nil {
-		c.filter = port.NewFilter(port.Allowed{Type: string((&clusterv1.Parcel{}).ProtoReflect().Descriptor().FullName()), Target: link.Name}, cfg.Log)
+		c.filter = port.NewFilter(port.Allowed{Type: string((&clusterv1.Parcel{}).ProtoReflect().Descriptor().FullName()), Target: link.Name, Address: func() string { return c.system.Address() }}, cfg.Log)
 		c.provider = newMembers(ctx, cfg.Name, *cfg.Many, cfg.Log)
 	}
 	c.system = actor.NewActorSystem(
@@ -157,11 +157,11 @@ func (c *Cluster) remote() *remote.Config {
 	guard := refusePeers()
 	creds := insecure.NewCredentials()
 	if c.cfg.Many != nil {
-		guard = c.filter.Server()
+		server := creds
 		if cert := c.cfg.Many.Certificate; cert != nil {
-			guard = append(guard, grpc.Creds(credentials.NewTLS(cert.Server())))
-			creds = credentials.NewTLS(cert.Client())
+			server, creds = credentials.NewTLS(cert.Server()), credentials.NewTLS(cert.Client())
 		}
+		guard = c.filter.Server(server)
 	}
 	options := []remote.ConfigOption{
 		remote.WithEndpointWriterQueueSize(writerQueue),
@@ -208,6 +208,14 @@ func (c *Cluster) Owns(affinity string) bool {
 
 // Filter is what looks at the port between members; nil for a lone one.
 func (c *Cluster) Filter() *port.Filter { return c.filter }
+
+// Gossip is how members are seen; nil for a lone one.
+func (c *Cluster) Gossip() *gossip.Gossip {
+	if m, many := c.provider.(*members); many {
+		return m.gossip
+	}
+	return nil
+}
 
 // Others are the members that serve beside this one.
 func (c *Cluster) Others() []gossip.Member { return c.provider.others() }

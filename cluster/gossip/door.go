@@ -8,12 +8,15 @@ import (
 	"sync"
 
 	"github.com/hashicorp/memberlist"
+
+	"paceline/cluster/crowd"
 )
 
 // What strangers can cost. Packets cost what one of them takes while it is looked at; a stream may be held for some
 // seconds (memberlist's deadlines) and is read into memory before its key is known, so they have bounds.
 const (
-	// maxStreams are served at once; more are hung up on. Members use one of each other every Exchange, for a moment.
+	// maxStreams are served at once; one more pushes the oldest out. Members use one of each other every Exchange, for a
+	// moment.
 	maxStreams = 64
 	// maxStreamBytes are read of one: what a thousand members know of each other.
 	maxStreamBytes = 1 << 20
@@ -27,7 +30,7 @@ type door struct {
 	*memberlist.NetTransport
 	counts *Counts
 	taken  chan net.Conn
-	room   chan struct{} // one for each stream that is open
+	open   *crowd.Crowd
 	closed chan struct{}
 	ended  sync.WaitGroup
 }
@@ -54,7 +57,7 @@ func openDoor(host string, port int, l *lines, counts *Counts) (*door, error) {
 	case err != nil:
 		return nil, fmt.Errorf("cannot gossip on %s: %w", net.JoinHostPort(host, fmt.Sprint(port)), err)
 	}
-	d := &door{NetTransport: inner, counts: counts, taken: make(chan net.Conn), room: make(chan struct{}, maxStreams), closed: make(chan struct{})}
+	d := &door{NetTransport: inner, counts: counts, taken: make(chan net.Conn), open: crowd.New(maxStreams), closed: make(chan struct{})}
 	d.ended.Add(1)
 	go d.admit()
 	return d, nil
@@ -88,14 +91,11 @@ func (d *door) admit() {
 		case <-d.closed:
 			return
 		}
-		select {
-		case d.room <- struct{}{}:
-		default:
+		leave, pushed := d.open.Enter(c)
+		if pushed {
 			d.counts.Full.Add(1)
-			_ = c.Close()
-			continue
 		}
-		s := &stream{Conn: c, left: maxStreamBytes, leave: sync.OnceFunc(func() { <-d.room })}
+		s := &stream{Conn: c, left: maxStreamBytes, leave: leave}
 		select {
 		case d.taken <- s:
 		case <-d.closed:

@@ -43,6 +43,8 @@ type Config struct {
 	// Resolver finds the addresses of a seed's name; nil: the system's.
 	Resolver Resolver
 	Log      *slog.Logger
+
+	wrap func(memberlist.NodeAwareTransport) memberlist.NodeAwareTransport // in tests: what goes out is looked at
 }
 
 // Resolver finds the addresses of a name (net.Resolver).
@@ -126,6 +128,9 @@ func Start(ctx context.Context, cfg Config, changed func([]Member)) (*Gossip, er
 	}
 	at := inner.GetAutoBindPort()
 	mc.Transport, mc.BindAddr, mc.BindPort, mc.AdvertisePort = inner, host, at, at
+	if cfg.wrap != nil {
+		mc.Transport = cfg.wrap(inner)
+	}
 	if g.list, err = memberlist.Create(mc); err != nil {
 		return nil, errors.Join(fmt.Errorf("gossip: %w", err), inner.Shutdown())
 	}

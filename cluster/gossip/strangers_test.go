@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/memberlist"
 )
 
 func keyed(keys ...byte) func(*Config) {
@@ -108,7 +111,7 @@ func TestWrongSettings(t *testing.T) {
 	}
 }
 
-// TestStreamsAreBounded: more than so many at once are hung up on, a long one is not read to its end, and members find
+// TestStreamsAreBounded: more than so many at once push the oldest out, a long one is not read to its end, and members find
 // each other when the crowd is gone.
 func TestStreamsAreBounded(t *testing.T) {
 	a := member(t, "a", nil, keyed(1))
@@ -125,7 +128,7 @@ func TestStreamsAreBounded(t *testing.T) {
 		}
 		crowd = append(crowd, c)
 	}
-	until(t, "40 are hung up on", func() bool { return a.Counts().Full.Load() >= 40 })
+	until(t, "40 are pushed out", func() bool { return a.Counts().Full.Load() >= 40 })
 	for _, c := range crowd {
 		c.Close()
 	}
@@ -170,5 +173,69 @@ func TestAStreamIsReadSoFar(t *testing.T) {
 	near.Close()
 	if left != 1 {
 		t.Errorf("left %d times", left)
+	}
+}
+
+// tape keeps the packets that one member sends.
+type tape struct {
+	memberlist.NodeAwareTransport
+	mu      sync.Mutex
+	packets [][]byte
+}
+
+func (p *tape) WriteToAddress(b []byte, to memberlist.Address) (time.Time, error) {
+	p.mu.Lock()
+	p.packets = append(p.packets, bytes.Clone(b))
+	p.mu.Unlock()
+	return p.NodeAwareTransport.WriteToAddress(b, to)
+}
+
+func (p *tape) said() [][]byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.packets)
+}
+
+// TestAReplayOfPackets: all that a member has ever said, said again by somebody else while it is there and when it has
+// left: nobody is seen who is not there, and nobody missed who is.
+func TestAReplayOfPackets(t *testing.T) {
+	recorded := &tape{}
+	a := member(t, "a", nil, keyed(1))
+	b := member(t, "b", []string{a.Address()}, keyed(1), func(c *Config) {
+		c.wrap = func(inner memberlist.NodeAwareTransport) memberlist.NodeAwareTransport {
+			recorded.NodeAwareTransport = inner
+			return recorded
+		}
+	})
+	c := member(t, "c", []string{a.Address()}, keyed(1))
+	for _, w := range []*watched{a, b, c} {
+		until(t, "all three", sees(w, "a", "b", "c"))
+	}
+	until(t, "enough is said", func() bool { return len(recorded.said()) >= 20 })
+	again := func() {
+		for range 20 {
+			for _, packet := range recorded.said() {
+				for _, w := range []*watched{a, c} {
+					conn, err := net.Dial("udp", w.Address())
+					if err != nil {
+						t.Fatal(err)
+					}
+					_, _ = conn.Write(packet)
+					conn.Close()
+				}
+			}
+		}
+	}
+	told := a.told()
+	again()
+	b.leave(t)
+	until(t, "b has left", sees(a, "a", "c"))
+	until(t, "b has left", sees(c, "a", "c"))
+	again()
+	d := member(t, "d", []string{a.Address()}, keyed(1))
+	until(t, "one more", sees(a, "a", "c", "d"))
+	until(t, "the same view", sees(d, "a", "c", "d"))
+	if n := a.told() - told; n != 2 {
+		t.Errorf("told %d times, want twice: of who left and of who came", n)
 	}
 }

@@ -18,6 +18,8 @@ import (
 type Allowed struct {
 	Type   string // full name
 	Target string // local name of the actor
+	// Address of this node, as others name it: a message for another one would be sent on to it, wherever that is.
+	Address func() string
 }
 
 // Counts are what a Filter has dropped, by reason.
@@ -31,6 +33,16 @@ type Counts struct {
 	BadCall      atomic.Int64 // another RPC than the stream of messages
 	Panics       atomic.Int64 // of the runtime, in spite of all that
 	Unanswerable atomic.Int64 // a sender, where nobody may ask
+	Strangers    atomic.Int64 // connections that did not show a certificate of the cluster's
+	Crowded      atomic.Int64 // connections hung up on, because there were too many
+}
+
+// Dropped is how much of what came in went no further.
+func (c *Counts) Dropped() (n int64) {
+	for _, one := range []*atomic.Int64{&c.UnknownType, &c.BadIndex, &c.BadTarget, &c.BadSerial, &c.BadConnect, &c.BadCall, &c.Panics, &c.Unanswerable} {
+		n += one.Load()
+	}
+	return n
 }
 
 // Filter looks at everything that comes in on the port.
@@ -45,11 +57,6 @@ func NewFilter(allowed Allowed, log *slog.Logger) *Filter { return &Filter{allow
 
 // Counts of this Filter.
 func (f *Filter) Counts() *Counts { return &f.counts }
-
-// Server are the options of the server that it guards.
-func (f *Filter) Server() []grpc.ServerOption {
-	return []grpc.ServerOption{grpc.StreamInterceptor(f.stream), grpc.UnaryInterceptor(f.unary)}
-}
 
 // unary refuses the runtime's unary calls: they panic, and nobody needs them.
 func (f *Filter) unary(context.Context, any, *grpc.UnaryServerInfo, grpc.UnaryHandler) (any, error) {
@@ -132,7 +139,7 @@ func (f *Filter) verdict(b *remote.MessageBatch, e *remote.MessageEnvelope) *ato
 	switch {
 	case b.TypeNames[e.GetTypeId()] != f.allowed.Type:
 		return &f.counts.UnknownType
-	case target.GetId() != f.allowed.Target || e.GetTargetRequestId() != 0:
+	case target.GetId() != f.allowed.Target || target.GetAddress() != f.allowed.Address() || e.GetTargetRequestId() != 0:
 		return &f.counts.BadTarget
 	case e.GetSerializerId() != 0:
 		return &f.counts.BadSerial

@@ -15,7 +15,7 @@ import (
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
-var parcels = Allowed{Type: "paceline.cluster.v1.Parcel", Target: "link"}
+var parcels = Allowed{Type: "paceline.cluster.v1.Parcel", Target: "link", Address: func() string { return "127.0.0.1:1" }}
 
 // good is a batch of one message that passes.
 func good() *remote.MessageBatch {
@@ -37,6 +37,8 @@ func TestTheFilterDrops(t *testing.T) {
 		"a type index below":        {func(b *remote.MessageBatch) { b.Envelopes[0].TypeId = -1 }, func(c *Counts) *atomic.Int64 { return &c.BadIndex }},
 		"a target index beyond":     {func(b *remote.MessageBatch) { b.Envelopes[0].Target = 7 }, func(c *Counts) *atomic.Int64 { return &c.BadIndex }},
 		"another actor":             {func(b *remote.MessageBatch) { b.Targets[0].Id = "placement" }, func(c *Counts) *atomic.Int64 { return &c.BadTarget }},
+		"another node":              {func(b *remote.MessageBatch) { b.Targets[0].Address = "127.0.0.1:2" }, func(c *Counts) *atomic.Int64 { return &c.BadTarget }},
+		"no node":                   {func(b *remote.MessageBatch) { b.Targets[0].Address = "" }, func(c *Counts) *atomic.Int64 { return &c.BadTarget }},
 		"a future of somebody's":    {func(b *remote.MessageBatch) { b.Envelopes[0].TargetRequestId = 3 }, func(c *Counts) *atomic.Int64 { return &c.BadTarget }},
 		"another serializer":        {func(b *remote.MessageBatch) { b.Envelopes[0].SerializerId = 1 }, func(c *Counts) *atomic.Int64 { return &c.BadSerial }},
 		"a sender beyond":           {func(b *remote.MessageBatch) { b.Envelopes[0].Sender = 9 }, func(c *Counts) *atomic.Int64 { return &c.Unanswerable }},
@@ -48,7 +50,7 @@ func TestTheFilterDrops(t *testing.T) {
 			tc.spoil(b)
 			b.Envelopes = append(b.Envelopes, &remote.MessageEnvelope{}) // with it travels a message that may be good
 			wanted := 0
-			if b.TypeNames[0] == parcels.Type && b.Targets[0].Id == parcels.Target {
+			if b.TypeNames[0] == parcels.Type && b.Targets[0].Id == parcels.Target && b.Targets[0].Address == parcels.Address() {
 				wanted = 1
 			}
 			if err := f.look(&remote.RemoteMessage{MessageType: &remote.RemoteMessage_MessageBatch{MessageBatch: b}}); err != nil {

@@ -30,5 +30,23 @@ func (n *node) count() {
 	c.Counter("paceline_wakeups_reads_total", "Reads of wake-up rows.", n.sweeper.reads.Load)
 	c.Counter("paceline_wakeups_failed_total", "Reads of wake-up rows that failed.", n.sweeper.failed.Load)
 	c.Counter("paceline_wakeups_fired_total", "Wake-ups sent to grains.", n.sweeper.fired.Load)
+	n.countStrangers()
 	n.countViews()
+}
+
+// countStrangers names what came to the ports between nodes and was not let in.
+func (n *node) countStrangers() {
+	f, g := n.cluster.Filter(), n.cluster.Gossip()
+	if f == nil || g == nil {
+		return // a node of its own: nobody may come
+	}
+	c, port, strangers := n.counters, f.Counts(), g.Counts()
+	c.Counter("paceline_port_passed_total", "Messages of other nodes that were let in.", port.Passed.Load)
+	c.Counter("paceline_port_dropped_total", "Messages and calls at the nodes' port that no node would send; dropped.", port.Dropped)
+	c.Counter("paceline_port_strangers_total", "Connections at the nodes' port without a certificate of the cluster's.", port.Strangers.Load)
+	c.Counter("paceline_port_crowded_total", "Connections at the nodes' port that were hung up on because there were too many.", port.Crowded.Load)
+	c.Counter("paceline_gossip_other_key_total", "Packets and streams of gossip that no key of this node's opens.", strangers.OtherKey.Load)
+	c.Counter("paceline_gossip_other_cluster_total", "Packets and streams of gossip of another cluster's name, or of none.", strangers.OtherCluster.Load)
+	c.Counter("paceline_gossip_unreadable_total", "Packets and streams of gossip that make no sense.", strangers.Unreadable.Load)
+	c.Counter("paceline_gossip_crowded_total", "Streams of gossip that were hung up on because too many were open.", strangers.Full.Load)
 }
