@@ -256,10 +256,10 @@ func TestSubscribe(t *testing.T) {
 	})
 	t.Run("refused by the hub", func(t *testing.T) {
 		r := as(t, session.Config{MaxSubscriptions: 1}, "")
-		r.say(sub("competition/race/board", "category:none"))
+		s := r.watch("competition/race/board", "category:none", auth.Resource{Public: true}, "")
 		r.say(sub("competition/race/board", ""))
 		r.wantError("session.subscriptions")
-		r.step(session.HubRefused{Topic: "competition/race/board", Cut: "category:none", Err: wire.ErrCut})
+		r.step(session.HubRefused{Topic: "competition/race/board", Cut: "category:none", Tag: s.Tag, Err: wire.ErrCut})
 		r.wantError("topic.cut_unknown")
 		r.say(sub("competition/race/board", ""))
 		look(r) // there is room again

@@ -38,6 +38,7 @@ type Looked struct {
 // HubRefused says that the hub does not serve a subscription.
 type HubRefused struct {
 	Topic, Cut string
+	Tag        uint64 // of the Subscribe
 	Err        error
 }
 

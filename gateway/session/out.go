@@ -40,6 +40,7 @@ type Lookup struct {
 
 // Subscribe makes the hub serve a cut of a topic to this connection. Epoch and Version: what the client has.
 type Subscribe struct {
+	Tag            uint64 // rises: a later one has taken the place of those before it
 	Topic          wire.Topic
 	Cut            wire.Cut
 	Epoch, Version uint64

@@ -53,11 +53,10 @@ type Session struct {
 	unackedSize int // bytes of them
 	pressure    pressure
 
-	topics     map[topicKey]bool              // watched, or being looked up
-	private    map[topicKey]*livev1.Subscribe // watched, and not by everybody
-	followed   map[string]bool                // competitions
-	redeciding bool                           // the timer is set
-	commands   map[string]bool                // ids under way
+	topics     map[topicKey]*watching // watched, or being looked up
+	followed   map[string]bool        // competitions
+	redeciding bool                   // the timer is set
+	commands   map[string]bool        // ids under way
 
 	requests map[uint64]*request
 	lookups  map[uint64]*looking
@@ -78,12 +77,11 @@ func New(cfg Config, deps Deps) *Session {
 		bucket:    bucket{perS: int64(cfg.MaxSamplesPerS), burst: int64(cfg.BurstSamples)},
 		messages:  bucket{perS: int64(cfg.MessagesPerS), burst: int64(cfg.BurstMessages)},
 		streams:   map[string]*stream{},
-		topics:    map[topicKey]bool{},
+		topics:    map[topicKey]*watching{},
 		followed:  map[string]bool{},
 		commands:  map[string]bool{},
 		requests:  map[uint64]*request{},
 		lookups:   map[uint64]*looking{},
-		private:   map[topicKey]*livev1.Subscribe{},
 		reactions: bucket{perS: 1, burst: int64(cfg.BurstReactions)},
 	}
 }
@@ -137,9 +135,7 @@ func (s *Session) Step(now step.Now, msg any) []step.Out {
 	case Looked:
 		return s.onLooked(now, m)
 	case HubRefused:
-		delete(s.topics, topicKey{m.Topic, m.Cut})
-		delete(s.private, topicKey{m.Topic, m.Cut})
-		return []step.Out{topicError(m.Err, m.Topic)}
+		return s.onHubRefused(m)
 	case *clusterv1.SessionNotice:
 		return s.onNotice(now, m)
 	case step.Tick:

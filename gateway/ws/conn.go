@@ -52,12 +52,13 @@ type subKey struct{ topic, cut string }
 type watch struct {
 	conn *conn
 	key  subKey
+	tag  uint64 // of the session's Subscribe
 }
 
 func (w *watch) Ready(s *hub.Slot) { w.conn.outbox.ready(s) }
 
 func (w *watch) Refused(_ *hub.Slot, err error) {
-	w.conn.outbox.post(session.HubRefused{Topic: w.key.topic, Cut: w.key.cut, Err: err})
+	w.conn.outbox.post(session.HubRefused{Topic: w.key.topic, Cut: w.key.cut, Tag: w.tag, Err: err})
 }
 
 // serve runs the connection until it ends. ctx is never done: closing the socket ends both loops, and a context
@@ -230,7 +231,7 @@ func (c *conn) subscribe(o session.Subscribe) {
 	if old := c.slots[key]; old != nil {
 		old.End() // subscribed again: nothing of the old one may come after the new one's first frame
 	}
-	slot := hub.NewSlot(o.Epoch, o.Version, &watch{c, key})
+	slot := hub.NewSlot(o.Epoch, o.Version, &watch{c, key, o.Tag})
 	c.slots[key] = slot
 	c.server.deps.Hub.Post(hub.Subscribe{Conn: c.id, Topic: o.Topic, Cut: o.Cut, Viewer: o.Viewer, Training: o.Training, Slot: slot})
 }
