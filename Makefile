@@ -49,5 +49,5 @@ cluster: build ## three nodes on loopback that are one cluster, on the Cassandra
 cluster-stop: ## stops what make cluster started; keys and data stay in bin/cluster and the keyspace
 	@scripts/cluster.sh stop
 
-trials: build ## races on three nodes that are killed, stopped, restarted and joined, with a report: TRIAL=regexp for some
-	@TRIAL='$(TRIAL)' scripts/trials.sh
+trials: build ## races on three nodes that are killed, stopped, cut off, restarted and joined, with a report: TRIAL=regexp for some, SIZE=300x100
+	@TRIAL='$(TRIAL)' SIZE='$(SIZE)' scripts/trials.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs Debian packages that a target needs and the machine lacks. Usage: scripts/deps.sh node|chromium|gcc|redis|java|maven ...
+# Installs Debian packages that a target needs and the machine lacks. Usage: scripts/deps.sh node|chromium|gcc|redis|java|maven|ip ...
 # It says what it is about to install before it does, and does nothing where everything is there.
 set -euo pipefail
 node_major_min=18
@@ -27,6 +27,9 @@ for need in "$@"; do
 	java) # Cassandra 5.0 runs on 17; scripts/cassandra.sh takes it also where the machine's own java is another
 		compgen -G '/usr/lib/jvm/*17*/bin/java' >/dev/null ||
 			java -version 2>&1 | grep -qE 'version "17[."]' || missing+=(openjdk-17-jre-headless)
+		;;
+	ip) # the trials' splits: network namespaces (Linux)
+		[ "$(uname)" != Linux ] || command -v ip >/dev/null || missing+=(iproute2)
 		;;
 	maven) # fetches Cassandra's jars
 		command -v mvn >/dev/null || missing+=(maven)

@@ -73,7 +73,7 @@ trap stop_cassandra EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-needs=(gcc java maven)
+needs=(gcc java maven ip)
 [ -f web/package.json ] && needs+=(node)
 if grep -rqs --include='*_test.go' chromedp cmd gateway simulations web internal ||
 	grep -qsE 'playwright|puppeteer' web/package.json; then

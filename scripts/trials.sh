@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Races on three node processes to which things happen, on a Cassandra of this run unless PACELINE_CQL_HOSTS names servers.
-# The table is also in bin/test/trials.txt. Usage: [TRIAL=regexp] scripts/trials.sh
+# The table is also in bin/test/trials.txt. Usage: [TRIAL=regexp] [SIZE=300x100] scripts/trials.sh
+# SIZE is devices and viewers. The splits need root, for network namespaces; without it they are skipped, and say so.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p bin/test
+scripts/deps.sh ip || exit 1
 if [ -z "${PACELINE_CQL_HOSTS:-}" ]; then
 	scripts/deps.sh java maven || exit 1
 	mkdir -p bin/cassandra
@@ -21,4 +23,4 @@ if [ -z "${PACELINE_CQL_HOSTS:-}" ]; then
 	PACELINE_CQL_HOSTS=$(scripts/cassandra.sh hosts)
 	export PACELINE_CQL_HOSTS
 fi
-PACELINE_TRIALS=${TRIAL:-.} go test -count=1 -timeout 60m -v ./simulations/trial -run '^TestTrials$' | tee bin/test/trials.txt
+PACELINE_TRIALS=${TRIAL:-.} PACELINE_TRIALS_SIZE=${SIZE:-} go test -count=1 -timeout 60m -v ./simulations/trial -run '^TestTrials$' | tee bin/test/trials.txt

@@ -263,7 +263,7 @@ func (c *Client) Do(ctx context.Context, cmd *livev1.Command) (*livev1.CommandRe
 			if !r.Error.Retry {
 				return r, faultOf(r.Error)
 			}
-			c.cfg.Log.Debug("live: command refused for now", "code", r.Error.Code)
+			c.cfg.Log.Debug("live: command refused for now", "code", r.Error.Code, "retry", true)
 		case <-again.C:
 			c.mu.Lock()
 			c.sendLocked(p.msg)

@@ -251,7 +251,7 @@ func (c *Client) pong(p *livev1.Pong) {
 }
 
 func (c *Client) refused(e *livev1.Error) {
-	c.cfg.Log.Debug("live: refused", "code", e.Code, "detail", e.Detail, "stream", e.StreamId, "topic", e.Topic)
+	c.cfg.Log.Debug("live: refused", "code", e.Code, "retry", e.Retry, "detail", e.Detail, "stream", e.StreamId, "topic", e.Topic)
 	switch {
 	case e.StreamId != "":
 		c.withStream(e.StreamId, func(s *Stream) { s.refused(e) })

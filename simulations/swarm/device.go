@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	livev1 "paceline/api/gen/paceline/live/v1"
 	"paceline/api/live"
 	"paceline/domain/sample"
+	"paceline/domain/unit"
 	"paceline/simulations/swarm/athlete"
 )
 
@@ -34,9 +36,11 @@ type Device struct {
 	Sport       string
 	Competition string
 	Channels    map[sample.Channel]sample.Trust
-	Samples     *sample.Batch // by the node's clock; FirstSeq 1
-	Offline     []Span        // without network: kept, and sent later
-	Every       time.Duration // least time between two frames
+	Samples     *sample.Batch    // by the device's clock; FirstSeq 1
+	Offline     []Span           // without network: kept, and sent later
+	Clock       livev1.ClockKind // what sets the device's clock; unspecified: satellites
+	Ahead       unit.DurationMs  // of the device's clock before the node's; the samples' times are the device's
+	Every       time.Duration    // least time between two frames
 	MaxBackOff  time.Duration
 	Log         *slog.Logger
 	Trainer     *athlete.Trainer // that the athlete rides on, and that the node may set; nil: none
@@ -143,7 +147,7 @@ func (d *Device) Refused() map[uint64]sample.Refusal {
 func (d *Device) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c := live.New(live.Config{URL: d.Node.Live(), Also: d.Node.AlsoLive(), Name: "paceline-swarm", Clock: d.Node.Now, BackOffMax: d.MaxBackOff, Log: d.Log,
+	c := live.New(live.Config{URL: d.Node.Live(), Also: d.Node.AlsoLive(), Name: "paceline-swarm", Clock: d.now, BackOffMax: d.MaxBackOff, Log: d.Log,
 		Token: func(context.Context) (string, error) { return d.Node.Token("athlete:" + d.User) },
 		HTTP:  &http.Client{Transport: &http.Transport{DialContext: d.dial, DisableKeepAlives: true}}})
 	d.client.Store(c)
@@ -207,11 +211,11 @@ func (d *Device) race(ctx context.Context, c *live.Client) error {
 
 func (d *Device) enter(ctx context.Context, c *live.Client) (*live.Stream, error) {
 	if _, err := c.Do(ctx, &livev1.Command{WorkoutId: d.Workout, Command: &livev1.Command_StartWorkout{StartWorkout: &livev1.StartWorkout{
-		Sport: d.Sport, Zone: "Etc/UTC", DeviceTimeMs: int64(d.Node.Now())}}}); err != nil {
+		Sport: d.Sport, Zone: "Etc/UTC", DeviceTimeMs: int64(d.now())}}}); err != nil {
 		return nil, fmt.Errorf("start the workout: %w", err)
 	}
 	open := &livev1.OpenStream{DeviceId: d.Device, StreamId: d.Stream, WorkoutId: d.Workout, PersonId: d.User,
-		Clock: livev1.ClockKind_CLOCK_KIND_GNSS, Sport: d.Sport, Control: d.offer()}
+		Clock: cmp.Or(d.Clock, livev1.ClockKind_CLOCK_KIND_GNSS), Sport: d.Sport, Control: d.offer()}
 	for ch := sample.Channel(1); ch < sample.Channels; ch++ {
 		if trust, ok := d.Channels[ch]; ok {
 			open.Channels = append(open.Channels, &livev1.ChannelSpec{Channel: livev1.Channel(ch), Trust: livev1.Trust(trust)})
@@ -240,7 +244,7 @@ func (d *Device) sendAll(ctx context.Context, c *live.Client, s *live.Stream) er
 	defer timer.Stop()
 	<-timer.C
 	for from := 0; from < b.Len(); {
-		timer.Reset(max(d.Every, d.Node.Until(b.AtMs[from])))
+		timer.Reset(max(d.Every, d.until(b.AtMs[from])))
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -250,7 +254,7 @@ func (d *Device) sendAll(ctx context.Context, c *live.Client, s *live.Stream) er
 			return errDied
 		}
 		d.look(c, s)
-		now := d.Node.Now()
+		now := d.now()
 		to := from
 		for to < b.Len() && to-from < sample.MaxBatch && b.AtMs[to] <= now {
 			to++
@@ -277,7 +281,7 @@ func (d *Device) handed(seq uint64, b *sample.Batch, i int) {
 	if d.offline.Load() {
 		return // how long a device has no network is no latency
 	}
-	due := time.Now().Add(min(0, d.Node.Until(b.AtMs[i])))
+	due := time.Now().Add(min(0, d.until(b.AtMs[i])))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.flying = append(d.flying, flight{seq, due})

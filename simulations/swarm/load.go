@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -38,6 +39,7 @@ type load struct {
 	viewers []*Viewer
 	acks    *latencies
 	boards  *latencies
+	codes   *Codes
 }
 
 // gunAfter is how long after the enrolment the gun is, by the wall.
@@ -59,13 +61,13 @@ func Run(ctx context.Context, n *Node, s Scenario, progress io.Writer) (*Report,
 	defer cancel()
 	races := (s.Devices + perRace - 1) / perRace
 	loads := make([]*load, races)
-	acks, boards := newLatencies(), newLatencies()
+	acks, boards, codes := newLatencies(), newLatencies(), &Codes{}
 	for i := range loads {
 		part := s
 		part.Devices = s.Devices*(i+1)/races - s.Devices*i/races
 		part.Viewers = s.Viewers*(i+1)/races - s.Viewers*i/races
 		part.Abandon, part.Seed = min(s.Abandon, part.Devices-1), s.Seed+uint64(i)
-		loads[i] = &load{s: part, n: n, out: io.Discard, acks: acks, boards: boards}
+		loads[i] = &load{s: part, n: n, out: io.Discard, acks: acks, boards: boards, codes: codes}
 	}
 	loads[0].out = progress
 	for i, l := range loads {
@@ -103,6 +105,7 @@ func Run(ctx context.Context, n *Node, s Scenario, progress io.Writer) (*Report,
 	for _, part := range reports {
 		r.add(part)
 	}
+	r.Later, r.Never = codes.Counts()
 	r.judge()
 	return r, nil
 }
@@ -166,7 +169,7 @@ func (l *load) register(ctx context.Context, i, number int) error {
 	}
 	l.devices[i] = &Device{Node: l.n.Spread(i), Name: fmt.Sprintf("athlete %d", number), User: user.Msg.UserId, Device: device.Msg.DeviceId,
 		Workout: l.n.NewID(), Stream: l.n.NewID(), Sport: string(geo.Run), Channels: athlete.Channels(geo.Run),
-		Every: time.Duration(l.s.EveryMs) * time.Millisecond, MaxBackOff: 2 * time.Second}
+		Every: time.Duration(l.s.EveryMs) * time.Millisecond, MaxBackOff: 2 * time.Second, Log: slog.New(l.codes)}
 	return nil
 }
 
@@ -197,6 +200,9 @@ func (l *load) recordings() error {
 		}
 		mm, _ := b.Value(sample.DistanceMm, b.Len()-1)
 		l.end = max(l.end, b.AtMs[b.Len()-1])
+		if l.s.ClocksOff {
+			l.devices[i].wrongClock(i)
+		}
 		if !r.Gave && mm > 0 {
 			far = min(far, mm)
 		}
@@ -281,7 +287,7 @@ func (l *load) hold(ctx context.Context) (*Report, error) {
 
 func (l *load) watch(ctx context.Context, wg *sync.WaitGroup, failed chan<- error) {
 	for i := range l.s.Viewers {
-		v := &Viewer{Node: l.n.Spread(i), Topic: "competition/" + l.race + "/board"}
+		v := &Viewer{Node: l.n.Spread(i), Topic: "competition/" + l.race + "/board", Log: slog.New(l.codes)}
 		if i%2 == 1 {
 			v.Cut = l.s.Cut
 		}

@@ -22,11 +22,15 @@ type Report struct {
 	Frames     int      `json:"board_frames"`
 	FramesPS   float64  `json:"board_frames_per_s"`
 	Reconnects int      `json:"reconnects"`
-	Ack        Spread   `json:"ack"`
-	Board      Spread   `json:"board_age"`
-	OfficialS  float64  `json:"official_after_seconds"` // from the last acknowledgement to the official result
-	Checks     []Check  `json:"checks"`
-	Objectives []Check  `json:"objectives"`
+	// What nodes have refused clients, by code: tried again by the client itself, and what it cannot.
+	Later map[string]int `json:"refused_for_now,omitempty"`
+	Never map[string]int `json:"refused,omitempty"`
+
+	Ack        Spread  `json:"ack"`
+	Board      Spread  `json:"board_age"`
+	OfficialS  float64 `json:"official_after_seconds"` // from the last acknowledgement to the official result
+	Checks     []Check `json:"checks"`
+	Objectives []Check `json:"objectives"`
 }
 
 // Spread is percentiles in milliseconds.

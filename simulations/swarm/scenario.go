@@ -12,18 +12,20 @@ import (
 
 // Scenario is a load: so many runners in one race, so many viewers, for so long, and what must hold.
 type Scenario struct {
-	Name     string `json:"name"`
-	Devices  int    `json:"devices"`
-	Viewers  int    `json:"viewers"`
-	Cut      string `json:"cut"`      // of half of the viewers; the others see all
-	Seconds  int    `json:"seconds"`  // of running, by the node's clock
-	Hz       int    `json:"hz"`       // samples a second of each device: 1 to 10
-	EveryMs  int    `json:"every_ms"` // least wall time between two frames of a device; 0: a frame for each sample
-	RampMs   int    `json:"ramp_ms"`  // wall time over which devices and viewers come
-	StormAt  int    `json:"storm_at"` // second at which all devices are dropped at once; 0: never
-	Seed     uint64 `json:"seed"`
-	Abandon  int    `json:"abandon"` // how many give up
-	NoChecks bool   `json:"-"`       // only measure
+	Name    string `json:"name"`
+	Devices int    `json:"devices"`
+	Viewers int    `json:"viewers"`
+	Cut     string `json:"cut"`      // of half of the viewers; the others see all
+	Seconds int    `json:"seconds"`  // of running, by the node's clock
+	Hz      int    `json:"hz"`       // samples a second of each device: 1 to 10
+	EveryMs int    `json:"every_ms"` // least wall time between two frames of a device; 0: a frame for each sample
+	RampMs  int    `json:"ramp_ms"`  // wall time over which devices and viewers come
+	StormAt int    `json:"storm_at"` // second at which all devices are dropped at once; 0: never
+	Seed    uint64 `json:"seed"`
+	Abandon int    `json:"abandon"` // how many give up
+	// ClocksOff sets two of three devices' clocks wrong by minutes: one set by NTP, one that runs free.
+	ClocksOff bool `json:"clocks_off"`
+	NoChecks  bool `json:"-"` // only measure
 
 	// Under is called once everybody has joined, and runs beside the race: what is done to the nodes. Its error ends the run.
 	Under func(context.Context, Running) error `json:"-"`

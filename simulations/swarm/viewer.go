@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +23,7 @@ type Viewer struct {
 	Topic string
 	Cut   string
 	JSON  bool
+	Log   *slog.Logger // nil: silent
 
 	mu             sync.Mutex
 	view           board.View
@@ -29,6 +32,7 @@ type Viewer struct {
 	frames         int
 	backwards      int
 	wrongBase      int
+	running        map[uint64]bool // epochs of boards of a race under way
 	onFrame        func(at time.Time, board *livev1.Board)
 	topic          *live.Topic
 }
@@ -43,7 +47,7 @@ type Board struct {
 
 // Run watches until ctx ends.
 func (v *Viewer) Run(ctx context.Context) error {
-	c := live.New(live.Config{URL: v.Node.Live(), Also: v.Node.AlsoLive(), Name: "paceline-swarm-viewer", Clock: v.Node.Now, JSON: v.JSON, BackOffMax: time.Second})
+	c := live.New(live.Config{URL: v.Node.Live(), Also: v.Node.AlsoLive(), Name: "paceline-swarm-viewer", Clock: v.Node.Now, JSON: v.JSON, BackOffMax: time.Second, Log: v.Log})
 	t := c.Subscribe(v.Topic, v.Cut, v.take, nil)
 	v.mu.Lock()
 	v.topic = t
@@ -75,6 +79,12 @@ func (v *Viewer) take(u live.Update) {
 			v.view.Change(b)
 		}
 	}
+	if v.view.Head.GetState() == livev1.RaceState_RACE_STATE_RUNNING && !v.recovering {
+		if v.running == nil {
+			v.running = map[uint64]bool{}
+		}
+		v.running[v.epoch] = true
+	}
 	if v.onFrame != nil {
 		v.onFrame(time.Now(), v.view.Head)
 	}
@@ -102,6 +112,13 @@ func (v *Viewer) Now() Board {
 		return cmp.Or(cmp.Compare(a.Place, c.Place), cmp.Compare(a.Entry, c.Entry))
 	})
 	return b
+}
+
+// EpochsRunning are the epochs of the whole boards of a race under way that the viewer had.
+func (v *Viewer) EpochsRunning() []uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Sorted(maps.Keys(v.running))
 }
 
 // Faults are frames that may not be: going back, and deltas that follow nothing.

@@ -12,14 +12,14 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
-	"paceline/cluster/placement"
-	"paceline/domain/id"
 	"paceline/gateway/auth"
+	"paceline/simulations/swarm"
 )
 
 const (
@@ -33,6 +33,8 @@ type Fleet struct {
 	hosts          string
 	keyspace       string
 	nodes          []*Process
+	network        *network // between the nodes; nil: the loopback
+	store          Store    // its servers, if the fleet has some of its own
 }
 
 // Process is one node: its addresses stay, its runs come and go.
@@ -41,6 +43,7 @@ type Process struct {
 	name                   string
 	http, cluster, gossips string // host:port
 	log                    string // file
+	in                     *space // where it runs; nil: here
 
 	mu     sync.Mutex
 	cmd    *exec.Cmd
@@ -48,30 +51,65 @@ type Process struct {
 	err    error
 }
 
-// NewFleet makes keyspace, keys and certificates for most nodes; none runs yet.
-func NewFleet(ctx context.Context, binary, folder string, hosts []string, keyspace string, most int) (*Fleet, error) {
-	f := &Fleet{binary: binary, folder: folder, hosts: strings.Join(hosts, ","), keyspace: keyspace}
+// Wanted is what a fleet is made of.
+type Wanted struct {
+	Binary, Folder string
+	Hosts          []string // of the store
+	Store          Store    // its servers, if they may be killed
+	Keyspace       string
+	Copies         int  // of everything in the store
+	Nodes          int  // at most
+	Network        bool // that can be cut, between the nodes
+}
+
+// NewFleet makes keyspace, keys and certificates; no node runs yet.
+func NewFleet(ctx context.Context, w Wanted) (*Fleet, error) {
+	f := &Fleet{binary: w.Binary, folder: w.Folder, hosts: strings.Join(w.Hosts, ","), keyspace: w.Keyspace, store: w.Store}
+	if err := f.place(w); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	certs := []string{"certs", "--dir=" + f.in("certs")}
-	for i := range most {
-		p := &Process{fleet: f, name: fmt.Sprintf("node-%d", i+1)}
-		p.log = f.in(p.name + ".log")
-		for _, address := range []*string{&p.http, &p.cluster, &p.gossips} {
-			var err error
-			if *address, err = freeAddress(); err != nil {
-				return nil, err
-			}
-		}
-		f.nodes = append(f.nodes, p)
+	for _, p := range f.nodes {
 		certs = append(certs, p.name)
 	}
 	for _, args := range [][]string{certs,
-		{"migrate", "--cql-hosts=" + f.hosts, "--cql-keyspace=" + keyspace, "--cql-replication=1"},
+		{"migrate", "--cql-hosts=" + f.hosts, "--cql-keyspace=" + f.keyspace, fmt.Sprintf("--cql-replication=%d", max(1, w.Copies))},
 		{"token", "--data-dir=" + f.in("data"), "--keys-dir=" + f.in("keys"), "operator:trial"}} {
 		if _, err := f.Command(ctx, args...); err != nil {
-			return nil, err
+			return nil, errors.Join(err, f.Close())
 		}
 	}
 	return f, nil
+}
+
+// place gives the nodes their addresses.
+func (f *Fleet) place(w Wanted) (err error) {
+	if w.Network {
+		if f.network, err = newNetwork(w.Nodes); err != nil {
+			return err
+		}
+	}
+	for i := range w.Nodes {
+		p := &Process{fleet: f, name: fmt.Sprintf("node-%d", i+1)}
+		p.log = f.in(p.name + ".log")
+		f.nodes = append(f.nodes, p)
+		if p.http, err = freeAddress(); err != nil {
+			return err
+		}
+		if f.network != nil {
+			p.cluster, p.gossips, p.in = f.network.host(i)+":7947", f.network.host(i)+":7946", f.network.space(i)
+			err = f.network.in(i, p.http)
+			for _, host := range w.Hosts {
+				err = errors.Join(err, f.network.out(i, host))
+			}
+		} else if p.cluster, err = freeAddress(); err == nil {
+			p.gossips, err = freeAddress()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (f *Fleet) in(name string) string { return filepath.Join(f.folder, name) }
@@ -144,20 +182,33 @@ func (f *Fleet) Agree(ctx context.Context, which ...*Process) error {
 
 // Owner is which of the nodes a race lives on, by the rule that places grains.
 func (f *Fleet) Owner(race string, among []*Process) *Process {
-	var all []placement.Member
-	for _, p := range among {
-		all = append(all, placement.Member{ID: p.name, Address: p.cluster})
+	return among[swarm.Owner(race, addresses(among))]
+}
+
+func addresses(of []*Process) []string {
+	var all []string
+	for _, p := range of {
+		all = append(all, p.cluster)
 	}
-	owner, _ := placement.NewMembers(all).Owner(id.Of(id.Competition, race).Affinity())
-	return among[slices.IndexFunc(among, func(p *Process) bool { return p.name == owner.ID })]
+	return all
 }
 
 // Close ends whatever still runs.
-func (f *Fleet) Close() {
+func (f *Fleet) Close() error {
 	for _, p := range f.nodes {
 		p.Kill()
 	}
+	if f.network == nil {
+		return nil
+	}
+	return f.network.close()
 }
+
+// Cut takes a node off the network between the nodes. Clients and the store are reached all the while.
+func (f *Fleet) Cut(p *Process) error { return f.network.cut(slices.Index(f.nodes, p)) }
+
+// Heal puts it back.
+func (f *Fleet) Heal(p *Process) error { return f.network.heal(slices.Index(f.nodes, p)) }
 
 // URL is where clients find the node.
 func (p *Process) URL() string { return "http://" + p.http }
@@ -187,11 +238,18 @@ func (p *Process) start() error {
 	go func() {
 		// On Linux a node ends with the thread that has started it, so that thread waits for it.
 		runtime.LockOSThread()
+		if p.in != nil {
+			if err := p.in.enter(); err != nil {
+				began <- err
+				return
+			}
+		}
 		if err := cmd.Start(); err != nil {
 			began <- fmt.Errorf("trial: start %s: %w", p.name, err)
 			return
 		}
 		began <- nil
+		guard(cmd.Process.Pid)
 		err := cmd.Wait()
 		p.mu.Lock()
 		p.err = err
@@ -205,6 +263,17 @@ func (p *Process) start() error {
 	p.cmd, p.exited = cmd, exited
 	p.mu.Unlock()
 	return nil
+}
+
+// guard ends a node when this process is gone, however that ends. The kernel's death signal is lost when a node executes
+// itself again.
+func guard(pid int) {
+	cmd := exec.Command("sh", "-c", `while kill -0 "$1" && kill -0 "$2"; do sleep 1; done 2>/dev/null; kill -0 "$1" 2>/dev/null || kill -9 "$2"`,
+		"guard", strconv.Itoa(os.Getpid()), strconv.Itoa(pid))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if cmd.Start() == nil { // else the kernel's signal has to do
+		go func() { _ = cmd.Wait() }() // it sees within a second that the node is gone
+	}
 }
 
 // Ready waits until the node says so.

@@ -2,28 +2,47 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"paceline/domain/unit"
 	"paceline/simulations/swarm"
 )
 
 // Trial is a race and what is done to its nodes in the middle.
 type Trial struct {
-	Name    string
-	Seconds int // of running
-	Nodes   int // of the fleet; 3 run at the start
+	Name      string
+	Seconds   int      // of running
+	Nodes     int      // of the fleet; 0: as many as run at the start
+	Start     int      // run at the start; 0: 3
+	Network   bool     // that can be cut, between the nodes
+	Ring      int      // servers of a store of its own, with as many copies; 0: the store of all trials
+	ClocksOff bool     // of two of three devices, by minutes
+	Shows     []string // rows of the kill table that it can show, see docs/testing.md
 	// Do is done 8 s after the gun. owner is the node that the race lives on.
 	Do func(ctx context.Context, r *Round) error
 }
 
+// Size of a race.
+type Size struct{ Devices, Viewers int }
+
+// Everyday is what make test holds, Full what make trials does.
+var Everyday, Full = Size{20, 6}, Size{300, 100}
+
+// Store is servers that can be killed, numbered from 1.
+type Store interface{ Kill(n int) error }
+
 // Round is a trial under way.
 type Round struct {
 	Fleet *Fleet
+	Store Store
 	Race  string
 	Owner *Process
 	Rest  []*Process // the others that run
@@ -34,6 +53,14 @@ type Round struct {
 	epoch   uint64 // of the newest board that a viewer had
 	version uint64
 	acked   []uint64 // of each device
+	silent  []silence
+	away    *Process // runs and does not serve: stopped or cut off
+}
+
+// silence is a run that must not have written anything after an instant of the nodes' clock.
+type silence struct {
+	member string
+	since  unit.InstantMs
 }
 
 // Outcome is a row of the report.
@@ -42,14 +69,22 @@ type Outcome struct {
 	// From the fault to: the first viewer's first board of then on that is whole, the last viewer's, and every device's
 	// first acknowledgement of then on.
 	Board, Boards, Acks time.Duration
-	Reconnects          int
-	Samples             uint64
-	Failed              []string
+	// Grains: to the last answer of the race and of each athlete's device and training.
+	Grains     time.Duration
+	Journals   int    // in the store
+	Events     uint64 // in them
+	Reconnects int
+	Samples    uint64
+	Notes      []string
+	Failed     []string
 }
 
 func (o *Outcome) String() string {
-	row := fmt.Sprintf("%-42s first board %6.2f s   all boards %6.2f s   all acknowledged %6.2f s   %3d reconnects   %5d samples   ",
-		o.Name, o.Board.Seconds(), o.Boards.Seconds(), o.Acks.Seconds(), o.Reconnects, o.Samples)
+	row := fmt.Sprintf("%-46s first board %5.2f s   all boards %5.2f s   all acknowledged %5.2f s   all grains answer %5.2f s   %4d reconnects   %6d samples   %5d journals %6d events   ",
+		o.Name, o.Board.Seconds(), o.Boards.Seconds(), o.Acks.Seconds(), o.Grains.Seconds(), o.Reconnects, o.Samples, o.Journals, o.Events)
+	if len(o.Notes) > 0 {
+		row += strings.Join(o.Notes, "; ") + "   "
+	}
 	if len(o.Failed) == 0 {
 		return row + "ok"
 	}
@@ -64,22 +99,22 @@ const faultAfter = 8 * time.Second
 const backWithin = 60 * time.Second
 
 // Run holds the trial on a fresh fleet.
-func (t Trial) Run(ctx context.Context, f *Fleet, progress io.Writer) (*Outcome, error) {
-	run := f.nodes[:3]
+func (t Trial) Run(ctx context.Context, f *Fleet, size Size, progress io.Writer) (*Outcome, error) {
+	run := f.nodes[:t.starts()]
 	if err := f.Start(ctx, run...); err != nil {
 		return nil, err
 	}
 	if err := f.Agree(ctx, run...); err != nil {
 		return nil, err
 	}
-	node, err := swarm.Connect(ctx, run[0].URL(), f.Token, run[1].URL(), run[2].URL())
+	node, err := swarm.Connect(ctx, run[0].URL(), f.Token, urls(run[1:])...)
 	if err != nil {
 		return nil, err
 	}
 	o := &Outcome{Name: t.Name}
-	r := &Round{Fleet: f, outcome: o}
+	r := &Round{Fleet: f, Store: f.store, outcome: o}
 	s := swarm.DefaultScenario()
-	s.Name, s.Devices, s.Viewers, s.Seconds = t.Name, 20, 6, t.Seconds
+	s.Name, s.Devices, s.Viewers, s.Seconds, s.ClocksOff = t.Name, size.Devices, size.Viewers, t.Seconds, t.ClocksOff
 	s.Under = func(ctx context.Context, running swarm.Running) error {
 		r.Race, r.watch = running.Race, running
 		r.Owner = f.Owner(running.Race, run)
@@ -106,13 +141,45 @@ func (t Trial) Run(ctx context.Context, f *Fleet, progress io.Writer) (*Outcome,
 			o.Failed = append(o.Failed, c.Name+": "+c.Detail)
 		}
 	}
-	if err := r.verify(ctx); err != nil {
+	o.refusals(report)
+	if err := errors.Join(r.verify(ctx), r.checkJournals(ctx)); err != nil {
 		o.Failed = append(o.Failed, err.Error())
 	}
-	if o.Acks == 0 || o.Boards == 0 {
+	if o.Acks == 0 || o.Boards == 0 || o.Grains == 0 {
 		o.Failed = append(o.Failed, "the race ended before everything was back")
 	}
 	return o, nil
+}
+
+// refusals: whatever a node refuses for good is an error that a client saw.
+func (o *Outcome) refusals(report *swarm.Report) {
+	for _, code := range slices.Sorted(maps.Keys(report.Later)) {
+		o.Notes = append(o.Notes, fmt.Sprintf("%d× %s", report.Later[code], code))
+	}
+	for _, code := range slices.Sorted(maps.Keys(report.Never)) {
+		o.Failed = append(o.Failed, fmt.Sprintf("a client saw %s, %d times", code, report.Never[code]))
+	}
+}
+
+func (t Trial) starts() int {
+	if t.Start > 0 {
+		return t.Start
+	}
+	return 3
+}
+
+func (t Trial) wants() int { return max(t.Nodes, t.starts()) }
+
+func urls(of []*Process) []string {
+	var all []string
+	for _, p := range of {
+		all = append(all, p.URL())
+	}
+	return all
+}
+
+func (r *Round) note(format string, args ...any) {
+	r.outcome.Notes = append(r.outcome.Notes, fmt.Sprintf(format, args...))
 }
 
 // mark notes what everybody has at the fault; what is waited for is what comes of then on.
@@ -131,9 +198,11 @@ func (r *Round) mark() {
 // Back measures until boards and acknowledgements are there again. lost says that the race has to be read anew, so that
 // only a board of a later epoch counts.
 func (r *Round) Back(ctx context.Context, lost bool) error {
+	answered := make(chan error, 1)
+	go func() { answered <- r.answer(ctx, r.away) }()
 	back := make([]bool, len(r.watch.Viewers))
 	epoch, version, acked := r.epoch, r.version, r.acked
-	return until(ctx, backWithin, func() error {
+	err := until(ctx, backWithin, func() error {
 		since := time.Since(r.began)
 		missing := 0
 		for i, v := range r.watch.Viewers {
@@ -167,6 +236,7 @@ func (r *Round) Back(ctx context.Context, lost bool) error {
 		}
 		return nil
 	})
+	return errors.Join(err, <-answered)
 }
 
 // verify exports the result from a node that runs and computes it again.

@@ -3,11 +3,14 @@ package trial
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,13 +20,20 @@ import (
 	"paceline/internal/testkit"
 )
 
-// TestOwnerKilled is the short one: the node that the race lives on is killed in the middle.
-func TestOwnerKilled(t *testing.T) {
-	if o := hold(t, OwnerKilled, build(t)); o != nil {
-		t.Log(o)
-		if len(o.Failed) > 0 {
-			t.Fail()
-		}
+// TestEveryDay is the short ones, at once: the node that the race lives on is killed in the middle; it is cut off, steps
+// down, and comes back.
+func TestEveryDay(t *testing.T) {
+	binary := build(t)
+	for _, trial := range []Trial{OwnerKilled, Splits[0]} {
+		t.Run(strings.ReplaceAll(trial.Name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			if o := hold(t, trial, Everyday, binary); o != nil {
+				t.Log(o)
+				if len(o.Failed) > 0 {
+					t.Fail()
+				}
+			}
+		})
 	}
 }
 
@@ -31,20 +41,26 @@ func TestOwnerKilled(t *testing.T) {
 func TestTrials(t *testing.T) {
 	which := os.Getenv("PACELINE_TRIALS")
 	if which == "" {
-		t.Skip("takes ten minutes: make trials")
+		t.Skip("takes twenty minutes: make trials")
 	}
 	some, err := regexp.Compile(which)
 	if err != nil {
 		t.Fatal(err)
 	}
+	size := Full
+	if text := os.Getenv("PACELINE_TRIALS_SIZE"); text != "" {
+		if _, err := fmt.Sscanf(text, "%dx%d", &size.Devices, &size.Viewers); err != nil {
+			t.Fatalf("PACELINE_TRIALS_SIZE=%s: want devices and viewers, as 300x100", text)
+		}
+	}
 	binary := build(t)
 	var rows []string
-	for _, trial := range Table {
+	for _, trial := range slices.Concat(Table, Splits) {
 		if !some.MatchString(trial.Name) {
 			continue
 		}
 		t.Run(strings.ReplaceAll(trial.Name, " ", "_"), func(t *testing.T) {
-			o := hold(t, trial, binary)
+			o := hold(t, trial, size, binary)
 			if o == nil {
 				rows = append(rows, fmt.Sprintf("%-42s FAILED, see above", trial.Name))
 				return
@@ -56,8 +72,18 @@ func TestTrials(t *testing.T) {
 			}
 		})
 	}
-	fmt.Println("20 devices at 1 Hz, 6 viewers, spread over 3 nodes; times since the fault, by the wall")
+	fmt.Printf("%d devices at 1 Hz, %d viewers, spread over 3 nodes; times since the fault, by the wall\n", size.Devices, size.Viewers)
 	fmt.Println(strings.Join(rows, "\n"))
+	fmt.Println("rows of the kill table that they can show (each by itself: go test ./simulations/world -run TestKillTable)")
+	shown := map[string][]string{}
+	for _, trial := range slices.Concat(Table, Splits) {
+		for _, row := range trial.Shows {
+			shown[row] = append(shown[row], trial.Name)
+		}
+	}
+	for _, row := range slices.Sorted(maps.Keys(shown)) {
+		fmt.Printf("%-56s %s\n", row, strings.Join(shown[row], "; "))
+	}
 }
 
 func build(t *testing.T) string {
@@ -70,20 +96,34 @@ func build(t *testing.T) string {
 	return binary
 }
 
-func hold(t *testing.T, trial Trial, binary string) *Outcome {
+func hold(t *testing.T, trial Trial, size Size, binary string) *Outcome {
 	t.Helper()
 	hosts := testkit.CQLHosts(t)
+	wanted := Wanted{Binary: binary, Folder: t.TempDir(), Nodes: trial.wants(), Network: trial.Network}
+	if trial.Ring > 0 {
+		ring := testkit.StartRing(t, trial.Ring)
+		hosts, wanted.Store, wanted.Copies = ring.Hosts(), ring, trial.Ring
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
 	keyspace := "trial_" + strings.ToLower(rand.Text()[:12])
-	t.Cleanup(func() { drop(t, hosts, keyspace) })
-	folder := t.TempDir()
-	f, err := NewFleet(ctx, binary, folder, hosts, keyspace, max(3, trial.Nodes))
+	if trial.Ring == 0 {
+		t.Cleanup(func() { drop(t, hosts, keyspace) })
+	}
+	wanted.Hosts, wanted.Keyspace = hosts, keyspace
+	f, err := NewFleet(ctx, wanted)
+	if errors.Is(err, errNoNetwork) {
+		t.Skip(err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	o, err := trial.Run(ctx, f, t.Output())
+	defer func() {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	o, err := trial.Run(ctx, f, size, t.Output())
 	if err != nil {
 		t.Error(err)
 	}
