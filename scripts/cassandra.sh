@@ -6,6 +6,7 @@
 # Usage: scripts/cassandra.sh start    starts what does not run yet of NODES nodes and waits until all answer CQL
 #        scripts/cassandra.sh stop     stops exactly those nodes, by pid; their data stays (stop -9: at once)
 #        scripts/cassandra.sh kill N   SIGKILL for node N;   scripts/cassandra.sh start N brings it back
+#        scripts/cassandra.sh pause N   SIGSTOP for node N: it holds its connections and answers nothing;   resume N lets it go on
 #        scripts/cassandra.sh hosts    prints address:port of the nodes, as PACELINE_CQL_HOSTS takes them
 #        scripts/cassandra.sh get      only fetches the jars
 #        scripts/cassandra.sh clean    removes the data of a ring that is stopped
@@ -256,6 +257,13 @@ kill_node() {
 	while runs "$pid"; do sleep 0.05; done
 }
 
+# signal_node sends a signal to node N.
+signal_node() {
+	local pid
+	pid=$(pid_of "$2") || fail "node $2 does not run"
+	kill "$1" "$pid"
+}
+
 clean() {
 	local n
 	while read -r ring; do
@@ -271,6 +279,8 @@ case $command in
 start) start "${@:2}" ;;
 stop) stop "${2:--15}" ;;
 kill) kill_node "${2:?which node?}" ;;
+pause) signal_node -STOP "${2:?which node?}" ;;
+resume) signal_node -CONT "${2:?which node?}" ;;
 hosts) hosts ;;
 get) get ;;
 clean) clean ;;

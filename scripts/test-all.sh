@@ -15,6 +15,9 @@ PACELINE_SEEDS=$SEEDS go test -count=1 -timeout 60m ./simulations/world || faile
 PACELINE_LONG=1 go test -count=1 -run Long ./persistence || failed+=("what takes much memory")
 echo "== the store is away for longer than a grain is patient"
 PACELINE_LONG_OUTAGE=30s go test -count=1 -timeout 5m ./cmd/node -run TestTheStoreIsAwayForAWhile || failed+=("long outage")
+echo "== a race over a Cassandra that is slow, stopped, killed and back"
+scripts/deps.sh java maven && PACELINE_LONG_OUTAGE=15s go test -count=1 -timeout 20m -v ./cmd/node -run TestCassandraIsSlowStoppedAndKilled \
+	| tee bin/test/cassandra-outage.txt || failed+=("a race over a Cassandra that is away")
 scripts/fuzz.sh || failed+=("fuzz")
 scripts/lint.sh || failed+=("lint")
 if [ ${#failed[@]} -gt 0 ]; then

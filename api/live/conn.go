@@ -136,6 +136,9 @@ func (cn *conn) tend(ctx context.Context) {
 			for _, s := range c.streams {
 				s.tend(time.Now())
 			}
+			for _, t := range c.topics {
+				t.tend(time.Now())
+			}
 		}
 		c.mu.Unlock()
 	}
@@ -257,8 +260,8 @@ func (c *Client) refused(e *livev1.Error) {
 		c.withStream(e.StreamId, func(s *Stream) { s.refused(e) })
 	case e.Topic != "":
 		for _, t := range c.topics {
-			if t.Name == e.Topic && t.onError != nil {
-				t.onError(faultOf(e))
+			if t.Name == e.Topic {
+				t.refused(e, time.Now())
 			}
 		}
 	}

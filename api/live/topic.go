@@ -2,6 +2,7 @@ package live
 
 import (
 	"slices"
+	"time"
 
 	livev1 "paceline/api/gen/paceline/live/v1"
 )
@@ -25,10 +26,18 @@ type Topic struct {
 
 	// Guarded by Client.mu.
 	epoch, version uint64
-	waiting        bool   // for a snapshot
-	sub            uint32 // the node's number for it on this connection; 0: not named yet
-	Backwards      int    // updates that would have gone back in {epoch, version}
+	waiting        bool          // for a snapshot
+	sub            uint32        // the node's number for it on this connection; 0: not named yet
+	Backwards      int           // updates that would have gone back in {epoch, version}
+	again          time.Time     // when what was refused for now is asked for again; zero: nothing was
+	pause          time.Duration // until then, longer each time
 }
+
+// How long a topic waits that was refused for now.
+const (
+	firstPause   = time.Second
+	longestPause = 10 * time.Second
+)
 
 // Subscribe follows a topic in a cut ("", "top:N", "category:NAME", "around:ENTRY"; of positions also
 // "audience:entrant" and "audience:official", alone or before a cut and a comma). onError may be nil.
@@ -61,9 +70,27 @@ func (t *Topic) Position() (epoch, version uint64) {
 }
 
 func (t *Topic) subscribe() {
-	t.waiting = true
+	t.waiting, t.again = true, time.Time{}
 	t.c.sendLocked(&livev1.ClientMessage{Message: &livev1.ClientMessage_Subscribe{Subscribe: &livev1.Subscribe{
 		Topic: t.Name, Cut: t.Cut, Epoch: t.epoch, Version: t.version}}})
+}
+
+// refused: what may be asked again is asked again, later each time; the reader hears of it all the same.
+func (t *Topic) refused(e *livev1.Error, now time.Time) {
+	if e.Retry {
+		t.pause = min(max(firstPause, 2*t.pause), longestPause)
+		t.again = now.Add(t.pause)
+	}
+	if t.onError != nil {
+		t.onError(faultOf(e))
+	}
+}
+
+// tend is called once a second.
+func (t *Topic) tend(now time.Time) {
+	if !t.again.IsZero() && !now.Before(t.again) {
+		t.subscribe()
+	}
 }
 
 func (c *Client) topic(name, cut string) *Topic {
@@ -89,7 +116,7 @@ func (c *Client) snapshot(s *livev1.Snapshot) {
 		return
 	}
 	t.named(s.Sub)
-	t.epoch, t.version, t.waiting = s.Epoch, s.Version, false
+	t.epoch, t.version, t.waiting, t.pause = s.Epoch, s.Version, false, 0
 	t.handle(Update{Snapshot: s})
 }
 

@@ -37,7 +37,12 @@ const migratedWithin = 3 * time.Minute
 
 func newCQLPlace(t *testing.T) *cqlPlace {
 	t.Helper()
-	hosts := testkit.CQLHosts(t)
+	return newCQLPlaceOn(t, testkit.CQLHosts(t))
+}
+
+// newCQLPlaceOn is newCQLPlace on some servers, host:port.
+func newCQLPlaceOn(t *testing.T, hosts []string) *cqlPlace {
+	t.Helper()
 	c := gocql.NewCluster(hosts...)
 	c.Timeout = 30 * time.Second
 	s, err := c.CreateSession()

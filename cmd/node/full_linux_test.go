@@ -13,10 +13,6 @@ import (
 
 	managev1 "paceline/api/gen/paceline/manage/v1"
 	userv1 "paceline/api/gen/paceline/user/v1"
-	"paceline/domain/unit"
-	"paceline/persistence"
-	"paceline/persistence/faulty"
-	"paceline/simulations/swarm"
 )
 
 // TestTheDiskIsFullForAWhile: somebody else fills the disk in the middle of a race until less than the reserve is free. The
@@ -33,26 +29,13 @@ func TestTheDiskIsFullForAWhile(t *testing.T) {
 	if freeMB < leftMB+takenMB {
 		t.Fatalf("%d MB of the disk of %s are free, this test takes %d for some seconds", freeMB, folder, takenMB)
 	}
-	x := &trouble{}
 	data := filepath.Join(folder, "data")
-	x.s = serveOver(t, func(rows persistence.Rows) persistence.Rows {
-		x.rows = faulty.Over(rows)
-		return x.rows
-	}, "--data-dir", data, "--clock-rate", fmt.Sprint(outageRate), "--store-reserve-mb", fmt.Sprint(freeMB-leftMB))
-	x.race = openRace(t, x.s, data, 4_000, 4_200, 4_400, 4_600)
-	x.viewer = &swarm.Viewer{Node: x.node, Topic: "competition/" + x.id + "/board"}
-	wait := x.start(t.Context())
-	go func() { _ = x.viewer.Run(t.Context()) }()
-	x.until("the race is under way", 60*time.Second, func() string {
-		if x.node.Now() < x.gun.Add(20*unit.Second) || x.acked() == 0 {
-			return "not yet"
-		}
-		return ""
-	})
+	s := serve(t, "--data-dir", data, "--clock-rate", fmt.Sprint(outageRate), "--store-reserve-mb", fmt.Sprint(freeMB-leftMB))
+	x := newTrouble(t, s, data, outageRate, raceLead, 4_000, 4_200, 4_400, 4_600)
+	wait := x.underWay()
 	big := take(t, filepath.Join(folder, "somebody-elses"), takenMB<<20)
-	x.began = x.node.Now()
-	ends := time.Now().Add(outage(t))
-	x.during(ends, true)
+	x.begins()
+	x.during(true)
 	if !strings.Contains(x.s.out.String(), "the disk is nearly full") {
 		t.Errorf("the log does not say it: %s", x.s.out)
 	}

@@ -36,8 +36,9 @@ func (n *node) startGateway(ctx context.Context) error {
 		hub.Deps{Clock: n.now, Tell: n.cluster.Caller(), Views: source})
 	live := ws.Default()
 	live.UnderBytes = n.cfg.UnackedMB << 20
+	standby := lookup.NewStandby(source, n.edge.hub.Hub().Holds, func() bool { return n.behind() != 0 })
 	n.edge.live = ws.New(live, ws.Deps{
-		Node: n.cluster.Member(), Clock: n.now, Calls: n.cluster.Caller(), Hub: n.edge.hub, Topics: source,
+		Node: n.cluster.Member(), Clock: n.now, Calls: n.cluster.Caller(), Hub: n.edge.hub, Topics: standby,
 		Verify: verifier.Verify, NewID: func() string { return newID(n.clock.now()) }, Log: n.log,
 	})
 	n.cluster.Link().Attach(&n.edge)

@@ -26,6 +26,7 @@ import (
 	"paceline/domain/unit"
 	"paceline/gateway/session"
 	"paceline/gateway/wire"
+	"paceline/internal/testkit"
 	"paceline/persistence"
 	"paceline/persistence/faulty"
 	"paceline/simulations/swarm"
@@ -34,14 +35,35 @@ import (
 // TestMemoryWhileTheStoreIsAway: clients that obey nobody send as much as they can to a node whose store answers nothing.
 // What the node holds for them stays within what its settings say.
 func TestMemoryWhileTheStoreIsAway(t *testing.T) {
-	const clients, unackedMB, cacheMB, memtableMB = 24, 1, 8, 1
-	data := filepath.Join(t.TempDir(), "data")
-	var rows *faulty.Rows
-	s := serveOver(t, func(r persistence.Rows) persistence.Rows {
-		rows = faulty.Over(r)
-		return rows
-	}, "--data-dir", data, "--clock-rate", "100", "--unacked-mb", fmt.Sprint(unackedMB), "--store-cache-mb", fmt.Sprint(cacheMB),
-		"--store-memtable-mb", fmt.Sprint(memtableMB), "--log-level", "error")
+	t.Run("embedded", func(t *testing.T) {
+		const cacheMB, memtableMB = 8, 1
+		data := filepath.Join(t.TempDir(), "data")
+		var rows *faulty.Rows
+		s := serveOver(t, func(r persistence.Rows) persistence.Rows {
+			rows = faulty.Over(r)
+			return rows
+		}, append([]string{"--data-dir", data, "--store-cache-mb", fmt.Sprint(cacheMB), "--store-memtable-mb", fmt.Sprint(memtableMB)}, floodFlags...)...)
+		floodsAway(t, s, data, (cacheMB+4*memtableMB)<<20, func() { rows.Set(faulty.Weather{Hangs: true}) }, func() { rows.Set(faulty.Weather{}) })
+	})
+	t.Run("cql", func(t *testing.T) {
+		const workers = 16
+		p := newCQLPlace(t)
+		p.migrate()
+		proxy := testkit.NewCQLProxy(t, testkit.CQLHosts(t)[0])
+		p.flags = []string{"--cql-hosts", proxy.Addr(), "--cql-keyspace", p.keyspace}
+		data := filepath.Join(t.TempDir(), "data")
+		s := p.serve(data, append([]string{"--store-workers", fmt.Sprint(workers)}, floodFlags...)...)
+		floodsAway(t, s, data, workers*largestWrite, proxy.Freeze, proxy.Thaw)
+	})
+}
+
+const floodClients, floodUnackedMB = 24, 1
+
+var floodFlags = []string{"--clock-rate", "100", "--unacked-mb", fmt.Sprint(floodUnackedMB), "--log-level", "error"}
+
+// floodsAway lets them come while the store is away. storeBytes is what the store itself may hold.
+func floodsAway(t *testing.T, s serving, data string, storeBytes uint64, begin, end func()) {
+	t.Helper()
 	node, err := swarm.Connect(t.Context(), s.url, func(subject string) (string, error) {
 		code, token, errs := paceline(t, "token", subject, "--data-dir", data)
 		if code != 0 {
@@ -58,15 +80,18 @@ func TestMemoryWhileTheStoreIsAway(t *testing.T) {
 	defer cancel()
 	frames := bigFrames(t, node.Now())
 	var opened sync.WaitGroup
-	for i := range clients {
-		f := newFlood(t, node, i)
+	var floods []*flood
+	for i := range floodClients { // all before the first one sends: it leaves no room for anything else
+		floods = append(floods, newFlood(t, node, i))
+	}
+	for _, f := range floods {
 		opened.Add(1)
 		all.Go(func() { f.run(ctx, frames, opened.Done) })
 	}
 	opened.Wait()
 	before := heap()
-	rows.Set(faulty.Weather{Hangs: true})
-	limit := uint64(unackedMB<<20)*perWireByte + clients*perConnection() + (cacheMB+4*memtableMB)<<20
+	begin()
+	limit := storedAwayBytes(floodUnackedMB, floodClients, storeBytes)
 	var most, mostUnder, full uint64
 	began := time.Now()
 	for time.Since(began) < outage(t) || full == 0 && time.Since(began) < 3*outage(t) {
@@ -76,9 +101,9 @@ func TestMemoryWhileTheStoreIsAway(t *testing.T) {
 			most = max(most, now-before)
 		}
 	}
-	t.Logf("%d clients: %d KiB of frames under way (bound %d), %d frames without room, %d KiB more memory (bound %d)", clients, mostUnder>>10, unackedMB<<10, full, most>>10, limit>>10)
-	if mostUnder > unackedMB<<20 {
-		t.Errorf("%d bytes of frames are under way, want at most %d", mostUnder, unackedMB<<20)
+	t.Logf("%d clients: %d KiB of frames under way (bound %d), %d frames without room, %d KiB more memory (bound %d)", floodClients, mostUnder>>10, floodUnackedMB<<10, full, most>>10, limit>>10)
+	if mostUnder > floodUnackedMB<<20 {
+		t.Errorf("%d bytes of frames are under way, want at most %d", mostUnder, floodUnackedMB<<20)
 	}
 	if full == 0 {
 		t.Error("the bound was not reached: the test shows nothing")
@@ -86,11 +111,19 @@ func TestMemoryWhileTheStoreIsAway(t *testing.T) {
 	if most > limit {
 		t.Errorf("the heap grew by %d bytes, want at most %d", most, limit)
 	}
-	rows.Set(faulty.Weather{})
-	if !soon(20*time.Second, func() bool { return gauge(t, get(t, s.url+"/metrics"), "paceline_store_behind_seconds") == 0 }) {
+	end()
+	if !soon(time.Minute, func() bool { return gauge(t, get(t, s.url+"/metrics"), "paceline_store_behind_seconds") == 0 }) {
 		t.Error("the node does not get well")
 	}
 }
+
+// storedAwayBytes is what a node may hold for so many connections while its store is away, as docs/bounds.md says it.
+func storedAwayBytes(unackedMB, connections int, storeBytes uint64) uint64 {
+	return uint64(unackedMB<<20)*perWireByte + uint64(connections)*perConnection() + storeBytes
+}
+
+// largestWrite to a CQL store; each worker may be about one.
+const largestWrite = persistence.MaxAppendBytes
 
 // perWireByte is how much a byte of telemetry can become: a number of one byte is eight in the decoded message and eight in
 // the columns that wait for the store.

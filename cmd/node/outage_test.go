@@ -24,9 +24,12 @@ import (
 // outageRate is how fast the node's clock runs: slow enough that an outage lies within the race.
 const outageRate = 5
 
-// outage is how long the store is away, by the wall. PACELINE_LONG_OUTAGE makes it longer than any grain is patient.
+// longOutage makes outages longer than any grain is patient; make test-all sets it.
+const longOutage = "PACELINE_LONG_OUTAGE"
+
+// outage is how long the store is away, by the wall.
 func outage(t *testing.T) time.Duration {
-	text := os.Getenv("PACELINE_LONG_OUTAGE")
+	text := os.Getenv(longOutage)
 	if text == "" {
 		return 6 * time.Second
 	}
@@ -41,9 +44,43 @@ func outage(t *testing.T) time.Duration {
 type trouble struct {
 	*race
 	s      serving
-	rows   *faulty.Rows
 	viewer *swarm.Viewer
+	rate   int            // of the node's clock
 	began  unit.InstantMs // of the weather, by the node's clock
+	ends   time.Time      // of the weather, at the earliest
+	lasts  time.Duration
+	lag    time.Duration // after which all may be acknowledged that was under way when the weather began
+	watch  []func()      // called again and again during the weather
+	new    newcomers
+	// unreadable: nothing can be read meanwhile.
+	unreadable bool
+	level      func() // called once what is live has been made up for; nil: nothing
+}
+
+// newTrouble is a race of so many runners on a node that serves, and one who watches it.
+func newTrouble(t *testing.T, s serving, data string, rate int, lead time.Duration, speedsMmS ...int64) *trouble {
+	x := &trouble{s: s, rate: rate, lasts: outage(t), lag: time.Second, race: openRaceIn(t, s, data, lead, speedsMmS...)}
+	x.viewer = &swarm.Viewer{Node: x.node, Topic: "competition/" + x.id + "/board"}
+	x.otherRace()
+	return x
+}
+
+// underWay starts everything and waits until the race is in its first lap.
+func (x *trouble) underWay() (wait func()) {
+	wait = x.start(x.t.Context())
+	go func() { _ = x.viewer.Run(x.t.Context()) }()
+	x.until("the race is under way", 60*time.Second, func() string {
+		if x.node.Now() < x.gun.Add(20*unit.Second) || x.acked() == 0 || len(x.viewer.Now().Rows) == 0 {
+			return "not yet"
+		}
+		return ""
+	})
+	return wait
+}
+
+// begins notes that the weather is bad from now on.
+func (x *trouble) begins() {
+	x.began, x.ends = x.node.Now(), time.Now().Add(x.lasts)
 }
 
 // TestTheStoreIsAwayForAWhile: a race on a node whose store is slow, or refuses, or answers nothing. Meanwhile nothing is
@@ -57,37 +94,24 @@ func TestTheStoreIsAwayForAWhile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			x := newTrouble(t)
-			wait := x.start(t.Context())
-			go func() { _ = x.viewer.Run(t.Context()) }()
-			x.until("the race is under way", 60*time.Second, func() string {
-				if x.node.Now() < x.gun.Add(20*unit.Second) || x.acked() == 0 {
-					return "not yet"
-				}
-				return ""
-			})
-			x.began = x.node.Now()
-			x.rows.Set(weather)
-			ends := time.Now().Add(outage(t))
-			x.during(ends, weather.Delay == 0)
-			x.rows.Set(faulty.Weather{})
+			var rows *faulty.Rows
+			data := filepath.Join(t.TempDir(), "data")
+			s := serveOver(t, func(r persistence.Rows) persistence.Rows {
+				rows = faulty.Over(r)
+				return rows
+			}, "--data-dir", data, "--clock-rate", fmt.Sprint(outageRate))
+			x := newTrouble(t, s, data, outageRate, raceLead, 4_000, 4_100, 4_200, 4_300, 4_400, 4_500, 4_600, 4_700)
+			wait := x.underWay()
+			x.unreadable = weather.Delay == 0
+			x.begins()
+			rows.Set(weather)
+			x.during(weather.Delay == 0)
+			rows.Set(faulty.Weather{})
 			x.after()
 			wait()
 			x.verified()
 		})
 	}
-}
-
-func newTrouble(t *testing.T) *trouble {
-	x := &trouble{}
-	data := filepath.Join(t.TempDir(), "data")
-	x.s = serveOver(t, func(rows persistence.Rows) persistence.Rows {
-		x.rows = faulty.Over(rows)
-		return x.rows
-	}, "--data-dir", data, "--clock-rate", fmt.Sprint(outageRate))
-	x.race = openRace(t, x.s, data, 4_000, 4_100, 4_200, 4_300, 4_400, 4_500, 4_600, 4_700)
-	x.viewer = &swarm.Viewer{Node: x.node, Topic: "competition/" + x.id + "/board"}
-	return x
 }
 
 // until waits for a condition: why is empty once it holds.
@@ -116,12 +140,15 @@ func (x *trouble) acked() (n uint64) {
 	return n
 }
 
+// weatherWithin is how much longer the weather may last than it is meant to, on a machine that does other things too.
+const weatherWithin = 30 * time.Second
+
 // during looks at everything that must hold while the store is away. silent: nothing at all is stored.
-func (x *trouble) during(ends time.Time, silent bool) {
+func (x *trouble) during(silent bool) {
 	x.t.Helper()
 	var frozen uint64
 	var changed time.Time
-	x.until("all clients are told to wait, the board and the node say so", time.Until(ends), func() string {
+	x.until("all clients are told to wait, the board and the node say so", time.Until(x.ends)+weatherWithin, func() string {
 		if n := x.acked(); n != frozen {
 			frozen, changed = n, time.Now()
 		}
@@ -131,7 +158,7 @@ func (x *trouble) during(ends time.Time, silent bool) {
 			}
 		}
 		b := x.viewer.Now()
-		if since := unit.InstantMs(b.Head.GetStaleSinceMs()); since < x.began.Add(-3*outageRate*unit.Second) || since > x.node.Now() {
+		if since := unit.InstantMs(b.Head.GetStaleSinceMs()); since < x.began.Add(-3*unit.DurationMs(x.rate)*unit.Second) || since > x.node.Now() {
 			return fmt.Sprintf("the board is stale since %d, the store since %d", since, x.began)
 		}
 		for _, path := range []string{"/readyz"} {
@@ -152,23 +179,27 @@ func (x *trouble) during(ends time.Time, silent bool) {
 		}
 		return ""
 	})
-	if !silent {
-		return
-	}
-	if moved := changed.Sub(ends.Add(-outage(x.t))); moved > time.Second {
+	if moved := changed.Sub(x.ends.Add(-x.lasts)); silent && moved > x.lag {
 		x.t.Errorf("samples were acknowledged %v after the store was gone", moved)
 	}
-	x.until("the rest of the time", time.Until(ends)+time.Minute, func() string {
-		if n := x.acked(); n != frozen {
+	x.come(silent)
+	x.until("the rest of the time", time.Until(x.ends)+time.Minute, func() string {
+		for _, f := range x.watch {
+			f()
+		}
+		if n := x.acked(); n != frozen && silent {
 			x.t.Fatalf("%d samples were acknowledged by a store that is away", n-frozen)
 		}
 		for _, row := range x.viewer.Now().Rows {
+			if !silent {
+				break // what is shown may be ahead of what the device has heard
+			}
 			d := x.devices[row.Entry-1]
 			if durable := distanceAt(d.Samples, d.Acked()); row.ProgressMm > durable {
 				x.t.Fatalf("entry %d is shown at %d mm, durable are %d mm (through seq %d)", row.Entry, row.ProgressMm, durable, d.Acked())
 			}
 		}
-		if time.Now().Before(ends) {
+		if time.Now().Before(x.ends) {
 			return "not over"
 		}
 		return ""
@@ -192,13 +223,16 @@ func (x *trouble) after() {
 		now := x.node.Now()
 		for _, d := range x.devices {
 			b, acked := d.Samples, int(d.Acked())
-			if acked < b.Len() && b.AtMs[acked] < now.Add(-2*outageRate*unit.Second) {
+			if acked < b.Len() && b.AtMs[acked] < now.Add(-2*unit.DurationMs(x.rate)*unit.Second) {
 				return fmt.Sprintf("%s is acknowledged through %d of %d", d.Name, acked, b.Len())
 			}
 		}
 		return ""
 	})
 	caughtUp := time.Since(back)
+	if x.level != nil {
+		x.level()
+	}
 	x.until("the board goes on", 30*time.Second, func() string {
 		if since := x.viewer.Now().Head.GetStaleSinceMs(); since != 0 {
 			return fmt.Sprintf("stale since %d", since)
@@ -216,6 +250,7 @@ func (x *trouble) after() {
 		}
 		return ""
 	})
+	x.arrive()
 	x.t.Logf("all samples were made up for %v after the store was back, the board and the node after %v", caughtUp.Round(time.Millisecond), time.Since(back).Round(time.Millisecond))
 }
 

@@ -44,8 +44,16 @@ func (r *race) command(c *competitionv1.Command) *competitionv1.CommandDone {
 		connect.NewRequest(&managev1.CommandRequest{CompetitionId: r.id, Command: c}))).Done
 }
 
-// open makes the race and enters one runner for each speed.
+// raceLead is how long before its gun a race is made, by the wall.
+const raceLead = 4 * time.Second
+
+// openRace makes the race and enters one runner for each speed.
 func openRace(t *testing.T, s serving, data string, speedsMmS ...int64) *race {
+	t.Helper()
+	return openRaceIn(t, s, data, raceLead, speedsMmS...)
+}
+
+func openRaceIn(t *testing.T, s serving, data string, lead time.Duration, speedsMmS ...int64) *race {
 	t.Helper()
 	node, err := swarm.Connect(t.Context(), s.url, func(subject string) (string, error) {
 		code, token, errs := paceline(t, "token", subject, "--data-dir", data)
@@ -58,7 +66,7 @@ func openRace(t *testing.T, s serving, data string, speedsMmS ...int64) *race {
 		t.Fatal(err)
 	}
 	r := &race{t: t, node: node}
-	r.gun = node.Now().Add(4 * unit.DurationMs(node.Rate()*1000))
+	r.gun = node.Now().Add(unit.DurationMs(node.Rate() * float64(lead.Milliseconds())))
 	r.id = must[managev1.CreateCompetitionResponse](t)(node.Competitions.CreateCompetition(t.Context(), connect.NewRequest(&managev1.CreateCompetitionRequest{
 		Definition: &competitionv1.Definition{
 			Name: "400 m", Public: true, Start: competitionv1.StartKind_START_KIND_MASS, RankBy: competitionv1.RankBy_RANK_BY_GUN,

@@ -74,7 +74,7 @@ func NewNode(h *Hub, deps Deps) *Node {
 	}
 }
 
-// Hub is the hub that the node carries; only Standing may be called on it.
+// Hub is the hub that the node carries; only Standing and Holds may be called on it.
 func (n *Node) Hub() *Hub { return n.hub }
 
 // Post hands a message to the hub; it waits while the inbox is full, and drops it when Run has ended.

@@ -39,7 +39,7 @@ type Hub struct {
 	subs    int
 	lastSub uint32 // the number given last to a topic and cut
 
-	// mu guards races and the replicas in them: Standing reads them from other goroutines.
+	// mu guards races and the replicas in them: Standing and Holds read them from other goroutines.
 	mu    rwMutex
 	races map[string]*race
 
@@ -152,6 +152,14 @@ func (h *Hub) Standing(competition string, entry uint32) *livev1.Standing {
 		return nil
 	}
 	return r.board.standing(competition, entry)
+}
+
+// Holds reports whether this node has a board of the competition that it can show.
+func (h *Hub) Holds(competition string) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.races[competition]
+	return r != nil && r.board.known
 }
 
 func (h *Hub) onUpdate(now step.Now, u *clusterv1.TopicUpdate) []step.Out {

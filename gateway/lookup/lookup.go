@@ -1,12 +1,13 @@
 // Package lookup is what the edge reads from the views: what a decision about a topic or an RPC needs, people for
 // rosters, history for feeds.
 //
-// It decides nothing (gateway/auth does) and keeps nothing. Views lag behind the journals: a competition that was
-// created a moment ago may be asked for at its grain instead.
+// It decides nothing (gateway/auth does) and keeps nothing but what Standby remembers. Views lag behind the journals: a
+// competition that was created a moment ago may be asked for at its grain instead.
 package lookup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -40,9 +41,21 @@ func New(views view.Reader, grains Asker) *Source { return &Source{views, grains
 // ErrNoCompetition is the answer to a competition that nobody has created.
 var ErrNoCompetition = fault.New(fault.NotFound, "competition.unknown", "There is no such competition.")
 
+// ErrAway is the answer while the store cannot be read: not now, and perhaps soon.
+var ErrAway = fault.Later("view.away", "This cannot be looked up at the moment, because the store does not answer; try again.")
+
+// away makes a store that does not answer a fault that says so; whoever asked is told to try again.
+func away(err error) error {
+	if errors.Is(err, view.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	return err
+}
+
 // Competition is what a decision about a competition needs to know.
 func (s *Source) Competition(ctx context.Context, competition string, p auth.Principal) (auth.Resource, error) {
-	return s.competition(ctx, competition, p, false)
+	r, err := s.competition(ctx, competition, p, false)
+	return r, away(err)
 }
 
 // competition: of a public one the principal's own entry is looked up only if it is wanted.
@@ -88,6 +101,11 @@ func (s *Source) young(ctx context.Context, competition string, p auth.Principal
 
 // Resource is what a decision about a topic needs to know. A workout is resolved to its training.
 func (s *Source) Resource(ctx context.Context, t wire.Topic, p auth.Principal) (auth.Resource, string, error) {
+	r, training, err := s.resource(ctx, t, p)
+	return r, training, away(err)
+}
+
+func (s *Source) resource(ctx context.Context, t wire.Topic, p auth.Principal) (auth.Resource, string, error) {
 	switch t.Kind {
 	case wire.Inbox:
 		return auth.Resource{Person: p.Person()}, "", nil
@@ -193,6 +211,11 @@ var ErrNoEntry = fault.New(fault.NotFound, "competition.no_entry", "There is no 
 
 // Cheered is what a decision about a reaction to an entry needs: who rides it, and whether the principal may know.
 func (s *Source) Cheered(ctx context.Context, competition string, entry uint32, p auth.Principal) (auth.Resource, error) {
+	r, err := s.cheered(ctx, competition, entry, p)
+	return r, away(err)
+}
+
+func (s *Source) cheered(ctx context.Context, competition string, entry uint32, p auth.Principal) (auth.Resource, error) {
 	r, err := s.competition(ctx, competition, p, true)
 	if err != nil {
 		return auth.Resource{}, err

@@ -75,6 +75,12 @@ func (r *Ring) Kill(n int) error { return r.run("kill", strconv.Itoa(n)) }
 // Restart brings a killed node back and returns when it answers and sees the others.
 func (r *Ring) Restart(n int) error { return r.run("start", strconv.Itoa(n)) }
 
+// Pause stops node n as it is: it holds its connections and answers nothing, until Resume.
+func (r *Ring) Pause(n int) error { return r.run("pause", strconv.Itoa(n)) }
+
+// Resume ends Pause.
+func (r *Ring) Resume(n int) error { return r.run("resume", strconv.Itoa(n)) }
+
 func (r *Ring) run(arguments ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), ringWithin+time.Minute)
 	defer cancel()

@@ -4,21 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"testing"
 	"time"
 
 	"paceline/domain/id"
+	"paceline/internal/testkit"
 	"paceline/persistence"
 )
 
 // behind opens the driver over a proxy in front of the tests' server.
-func behind(t testing.TB, change func(*Config)) (*proxy, persistence.Rows) {
+func behind(t testing.TB, change func(*Config)) (*testkit.CQLProxy, persistence.Rows) {
 	t.Helper()
 	server(t)
-	p := newProxy(t, withPort(world.cfg.Hosts[0]))
+	p := testkit.NewCQLProxy(t, world.cfg.Hosts[0])
 	cfg := world.cfg
-	cfg.Hosts = []string{p.listener.Addr().String()}
+	cfg.Hosts = []string{p.Addr()}
 	cfg.Timeout, cfg.Connections = 5*time.Second, 1
 	if change != nil {
 		change(&cfg)
@@ -29,13 +29,6 @@ func behind(t testing.TB, change func(*Config)) (*proxy, persistence.Rows) {
 	}
 	t.Cleanup(func() { _ = rows.Close() })
 	return p, open(t, rows)
-}
-
-func withPort(host string) string {
-	if _, _, err := net.SplitHostPort(host); err == nil {
-		return host
-	}
-	return net.JoinHostPort(host, "9042")
 }
 
 var race = id.Of(id.Competition, "race")
@@ -70,21 +63,21 @@ func events(t testing.TB, s *persistence.RowStore) (all string) {
 func TestAppendWithoutAnswer(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		what   deed
+		what   testkit.Deed
 		landed bool
-	}{{"answer lost", swallow, true}, {"connection lost after the write", sever, true}, {"connection lost before the write", lose, false}} {
+	}{{"answer lost", testkit.Swallow, true}, {"connection lost after the write", testkit.Sever, true}, {"connection lost before the write", testkit.Lose, false}} {
 		t.Run(tt.name, func(t *testing.T) {
 			// More than one connection, so that a second attempt would have a way.
 			p, rows := behind(t, func(c *Config) { c.Timeout, c.Connections = 1500*time.Millisecond, 4 })
 			ctx := context.Background()
 			s := persistence.Over(rows)
 			mustAppend(t, s, event(0, "a"))
-			before := p.count(opBatch)
-			p.next(opBatch, 1, tt.what)
+			before := p.Count(testkit.CQLBatch)
+			p.Next(testkit.CQLBatch, 1, tt.what)
 			if ok, _, err := s.Append(ctx, event(1, "b")); ok || !errors.Is(err, persistence.ErrUnknown) {
 				t.Fatalf("append: %v, %v, want ErrUnknown", ok, err)
 			}
-			if sent := p.count(opBatch) - before; sent != 1 {
+			if sent := p.Count(testkit.CQLBatch) - before; sent != 1 {
 				t.Fatalf("it was sent %d times", sent)
 			}
 			head := eventually(t, func() (persistence.Head, error) { return s.Head(ctx, race) })
@@ -124,12 +117,12 @@ func TestLateAppend(t *testing.T) {
 	direct := persistence.Over(&apart{Rows: server(t), prefix: rows.(*apart).prefix})
 	s := persistence.Over(rows)
 	mustAppend(t, s, event(0, "a"))
-	p.next(opBatch, 1, hold)
+	p.Next(testkit.CQLBatch, 1, testkit.Hold)
 	if _, _, err := s.Append(context.Background(), event(1, "b")); !errors.Is(err, persistence.ErrUnknown) {
 		t.Fatalf("append: %v, want ErrUnknown", err)
 	}
 	mustAppend(t, direct, event(1, "c"))
-	p.release()
+	p.Release()
 	mustAppend(t, direct, event(2, "d"))
 	if got := events(t, direct); got != "acd" {
 		t.Fatalf("events %q, want acd", got)
@@ -157,18 +150,18 @@ func TestPlainWithoutAnswer(t *testing.T) {
 	if err := rows.Put(ctx, row("0", "warm")); err != nil {
 		t.Fatal(err)
 	}
-	p.next(opExecute, 1, sever)
+	p.Next(testkit.CQLExecute, 1, testkit.Sever)
 	if err := rows.Put(ctx, row("a", "1")); err != nil && !errors.Is(err, persistence.ErrUnknown) {
 		t.Errorf("one answer lost: %v", err) // nil if the other connection was there already
 	}
 	if got := cellOf(t, rows, "a"); got != "1" {
 		t.Errorf("the cell is %q", got)
 	}
-	p.all(sever)
+	p.All(testkit.Sever)
 	if err := rows.Put(ctx, row("b", "1")); !errors.Is(err, persistence.ErrUnknown) {
 		t.Errorf("every answer lost: %v, want ErrUnknown", err)
 	}
-	p.all(pass)
+	p.All(testkit.Pass)
 	if got := cellOf(t, rows, "b"); got != "1" {
 		t.Errorf("the cell is %q", got)
 	}
@@ -182,14 +175,14 @@ func TestLatePlainWrite(t *testing.T) {
 	if err := rows.Put(ctx, row("a", "0")); err != nil {
 		t.Fatal(err)
 	}
-	p.next(opExecute, 1, hold)
+	p.Next(testkit.CQLExecute, 1, testkit.Hold)
 	if err := rows.Put(ctx, row("a", "old")); !errors.Is(err, persistence.ErrUnknown) {
 		t.Fatalf("held: %v, want ErrUnknown", err)
 	}
 	if err := direct.Put(ctx, row("a", "new")); err != nil {
 		t.Fatal(err)
 	}
-	p.release()
+	p.Release()
 	if err := direct.Put(ctx, row("z", "after")); err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +202,7 @@ func TestCancelledUnderWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cellOf(t, rows, "0")
-	p.set(func() { p.latency = time.Second })
+	p.Latency(time.Second)
 	for _, tt := range []struct {
 		name string
 		call func(ctx context.Context) error
@@ -242,7 +235,7 @@ func TestSlow(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cellOf(t, rows, "0")
-	p.set(func() { p.latency = 2 * time.Second })
+	p.Latency(2 * time.Second)
 	if _, _, err := rows.Get(ctx, row("", "")[0].Part, "0"); !errors.Is(err, persistence.ErrUnavailable) {
 		t.Errorf("read: %v", err)
 	}
@@ -265,7 +258,7 @@ func TestSlow(t *testing.T) {
 	if unknown > 8 || refused < writers-8 {
 		t.Errorf("%d unknown, %d refused: want at most 4 under way and 4 waiting", unknown, refused)
 	}
-	p.set(func() { p.latency = 0 })
+	p.Latency(0)
 	eventually(t, func() (int, error) { return 0, rows.Put(ctx, row("after", "1")) })
 }
 
@@ -277,7 +270,7 @@ func TestGoneAndBack(t *testing.T) {
 	mustAppend(t, s, event(0, "a"))
 	for round := range 2 {
 		after := uint64(round + 1)
-		p.leave()
+		p.Leave()
 		for range 20 {
 			if _, _, err := s.Append(ctx, event(after, "x")); !errors.Is(err, persistence.ErrUnavailable) && !errors.Is(err, persistence.ErrUnknown) {
 				t.Fatalf("append: %v", err)
@@ -294,7 +287,7 @@ func TestGoneAndBack(t *testing.T) {
 			}
 			return 0, fmt.Errorf("want ErrUnavailable: %w", err)
 		})
-		p.back()
+		p.Back()
 		head := eventually(t, func() (persistence.Head, error) { return s.Head(ctx, race) })
 		if head.Version != after {
 			t.Fatalf("head %+v, want %d: nothing reached the server", head, after)

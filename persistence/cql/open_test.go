@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"paceline/internal/testkit"
 )
 
 func TestConfig(t *testing.T) {
@@ -73,7 +75,7 @@ func guarded(t testing.TB) string {
 			go func() {
 				defer func() { _ = c.Close() }()
 				for {
-					frame, _, opcode, err := readFrame(c)
+					frame, _, opcode, err := testkit.ReadCQLFrame(c)
 					if err != nil {
 						return
 					}

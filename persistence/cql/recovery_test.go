@@ -78,8 +78,8 @@ func TestRecoveryOverTheWire(t *testing.T) {
 				return events
 			}
 			recover() // prepares the statements
-			p.set(func() { p.latency = latency })
-			defer p.set(func() { p.latency = 0 })
+			p.Latency(latency)
+			defer p.Latency(0)
 			best := time.Hour
 			for range 3 { // a busy machine adds to the time, and never takes away
 				began := time.Now()

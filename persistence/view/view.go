@@ -6,7 +6,11 @@ import (
 	"paceline/domain/fault"
 	"paceline/domain/id"
 	"paceline/domain/unit"
+	"paceline/persistence"
 )
+
+// ErrUnavailable: the store does not answer, and so the views cannot be read.
+var ErrUnavailable = persistence.ErrUnavailable
 
 // ErrPageToken is the answer to a page token that this list did not give.
 var ErrPageToken = fault.New(fault.Invalid, "view.page_token", "This page token is not valid here.")
