@@ -36,6 +36,8 @@ type counter struct {
 	site  *site
 	n     uint64
 	flush int // messages of its own between being asked to end and ending
+	slow  time.Duration
+	asked bool // to end
 }
 
 type flushed struct{}
@@ -75,6 +77,15 @@ func (c *counter) Receive(ctx actor.Context) {
 		stay := s.awake && !m.Drain
 		s.mu.Unlock()
 		if stay {
+			return
+		}
+		if c.asked {
+			return
+		}
+		c.asked = true
+		if c.slow > 0 {
+			root, self := ctx.ActorSystem().Root, ctx.Self()
+			time.AfterFunc(c.slow, func() { root.Send(self, flushed{}) })
 			return
 		}
 		ctx.Send(ctx.Self(), flushed{}) // something of its own is still to be done

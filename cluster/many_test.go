@@ -17,6 +17,7 @@ import (
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	"paceline/cluster/gossip"
 	"paceline/domain/id"
+	"paceline/persistence"
 	"paceline/persistence/memory"
 )
 
@@ -26,50 +27,76 @@ type member struct {
 	stepped, restart atomic.Int32
 }
 
-// several starts so many members of one cluster, over a common site.
+// crowd is so many members of one cluster, over a common site.
+type crowd struct {
+	*site
+	rows  persistence.Rows
+	slow  time.Duration // how long a grain takes to end
+	seeds []string
+	all   []*member
+}
+
 func several(t *testing.T, n int) ([]*member, *site) {
 	t.Helper()
-	s := &site{counts: map[string]uint64{}, live: map[string]int{}}
-	rows := memory.New()
-	var all []*member
-	var seeds []string
-	for i := range n {
-		m := &member{}
-		g := gossip.Default()
-		g.Self.Gossip = "127.0.0.1:0"
-		g.Self.Public = fmt.Sprintf("http://node-%d", i)
-		g.Seeds = seeds
-		cfg := Default()
-		cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
-		cfg.Many = &Many{
-			Gossip: g, Rows: rows,
-			StepDown: func([]gossip.Member) { m.stepped.Add(1) },
-			Restart:  func(string) { m.restart.Add(1) },
-		}
-		c, err := Start(t.Context(), cfg, func(*Cluster) []Kind {
-			return []Kind{{Name: id.User, New: func(g id.Grain) actor.Actor { return &counter{g: g, site: s, flush: 3} }}}
-		})
-		if err != nil {
-			t.Fatalf("Start %d: %v", i, err)
-		}
-		m.Cluster = c
-		seeds = append(seeds, c.provider.(*members).gossip.Address())
-		all = append(all, m)
-		t.Cleanup(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-			defer cancel()
-			_ = c.Stop(ctx)
-		})
+	w := newCrowd(t, n, 0)
+	return w.all, w.site
+}
+
+func newCrowd(t *testing.T, n int, slow time.Duration) *crowd {
+	t.Helper()
+	w := &crowd{site: &site{counts: map[string]uint64{}, live: map[string]int{}}, rows: memory.New(), slow: slow}
+	for range n {
+		w.join(t)
 	}
+	w.agree(t, w.all...)
+	return w
+}
+
+// join starts one more.
+func (w *crowd) join(t *testing.T) *member {
+	t.Helper()
+	m := &member{}
+	g := gossip.Default()
+	g.Self.Gossip = "127.0.0.1:0"
+	g.Self.Public = fmt.Sprintf("http://node-%d", len(w.all))
+	g.Seeds = w.seeds
+	cfg := Default()
+	cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	cfg.Many = &Many{
+		Gossip: g, Rows: w.rows,
+		StepDown: func([]gossip.Member) { m.stepped.Add(1) },
+		Restart:  func(string) { m.restart.Add(1) },
+	}
+	c, err := Start(t.Context(), cfg, func(*Cluster) []Kind {
+		return []Kind{{Name: id.User, New: func(g id.Grain) actor.Actor {
+			return &counter{g: g, site: w.site, flush: 3, slow: w.slow}
+		}}}
+	})
+	if err != nil {
+		t.Fatalf("Start %d: %v", len(w.all), err)
+	}
+	m.Cluster = c
+	w.seeds = append(w.seeds, c.provider.(*members).gossip.Address())
+	w.all = append(w.all, m)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = c.Stop(ctx)
+	})
+	return m
+}
+
+// agree waits until those see each other, and nobody else.
+func (w *crowd) agree(t *testing.T, some ...*member) {
+	t.Helper()
 	until(t, "everybody sees everybody", func() bool {
-		for _, m := range all {
-			if len(m.Placement().Members().All()) != n {
+		for _, m := range some {
+			if len(m.Placement().Members().All()) != len(some) {
 				return false
 			}
 		}
 		return true
 	})
-	return all, s
 }
 
 func (s *site) sum() (sum uint64, overlaps int) {
@@ -148,6 +175,51 @@ func TestMembersJoinAndLeaveUnderLoad(t *testing.T) {
 		if m.stepped.Load()+m.restart.Load() != 0 {
 			t.Errorf("member %d: stepped down %d, restart %d", i, m.stepped.Load(), m.restart.Load())
 		}
+	}
+}
+
+// TestNothingIsActiveTwiceWhileItIsFlushed: grains take 200 ms to write what they hold, members join and leave under load,
+// and whoever gets a grain waits until the one before has let go of it.
+func TestNothingIsActiveTwiceWhileItIsFlushed(t *testing.T) {
+	w := newCrowd(t, 2, 200*time.Millisecond)
+	stop := make(chan struct{})
+	var asked atomic.Int64
+	var asking sync.WaitGroup
+	for k := range 4 {
+		asking.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				add(t, w.all[k%2].Cluster, fmt.Sprintf("u%d", (k*37+i)%200), 1)
+				asked.Add(1)
+			}
+		})
+	}
+	more := func(what string) {
+		at := asked.Load()
+		until(t, what, func() bool { return asked.Load() > at+500 })
+	}
+	more("some work is done")
+	third := w.join(t)
+	w.agree(t, w.all...)
+	more("work goes on with a third")
+	if n := third.Placement().Counts().HandedOver.Load(); n == 0 {
+		t.Error("nothing was handed over to the third: the test shows nothing")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := third.Stop(ctx); err != nil {
+		t.Errorf("leave: %v", err)
+	}
+	w.agree(t, w.all[0], w.all[1])
+	more("work goes on without it")
+	close(stop)
+	asking.Wait()
+	if sum, overlaps := w.sum(); sum < uint64(asked.Load()) || overlaps != 0 {
+		t.Fatalf("sum %d of %d asked, overlaps %d", sum, asked.Load(), overlaps)
 	}
 }
 

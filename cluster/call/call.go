@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,11 @@ func Default() Config {
 		MaxOutstanding:  64 << 10,
 		MaxPlaces:       256 << 10,
 	}
+}
+
+// pause is the one before another attempt.
+func (c Config) pause() time.Duration {
+	return c.BackoffMin + time.Duration(rand.Int64N(max(1, int64(c.BackoffMax-c.BackoffMin))))
 }
 
 // Router knows who owns a grain.

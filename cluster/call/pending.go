@@ -3,7 +3,6 @@ package call
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -218,8 +217,7 @@ func (p *pending) timedOut(round int) {
 
 // retry pauses before the next attempt, or ends with the reason if there is no time for one.
 func (p *pending) retry(why error) {
-	spread := max(1, int64(p.c.cfg.BackoffMax-p.c.cfg.BackoffMin))
-	pause := p.c.cfg.BackoffMin + time.Duration(rand.Int64N(spread))
+	pause := p.c.cfg.pause()
 	p.mu.Lock()
 	if p.phase == finished || p.phase == pausing {
 		p.mu.Unlock()

@@ -14,7 +14,8 @@ const viewsKept = 8
 // changed remembers who owned what until now.
 func (a *activator) changed(m membersChanged) {
 	if m.before == nil || len(m.before.All()) == 0 {
-		return // this member has just begun
+		// This member has just begun: until now the others had what is its own from here on.
+		m.before = a.p.Members().without(a.p.system.ID)
 	}
 	a.former = append([]past{{m.before, m.at.Add(a.p.cfg.HandOver)}}, a.former...)
 	if len(a.former) > viewsKept {

@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/cespare/xxhash/v2"
@@ -54,6 +55,11 @@ func (m *Members) ByID(id string) (Member, bool) {
 		}
 	}
 	return Member{}, false
+}
+
+// without is the view as it was without that member.
+func (m *Members) without(id string) *Members {
+	return NewMembers(slices.DeleteFunc(slices.Clone(m.all), func(one Member) bool { return one.ID == id }))
 }
 
 // mix spreads what differs in few bits over all of them (the finalizer of splitmix64): addresses that differ in
