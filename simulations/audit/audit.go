@@ -1,8 +1,10 @@
 // Package audit takes an exported bundle apart for the oracle and compares what the oracle finds with what was
 // published. `paceline verify` runs it after the rules have verified the same bundle.
 //
-// It is not a second set of rules: it only translates. The oracle gets the raw samples, clocks, skips, gates and
-// decisions, and nothing that the product has computed from them.
+// It is not a second set of rules: it only translates. The oracle gets the raw samples, clocks, skips, gates of one lap
+// and the sport's name. Two things it takes as the product reads them, because they are read and not computed: who starts
+// at which gun and what officials have decided (competition.Starters, a replay of the journal), and the end points of
+// gates that the organizer left to be placed on the line.
 package audit
 
 import (
@@ -41,19 +43,15 @@ func Compare(b *bundle.Bundle) (map[uint32][]string, error) {
 	return differences(src.Result.Rows, rows), nil
 }
 
-// Course is a course as the oracle takes it.
+// Course is a course as the oracle takes it: the gates of one lap as the journal has them, and the name of the sport.
 func Course(c *course.Course) *oracle.Course {
 	t := c.Track()
-	o := &oracle.Course{Distance: t.Format == course.Distance, MaxMmS: c.Limits().MaxSpeedMmS,
-		MeasureMm: func(p, q oracle.Point) int64 {
-			return int64(geo.DistanceMm(geo.Point{Lat: p.Lat, Lon: p.Lon}, geo.Point{Lat: q.Lat, Lon: q.Lon}))
-		}}
-	for i, v := range c.Visits() {
-		g := t.Gates[v.Gate]
-		o.Visits = append(o.Visits, oracle.Gate{A: oracle.Point{Lat: g.A.Lat, Lon: g.A.Lon}, B: oracle.Point{Lat: g.B.Lat, Lon: g.B.Lon},
-			Direction: int(g.Direction), AtMm: int64(v.AtMm), Start: i == 0 && v.Kind == geo.StartGate, Mandatory: v.Mandatory})
+	o := oracle.Track{Distance: t.Format == course.Distance, Sport: string(t.Sport), Laps: t.Laps}
+	for _, g := range t.Gates {
+		o.Gates = append(o.Gates, oracle.Gate{A: oracle.Point{Lat: g.A.Lat, Lon: g.A.Lon}, B: oracle.Point{Lat: g.B.Lat, Lon: g.B.Lon},
+			Direction: int(g.Direction), AtMm: int64(g.AtMm), Start: g.Kind == geo.StartGate, Mandatory: g.Mandatory})
 	}
-	return o
+	return oracle.NewCourse(o)
 }
 
 // entry collects what the oracle needs of one entry.

@@ -50,6 +50,25 @@ func TestRulesAndOracleAgreeOnRandomWalks(t *testing.T) {
 	}
 }
 
+// TestRulesAndOracleKnowTheSameLimits makes a step at the limit of each sport, and one just beyond it.
+func TestRulesAndOracleKnowTheSameLimits(t *testing.T) {
+	for _, sport := range []geo.Sport{geo.Run, geo.Ride, geo.Row, geo.Swim, geo.Ski, geo.Walk, geo.Sail, geo.Other, "luge"} {
+		c, err := course.New(course.Track{Format: course.Distance, Sport: sport, Name: "far", DistanceMm: course.MaxDistanceMm})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, beyond := range []int64{0, 1} {
+			zero, far := int64(0), 2*c.Limits().MaxSpeedMmS+beyond
+			e := oracle.Entry{GunMs: walksGun, Streams: []oracle.Stream{{Declared: true, Samples: []oracle.Sample{
+				{Seq: 1, DeviceMs: walksGun, Distance: &zero}, {Seq: 2, DeviceMs: walksGun.Add(1000), Distance: &far},
+			}}}}
+			if _, leap := oracle.Gates(Course(c), &e); leap != (beyond > 0) {
+				t.Errorf("%s: a step of %d mm in a second: the oracle flags it: %v", sport, far, leap)
+			}
+		}
+	}
+}
+
 // walks is one entry, for the rules and for the oracle.
 type walks struct {
 	r       *rand.Rand
@@ -107,7 +126,8 @@ func (w *walks) stream(name string) {
 		if w.r.IntN(15) == 0 {
 			dir = -dir
 		}
-		east += dir * one[int64](w.r, 500, 250, 0, 1000)
+		// 3,320 are 24.96 m and 3,330 are 25.04 m: a second's step just within and just beyond what a runner can make.
+		east += dir * one[int64](w.r, 500, 250, 0, 1000, 500, 250, 1000, 3320, 3330)
 		x := oracle.Sample{Seq: uint64(i + 1), DeviceMs: at, Refused: w.r.IntN(20) == 0}
 		if b.AtMs[i] = at; x.Refused {
 			b.Refused[i] = sample.OutOfRange

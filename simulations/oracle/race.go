@@ -137,9 +137,9 @@ func row(c *Course, e *Entry) Row {
 		if e.Unanswered {
 			r.Status = "racing"
 		}
-		finish := len(c.Visits) - 1
+		finish := len(c.visits) - 1
 		r.StartUs = e.GunMs.Us()
-		if t, ok := r.Gates[0]; ok && c.Visits[0].Start {
+		if t, ok := r.Gates[0]; ok && c.visits[0].Start {
 			r.StartUs = t
 		}
 		if t, ok := r.Gates[finish]; ok {
@@ -163,7 +163,7 @@ func row(c *Course, e *Entry) Row {
 // Gates finds what the entry has passed, by number, and whether a step was impossible.
 func Gates(c *Course, e *Entry) (map[int]unit.InstantUs, bool) {
 	line := timeline(e.Streams, e.Primary, e.Finish, c)
-	if c.Distance {
+	if c.distance {
 		return marks(c, e, line)
 	}
 	return crossings(c, e, line)
@@ -188,7 +188,7 @@ func marks(c *Course, e *Entry, line []at) (map[int]unit.InstantUs, bool) {
 	}
 	leap := false
 	over := int64(0)
-	for n, g := range c.Visits {
+	for n, g := range c.visits {
 		target := zero + g.AtMm
 		for i := max(zeroAt, 1); i < len(line); i++ {
 			a, b := line[i-1], line[i]
@@ -218,23 +218,23 @@ func crossings(c *Course, e *Entry, line []at) (map[int]unit.InstantUs, bool) {
 	gun := int64(e.GunMs)
 	next, lastUs := 0, gun*1000
 	leap := false
-	for i := 1; i < len(line) && next < len(c.Visits); i++ {
+	for i := 1; i < len(line) && next < len(c.visits); i++ {
 		a, b := line[i-1], line[i]
 		if b.ms < gun {
 			continue
 		}
-		if c.MeasureMm != nil && c.MeasureMm(a.p, b.p) > 2*c.MaxMmS*(b.ms-a.ms)/1000 {
+		if c.leaps(greatCircleMm(a.p, b.p), b.ms-a.ms) {
 			leap = true
 		}
-		for next < len(c.Visits) {
+		for next < len(c.visits) {
 			gate, when, found := 0, int64(0), false
-			for n := next; n < len(c.Visits); n++ {
-				t, ok := cross(&c.Visits[n], a, b)
+			for n := next; n < len(c.visits); n++ {
+				t, ok := cross(&c.visits[n], a, b)
 				// Gates on one line, as a sprint at the finish, are passed in one instant.
 				if ok && t >= lastUs && (!found || t < when) {
 					gate, when, found = n, t, true
 				}
-				if c.Visits[n].Mandatory {
+				if c.visits[n].Mandatory {
 					break
 				}
 			}

@@ -8,7 +8,7 @@ import (
 	"paceline/domain/unit"
 )
 
-// Point is degrees at any integer scale; all points of a race use the same one.
+// Point is degrees in 1e-7.
 type Point struct{ Lat, Lon int64 }
 
 // Sample is one handled sample of a stream, in the device's clock.
@@ -45,23 +45,6 @@ type Stream struct {
 type Finish struct {
 	At   unit.InstantMs    // event time
 	Last map[string]uint64 // stream → last seq that counts in any case
-}
-
-// Gate is a line, or a mark of a distance race.
-type Gate struct {
-	A, B      Point
-	Direction int // +1: from left to right for somebody who looks from A to B
-	AtMm      int64
-	Start     bool
-	Mandatory bool
-}
-
-// Course is what is to be passed, laps unrolled.
-type Course struct {
-	Distance  bool // gates are marks on the distance counter
-	Visits    []Gate
-	MaxMmS    int64 // the sport's fastest plausible speed
-	MeasureMm func(p, q Point) int64
 }
 
 // at is one point of a timeline.
@@ -104,16 +87,16 @@ func own(s *Stream, finish *Finish, c *Course, number int) []at {
 				if step < 0 {
 					step, again = max(*x.Distance, 0), true
 				}
-				if step <= 2*c.MaxMmS*(ms-rawMs)/1000 {
-					total += step
-				} else {
+				if c.leaps(step, ms-rawMs) {
 					a.leap = !again
+				} else {
+					total += step
 				}
 			}
 			counted, raw, rawMs = true, *x.Distance, ms
 		}
 		a.mm = total
-		if c.Distance && x.Distance == nil || !c.Distance && x.Position == nil {
+		if c.distance && x.Distance == nil || !c.distance && x.Position == nil {
 			continue
 		}
 		if x.Position != nil {
@@ -189,7 +172,7 @@ func timeline(streams []Stream, primary string, finish *Finish, c *Course) []at 
 		}
 		line = fill(line, tracks[i])
 	}
-	if c.Distance {
+	if c.distance {
 		credit(line, tracks)
 	}
 	return line

@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"math/big"
+	"maps"
+	"math"
 	"slices"
 
 	competitionv1 "paceline/api/gen/paceline/competition/v1"
@@ -13,6 +14,8 @@ import (
 	"paceline/domain/geo"
 	"paceline/domain/sample"
 	"paceline/domain/unit"
+	"paceline/simulations/audit"
+	"paceline/simulations/oracle"
 )
 
 // Crossing is a gate passed, by what was sent.
@@ -21,84 +24,29 @@ type Crossing struct {
 	At   unit.InstantUs
 }
 
-// Crossings is which gates the samples of one entry pass, and when: the whole recording at once, in order, without
-// anything that a network or a node could have done to it. Refused samples do not count.
+// Crossings is which gates the samples of one entry pass, and when, as the oracle finds them: the whole recording at
+// once, in order, without anything that a network or a node could have done to it. Refused samples do not count.
 func Crossings(c *course.Course, gun unit.InstantMs, b *sample.Batch, refused map[uint64]sample.Refusal) []Crossing {
-	if c.Geo() != nil {
-		return onCourse(c.Geo(), gun, b, refused)
-	}
-	return byCounter(c, gun, b, refused)
-}
-
-func onCourse(c *geo.Course, gun unit.InstantMs, b *sample.Batch, refused map[uint64]sample.Refusal) []Crossing {
+	marked := marked(b, refused)
+	gates, _ := oracle.Gates(audit.Course(c), &oracle.Entry{GunMs: gun,
+		Streams: []oracle.Stream{{Declared: true, Samples: audit.Samples(&marked, math.MaxUint64)}}})
 	var out []Crossing
-	s := geo.PassingFrom(gun)
-	var before geo.Point
-	var beforeAt unit.InstantMs
-	begun := false
-	for i := range b.Len() {
-		lat, ok := b.Value(sample.LatE7, i)
-		if !ok || refused[b.FirstSeq+uint64(i)] != sample.Accepted {
-			continue
-		}
-		lon, _ := b.Value(sample.LonE7, i)
-		p := geo.Point{Lat: lat, Lon: lon}
-		for begun {
-			passed, ok := c.Pass(&s, before, beforeAt, p, b.AtMs[i])
-			if !ok {
-				break
-			}
-			out = append(out, Crossing{passed.Visit, passed.At})
-		}
-		before, beforeAt, begun = p, b.AtMs[i], true
+	for _, gate := range slices.Sorted(maps.Keys(gates)) {
+		out = append(out, Crossing{Gate: gate, At: gates[gate]})
 	}
 	return out
 }
 
-// byCounter is the distance race: what the device counts since the gun, steps beyond twice the sport's limit left out.
-func byCounter(c *course.Course, gun unit.InstantMs, b *sample.Batch, refused map[uint64]sample.Refusal) []Crossing {
-	var out []Crossing
-	limits := c.Limits()
-	var raw, earned, mark int64
-	var at unit.InstantMs
-	begun, marked := false, false
-	for i := range b.Len() {
-		v, ok := b.Value(sample.DistanceMm, i)
-		if !ok || refused[b.FirstSeq+uint64(i)] != sample.Accepted {
-			continue
+// marked is the batch with the node's refusals.
+func marked(b *sample.Batch, refused map[uint64]sample.Refusal) sample.Batch {
+	c := *b
+	if len(refused) > 0 {
+		c.Refused = make([]sample.Refusal, c.Len())
+		for i := range c.Refused {
+			c.Refused[i] = refused[c.FirstSeq+uint64(i)]
 		}
-		now, before, beforeAt := b.AtMs[i], earned, at
-		delta := v - raw
-		if delta < 0 {
-			delta = v // the counter has begun again at zero
-		}
-		if begun && limits.Plausible(unit.DistanceMm(delta), now.Sub(at)) {
-			earned += delta
-		}
-		if now >= gun {
-			if !marked {
-				marked, mark = true, earned
-				if begun {
-					mark = before + floorShare(earned-before, int64(gun-beforeAt), int64(now-beforeAt))
-				}
-			}
-			for len(out) < len(c.Visits()) && begun {
-				target := mark + int64(c.Visits()[len(out)].AtMm)
-				if earned < target || earned == before {
-					break
-				}
-				out = append(out, Crossing{len(out), beforeAt.Us() + unit.InstantUs(floorShare(int64(now-beforeAt)*1000, target-before, earned-before))})
-			}
-		}
-		raw, at, begun = v, now, true
 	}
-	return out
-}
-
-// floorShare is floor(total·part/whole).
-func floorShare(total, part, whole int64) int64 {
-	x := new(big.Int).Mul(big.NewInt(total), big.NewInt(part))
-	return x.Div(x, big.NewInt(whole)).Int64()
+	return c
 }
 
 // Implausible is the samples after a step that nobody of the sport can make, by the counter or by position.
@@ -138,13 +86,7 @@ func pointOf(b *sample.Batch, i int) geo.Point {
 
 // Digest is the digest that the store's samples 1…through must have.
 func Digest(b *sample.Batch, through uint64, refused map[uint64]sample.Refusal) [32]byte {
-	c := *b
-	if len(refused) > 0 {
-		c.Refused = make([]sample.Refusal, c.Len())
-		for i := range c.Refused {
-			c.Refused[i] = refused[c.FirstSeq+uint64(i)]
-		}
-	}
+	c := marked(b, refused)
 	d := sample.NewDigest()
 	d.Add(&c, 0, int(min(through, uint64(c.Len()))))
 	return d.Sum()
