@@ -194,6 +194,11 @@ func (r *rig) do(as, procedure, body string) (int, map[string]any) {
 	if t := r.token(as); t != "" {
 		req.Header.Set("Authorization", "Bearer "+t)
 	}
+	return r.send(req)
+}
+
+func (r *rig) send(req *http.Request) (int, map[string]any) {
+	r.t.Helper()
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		r.t.Fatal(err)
@@ -484,24 +489,39 @@ func TestBadRequests(t *testing.T) {
 	for _, tt := range []struct {
 		procedure, body string
 		want            int
+		code            string
 	}{
-		{"UserService/GetUser", `{"userId":`, 400},
-		{"UserService/GetUser", `{"userId":"a b"}`, 400},
-		{"UserService/RegisterUser", `{}`, 400},
-		{"DeviceService/RegisterDevice", `{"deviceId":"watch","device":{"owner":"ann"}}`, 400},
-		{"TrainingService/GetTraining", `{"trainingId":"w1"}`, 400},
-		{"TrainingService/GetTraining", `{"trainingId":"ann/none"}`, 404},
-		{"CompetitionService/CreateCompetition", `{}`, 400},
-		{"CompetitionService/GetCompetition", `{"competitionId":"../x"}`, 400},
-		{"CompetitionService/CreateCompetition", `{"definition":{"name":"` + strings.Repeat("x", 5<<20) + `"}}`, 429},
-		{"CompetitionService/Teleport", `{}`, 404},
+		{"UserService/GetUser", `{"userId":`, 400, "rest.malformed"},
+		{"UserService/GetUser", `{`, 400, "rest.malformed"},
+		{"UserService/GetUser", ``, 400, "rest.malformed"},
+		{"UserService/GetUser", `[]`, 400, "rest.malformed"},
+		{"UserService/GetUser", "{\"userId\":\"\xff\"}", 400, "rest.malformed"},
+		{"UserService/GetUser", `{"userId":"a b"}`, 400, "id.malformed"},
+		{"UserService/RegisterUser", `{}`, 400, "rest.missing"},
+		{"DeviceService/RegisterDevice", `{"deviceId":"watch","device":{"owner":"ann"}}`, 400, "id.malformed"},
+		{"DeviceService/ClaimDevice", `{"deviceId":"mill/mill","personId":"ann","untilMs":"NaN"}`, 400, "rest.malformed"},
+		{"DeviceService/ClaimDevice", `{"deviceId":"mill/mill","personId":"ann","untilMs":1e30}`, 400, "rest.malformed"},
+		{"DeviceService/ClaimDevice", `{"deviceId":"mill/mill","personId":"ann","untilMs":0.5}`, 400, "rest.malformed"},
+		{"TrainingService/GetTraining", `{"trainingId":"w1"}`, 400, "id.malformed"},
+		{"TrainingService/GetTraining", `{"trainingId":"ann/none"}`, 404, "training.not_found"},
+		{"CompetitionService/CreateCompetition", `{}`, 400, "rest.missing"},
+		{"CompetitionService/GetCompetition", `{"competitionId":"../x"}`, 400, "id.malformed"},
+		{"CompetitionService/CreateCompetition", `{"definition":{"name":"` + strings.Repeat("x", 5<<20) + `"}}`, 429, "rest.too_large"},
+		{"CompetitionService/CreateCompetition", strings.Repeat(`{"definition":`, 20_000), 400, "rest.malformed"},
+		{"CompetitionService/ListCompetitions", `{"pageSize":-1}`, 400, "rest.malformed"},
+		{"CompetitionService/ListCompetitions", `{"pageSize":1e30}`, 400, "rest.malformed"},
+		{"CompetitionService/ListCompetitions", `{"pageSize":NaN}`, 400, "rest.malformed"},
+		{"CompetitionService/ListCompetitions", `{"pageToken":"bad"}`, 400, "view.page_token"},
+		{"CompetitionService/Teleport", `{}`, 404, ""}, // no procedure, so no protocol that an answer could be in
 	} {
-		if got, body := r.do("operator:ops", tt.procedure, tt.body); got != tt.want {
-			t.Errorf("%s = %d %v, want %d", tt.procedure, got, body, tt.want)
+		got, body := r.do("operator:ops", tt.procedure, tt.body)
+		if f := faultOf(body); got != tt.want || f.GetCode() != tt.code || tt.code != "" && f.GetMessage() == "" {
+			t.Errorf("%s %.60q = %d %v, want %d %s", tt.procedure, tt.body, got, body, tt.want, tt.code)
 		}
+		spoken(t, tt.procedure, body)
 	}
 	r.grains.answer = func(id.Grain, proto.Message) (proto.Message, error) { panic("kaboom") }
-	if got, body := r.do("operator:ops", "UserService/GetUser", `{"userId":"ann"}`); got != 500 || strings.Contains(fmt.Sprint(body), "kaboom") {
+	if got, body := r.do("operator:ops", "UserService/GetUser", `{"userId":"ann"}`); got != 500 || faultOf(body).GetCode() != "internal" || strings.Contains(fmt.Sprint(body), "kaboom") {
 		t.Errorf("a panic = %d %v, want 500 and nothing of it", got, body)
 	}
 }

@@ -86,17 +86,18 @@ type api struct{ Deps }
 // Handler is everything that a node serves over HTTP.
 func Handler(d Deps) http.Handler {
 	a := &api{d}
-	options := []connect.HandlerOption{
+	options := append(codecs(),
 		connect.WithInterceptors(&guard{a}),
-		connect.WithReadMaxBytes(maxRequestBytes),
+		connect.WithCompression("gzip", newGunzip, newGzip),
 		connect.WithRecover(a.recovered),
-	}
+	)
 	mux := http.NewServeMux()
-	mux.Handle(managev1.NewUserServiceHandler(users{a}, options...))
-	mux.Handle(managev1.NewDeviceServiceHandler(devices{a}, options...))
-	mux.Handle(managev1.NewTrainingServiceHandler(trainings{a}, options...))
-	mux.Handle(managev1.NewCompetitionServiceHandler(competitions{a}, options...))
-	mux.Handle(managev1.NewNodeServiceHandler(nodes{a}, options...))
+	handle := func(path string, h http.Handler) { mux.Handle(path, limited(h)) }
+	handle(managev1.NewUserServiceHandler(users{a}, options...))
+	handle(managev1.NewDeviceServiceHandler(devices{a}, options...))
+	handle(managev1.NewTrainingServiceHandler(trainings{a}, options...))
+	handle(managev1.NewCompetitionServiceHandler(competitions{a}, options...))
+	handle(managev1.NewNodeServiceHandler(nodes{a}, options...))
 	mux.HandleFunc("GET /livez", probe("ok", d.Alive))
 	mux.HandleFunc("GET /healthz", probe("ok", d.Alive))
 	mux.HandleFunc("GET /readyz", probe("ready", d.Ready))
@@ -175,6 +176,9 @@ func (g *guard) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 			return nil, g.leave(r.Spec(), err)
 		}
 		defer cancel()
+		if err := unread(r.Any()); err != nil {
+			return nil, g.leave(r.Spec(), err)
+		}
 		answer, err := next(ctx, r)
 		return answer, g.leave(r.Spec(), err)
 	}
@@ -201,6 +205,6 @@ func (g *guard) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.
 			return g.leave(c.Spec(), err)
 		}
 		defer cancel()
-		return g.leave(c.Spec(), next(ctx, c))
+		return g.leave(c.Spec(), next(ctx, checked{c}))
 	}
 }

@@ -30,7 +30,7 @@ func status(err error) error {
 	}
 	var already *connect.Error
 	if errors.As(err, &already) {
-		return already // connect's own: a body that cannot be read, a method that is not there
+		return already // ours of a body (body.go), or Connect's own: no message in a request, or two
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = errDeadline
