@@ -27,7 +27,8 @@ type activation struct {
 
 	// Owned by the activator.
 	self   *actor.PID
-	ending bool
+	ending bool // was asked to end
+	waits  bool // must end, and is not asked yet
 
 	// Owned by the mailbox.
 	inner    actor.Actor

@@ -51,6 +51,8 @@ type activator struct {
 	draining bool
 	drained  []chan struct{}
 	ticker   *time.Timer
+	toEnd    []*activation // must end, and are not asked yet
+	endings  int           // asked, and not released
 
 	former []past               // the members before each of the last changes, newest first
 	asked  map[string]time.Time // identities whose former owner was asked, and has not answered: until
@@ -84,12 +86,12 @@ func (a *activator) Receive(ctx actor.Context) {
 			ctx.Respond(a.activate(ctx, m))
 		}
 	case released:
-		a.released(m)
+		a.released(ctx, m)
 	case overdue:
 		if g := a.grains[m.identity]; g != nil && g.self.Id == m.pid.Id {
 			a.p.counts.Forced.Add(1)
 			a.p.log.Warn("a grain did not end in time", "grain", g.grain.String())
-			a.released(released(m))
+			a.released(ctx, released(m))
 			ctx.Stop(m.pid)
 		}
 	case membersChanged:
@@ -162,23 +164,50 @@ func (a *activator) owns(g id.Grain) bool {
 	return ok && here
 }
 
-func (a *activator) released(m released) {
-	if g := a.grains[m.identity]; g == nil || g.self.Id != m.pid.Id {
+func (a *activator) released(ctx actor.Context, m released) {
+	g := a.grains[m.identity]
+	if g == nil || g.self.Id != m.pid.Id {
 		return
 	}
 	delete(a.grains, m.identity)
+	if g.ending {
+		a.endings--
+	}
 	for _, done := range a.wait[m.identity] {
 		done()
 	}
 	delete(a.wait, m.identity)
 	a.p.counts.Released.Add(1)
 	a.p.counts.Active.Store(int64(len(a.grains)))
+	a.endMore(ctx)
 	a.finishDrain()
 }
 
 func (a *activator) releaseForeign(ctx actor.Context) {
 	for _, g := range a.grains {
-		if !g.ending && !a.owns(g.grain) {
+		if !a.owns(g.grain) {
+			a.endSoon(g)
+		}
+	}
+	a.endMore(ctx)
+}
+
+// endSoon has a grain end when it is its turn; until then it serves.
+func (a *activator) endSoon(g *activation) {
+	if !g.ending && !g.waits {
+		g.waits = true
+		a.toEnd = append(a.toEnd, g)
+	}
+}
+
+// endMore asks those whose turn it is. All at once would want more of the store than its queue takes: what is refused
+// there is tried again after pauses, and a full node would not be done within its deadline.
+func (a *activator) endMore(ctx actor.Context) {
+	for a.endings < a.p.cfg.EndAtOnce && len(a.toEnd) > 0 {
+		g := a.toEnd[0]
+		a.toEnd = a.toEnd[1:]
+		g.waits = false
+		if a.grains[g.identity] == g && !g.ending && (a.draining || !a.owns(g.grain)) {
 			a.end(ctx, g)
 		}
 	}
@@ -187,6 +216,7 @@ func (a *activator) releaseForeign(ctx actor.Context) {
 // end asks a grain to end; it is not waited for longer than ReleaseWithin.
 func (a *activator) end(ctx actor.Context, g *activation) {
 	g.ending = true
+	a.endings++
 	ctx.Send(g.self, step.Sweep{Drain: true})
 	system, self, late := ctx.ActorSystem(), ctx.Self(), overdue{identity: g.identity, pid: g.self}
 	time.AfterFunc(a.p.cfg.ReleaseWithin, func() { system.Root.Send(self, late) })
@@ -196,10 +226,9 @@ func (a *activator) drain(ctx actor.Context, done chan struct{}) {
 	a.draining = true
 	a.drained = append(a.drained, done)
 	for _, g := range a.grains {
-		if !g.ending {
-			a.end(ctx, g)
-		}
+		a.endSoon(g)
 	}
+	a.endMore(ctx)
 	a.finishDrain()
 }
 

@@ -102,6 +102,7 @@ func (a *activator) abandon(ctx actor.Context) {
 		}
 	}
 	clear(a.wait)
+	a.toEnd, a.endings = nil, 0
 	a.p.counts.Active.Store(0)
 	a.finishDrain()
 }

@@ -29,6 +29,9 @@ type Config struct {
 	Linger time.Duration
 	// ReleaseWithin is how long a grain that must end may take before it is no longer waited for.
 	ReleaseWithin time.Duration
+	// EndAtOnce is how many grains may be ending at a time, when many must: each of them writes what it holds. More ends
+	// a full node sooner, up to what the store's queue takes at once.
+	EndAtOnce int
 	// HandOver is how long after a change of the members a grain's former owner is asked to let go of it before it
 	// is activated here. It should be longer than members take to agree.
 	HandOver time.Duration
@@ -45,6 +48,7 @@ func Default() Config {
 		IdleAfter:     5 * time.Minute,
 		Linger:        time.Second,
 		ReleaseWithin: 3 * time.Second,
+		EndAtOnce:     256,
 
 		HandOver:       10 * time.Second,
 		HandOverWithin: 3 * time.Second,
