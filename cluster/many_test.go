@@ -32,6 +32,7 @@ type crowd struct {
 	*site
 	rows  persistence.Rows
 	slow  time.Duration // how long a grain takes to end
+	kinds []Kind        // beside the counters
 	seeds []string
 	all   []*member
 }
@@ -42,9 +43,9 @@ func several(t *testing.T, n int) ([]*member, *site) {
 	return w.all, w.site
 }
 
-func newCrowd(t *testing.T, n int, slow time.Duration) *crowd {
+func newCrowd(t *testing.T, n int, slow time.Duration, kinds ...Kind) *crowd {
 	t.Helper()
-	w := &crowd{site: &site{counts: map[string]uint64{}, live: map[string]int{}}, rows: memory.New(), slow: slow}
+	w := &crowd{site: &site{counts: map[string]uint64{}, live: map[string]int{}}, rows: memory.New(), slow: slow, kinds: kinds}
 	for range n {
 		w.join(t)
 	}
@@ -68,9 +69,9 @@ func (w *crowd) join(t *testing.T) *member {
 		Restart:  func(string) { m.restart.Add(1) },
 	}
 	c, err := Start(t.Context(), cfg, func(*Cluster) []Kind {
-		return []Kind{{Name: id.User, New: func(g id.Grain) actor.Actor {
+		return append([]Kind{{Name: id.User, New: func(g id.Grain) actor.Actor {
 			return &counter{g: g, site: w.site, flush: 3, slow: w.slow}
-		}}}
+		}}}, w.kinds...)
 	})
 	if err != nil {
 		t.Fatalf("Start %d: %v", len(w.all), err)
