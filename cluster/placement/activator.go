@@ -59,6 +59,7 @@ type activator struct {
 	free   map[string]time.Time // identities whose former owner has let go: remembered until
 	given  map[string]time.Time // identities that another member was given: not activated here until
 	wait   map[string][]func()  // who waits for the end of an activation
+	askers map[string][]asker   // who waits for a former owner's answer
 }
 
 // past is what the members were until then.
@@ -70,7 +71,7 @@ type past struct {
 func newActivator(p *Placement) *activator {
 	return &activator{
 		p: p, grains: make(map[string]*activation), asked: make(map[string]time.Time), free: make(map[string]time.Time),
-		given: make(map[string]time.Time), wait: make(map[string][]func()),
+		given: make(map[string]time.Time), wait: make(map[string][]func()), askers: make(map[string][]asker),
 	}
 }
 
@@ -83,7 +84,7 @@ func (a *activator) Receive(ctx actor.Context) {
 		a.ticker.Stop()
 	case *pcluster.ActivationRequest:
 		if ctx.Sender() != nil {
-			ctx.Respond(a.activate(ctx, m))
+			a.requested(ctx, asker{ctx.Sender(), m})
 		}
 	case released:
 		a.released(ctx, m)
@@ -102,6 +103,11 @@ func (a *activator) Receive(ctx actor.Context) {
 	case handedOver:
 		delete(a.asked, m.identity)
 		a.free[m.identity] = time.Now().Add(a.p.cfg.HandOver)
+		askers := a.askers[m.identity]
+		delete(a.askers, m.identity)
+		for _, one := range askers {
+			a.requested(ctx, one)
+		}
 	case abandon:
 		a.abandon(ctx)
 	case count:
@@ -124,6 +130,31 @@ func (a *activator) Receive(ctx actor.Context) {
 
 var failed = &pcluster.ActivationResponse{Failed: true}
 
+// asker waits for an activation's place.
+type asker struct {
+	who     *actor.PID
+	request *pcluster.ActivationRequest
+}
+
+// maxAskers bounds those who wait until a grain is handed over; more try again after their pause.
+const maxAskers = 64
+
+// requested answers a request, at once or when the grain's former owner has let go of it: by then whoever asked may have
+// tried again, which does no harm.
+func (a *activator) requested(ctx actor.Context, one asker) {
+	r := a.activate(ctx, one.request)
+	if r == nil {
+		identity := one.request.GetClusterIdentity().GetIdentity()
+		if len(a.askers[identity]) < maxAskers {
+			a.askers[identity] = append(a.askers[identity], one)
+			return
+		}
+		r = failed
+	}
+	ctx.Send(one.who, r)
+}
+
+// activate is the answer to a request; nil: not before the former owner has answered.
 func (a *activator) activate(ctx actor.Context, r *pcluster.ActivationRequest) *pcluster.ActivationResponse {
 	identity := r.GetClusterIdentity().GetIdentity()
 	if found := a.grains[identity]; found != nil {
@@ -133,7 +164,13 @@ func (a *activator) activate(ctx actor.Context, r *pcluster.ActivationRequest) *
 		return &pcluster.ActivationResponse{Pid: found.self}
 	}
 	g, err := id.ParseIdentity(identity)
-	if err != nil || a.draining || !a.owns(g) || !a.mayTake(g, identity) {
+	if err != nil || a.draining || !a.owns(g) {
+		return failed
+	}
+	if may, asked := a.mayTake(g, identity); !may {
+		if asked {
+			return nil
+		}
 		return failed
 	}
 	if _, paused := a.p.pauses.of(g, time.Now()); paused {

@@ -26,24 +26,24 @@ func (a *activator) changed(m membersChanged) {
 	clear(a.given)
 }
 
-// mayTake reports whether nobody else has the grain, as far as members can know. While a former owner is being asked
-// it answers no, and the caller tries again after its pause: nothing waits here.
-func (a *activator) mayTake(g id.Grain, identity string) bool {
+// mayTake reports whether nobody else has the grain, as far as members can know; asked: a former owner is being asked, and
+// will have answered soon. The activator itself does not wait.
+func (a *activator) mayTake(g id.Grain, identity string) (may, asked bool) {
 	now := time.Now()
 	if until, given := a.given[identity]; given && now.Before(until) {
 		// It was let go because another member believes itself the owner; who of the two is right, the topology says
 		// within that time.
-		return false
+		return false, false
 	}
 	if until, asked := a.asked[identity]; asked {
-		return !now.Before(until)
+		return !now.Before(until), now.Before(until)
 	}
 	if _, free := a.free[identity]; free || a.p.former == nil {
-		return true
+		return true, false
 	}
 	owner, ok := a.formerOwner(g, now)
 	if !ok {
-		return true
+		return true, false
 	}
 	a.asked[identity] = now.Add(a.p.cfg.HandOverWithin)
 	system, self := a.p.system, a.p.activator
@@ -55,7 +55,7 @@ func (a *activator) mayTake(g id.Grain, identity string) bool {
 		}
 		system.Root.Send(self, handedOver{identity})
 	})
-	return false
+	return false, true
 }
 
 // formerOwner is another member that owned the grain a moment ago and is still a member.
