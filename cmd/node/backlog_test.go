@@ -49,7 +49,7 @@ func newBacklog(t *testing.T, node *swarm.Node, people, each int) *backlog {
 }
 
 // open connects everybody and opens all streams, before the weather.
-func (b *backlog) open(t *testing.T) {
+func (b *backlog) open(t *testing.T, said *output) {
 	t.Helper()
 	for i, c := range b.clients {
 		go func() { _ = c.Run(t.Context()) }()
@@ -67,14 +67,24 @@ func (b *backlog) open(t *testing.T) {
 			}
 		}
 	}
-	for _, s := range b.streams {
+	for i, s := range b.streams {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		err := s.Wait(ctx, 1)
 		cancel()
 		if err != nil {
-			t.Fatalf("a stream of old data does not open: %v", err)
+			t.Fatalf("stream %d of old data of %d does not open: %v: %d of them have; throttled %d times; the node said: %s", i, len(b.streams), err, b.begun(), b.clients[i/b.each].Held(), said)
 		}
 	}
+}
+
+// begun is how many streams have something that is stored.
+func (b *backlog) begun() (n int) {
+	for _, s := range b.streams {
+		if s.Acked() > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // oldSamples of a stream are one frame of old data: 31 more follow it, so that the client calls it old.

@@ -55,7 +55,7 @@ func newCQLTrouble(t *testing.T, server string, rate int, args ...string) *cqlTr
 func (x *cqlTrouble) through(silent bool, begin, end func()) {
 	x.t.Helper()
 	wait := x.underWay()
-	x.old.open(x.t)
+	x.old.open(x.t, x.s.out)
 	x.heap.begin()
 	x.unreadable = silent
 	x.begins()

@@ -1,0 +1,41 @@
+package devicegrain
+
+import (
+	"fmt"
+	"testing"
+)
+
+// TestWorkOnAStreamIsBounded: while a stream's write is under way so many may ask for other work on it; the next one is told
+// at once that there is too much, and all the others get their answer.
+func TestWorkOnAStreamIsBounded(t *testing.T) {
+	const bound = 256
+	r := newRig(t)
+	a := r.registered()
+	a.open("x")
+	a.fate = holdPuts
+	a.frame("x", 1, 10)
+	r.settle()
+	var calls []*call
+	for i := range bound + 1 {
+		calls = append(calls, a.send(openMsg(fmt.Sprint("y", i))))
+	}
+	r.settle()
+	for i, c := range calls[:bound] {
+		if c.answers != 0 {
+			t.Fatalf("request %d was answered while the write is under way: %v", i+1, c.err)
+		}
+	}
+	calls[bound].refusedWith(t, "device.overloaded")
+	a.fate = nil
+	for len(a.held) > 0 {
+		a.release(works)
+	}
+	for i, c := range calls[:bound] {
+		if c.answers != 1 {
+			t.Fatalf("request %d was answered %d times in the end", i+1, c.answers)
+		}
+	}
+	if err := calls[bound-1].err; err != nil {
+		t.Errorf("the last one that found room: %v", err)
+	}
+}
