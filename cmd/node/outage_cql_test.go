@@ -43,6 +43,7 @@ func newCQLTrouble(t *testing.T, server string, rate int, args ...string) *cqlTr
 	x.old = newBacklog(t, x.node, 2, 16)
 	x.level = func() {
 		n, of := x.old.waiting(), len(x.old.streams)
+		x.proxy.Latency(0) // it has shown what it is for
 		t.Logf("when everybody in the race was level, %d of %d streams of old data waited", n, of)
 		if n < of/2 {
 			t.Errorf("old data has gone before what is live: of %d streams %d waited when the race was level, want half at least", of, n)
@@ -67,7 +68,6 @@ func (x *cqlTrouble) through(silent bool, begin, end func()) {
 	x.old.put(x.t, x.node.Now())
 	end()
 	x.after()
-	x.proxy.Latency(0)
 	x.until("what was old is stored too", 60*time.Second, func() string {
 		if n := x.old.waiting(); n > 0 {
 			return fmt.Sprintf("%d streams", n)
