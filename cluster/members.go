@@ -57,7 +57,7 @@ type members struct {
 	nodes   nodes
 
 	seen   chan []gossip.Member // capacity 1: the newest
-	read   chan []*clusterv1.NodeRow
+	read   chan reading
 	notice chan *clusterv1.Removed
 	ctx    context.Context // until leave
 	end    context.CancelFunc
@@ -80,7 +80,7 @@ var _ pcluster.ClusterProvider = (*members)(nil)
 func newMembers(ctx context.Context, name string, many Many, log *slog.Logger) *members {
 	m := &members{
 		many: many, name: name, log: log, nodes: nodesOf(many.Rows, name),
-		seen: make(chan []gossip.Member, 1), read: make(chan []*clusterv1.NodeRow), notice: make(chan *clusterv1.Removed, 16),
+		seen: make(chan []gossip.Member, 1), read: make(chan reading), notice: make(chan *clusterv1.Removed, 16),
 		ready: make(chan struct{}), known: make(map[string]known),
 	}
 	m.ctx, m.end = context.WithCancel(context.WithoutCancel(ctx))
@@ -166,8 +166,9 @@ func (m *members) renew() {
 	defer m.ended.Done()
 	tick := time.NewTicker(renewEvery / readsPerBeat)
 	defer tick.Stop()
+	var old stalls
 	for i := uint64(0); ; i++ {
-		if err := m.renewOnce(1+i/readsPerBeat, i%readsPerBeat == 0); err != nil && m.ctx.Err() == nil {
+		if err := m.renewOnce(1+i/readsPerBeat, i%readsPerBeat == 0, &old); err != nil && m.ctx.Err() == nil {
 			m.log.Warn("the members' rows cannot be renewed or read", "err", err)
 		}
 		select {
@@ -178,7 +179,7 @@ func (m *members) renew() {
 	}
 }
 
-func (m *members) renewOnce(beat uint64, write bool) error {
+func (m *members) renewOnce(beat uint64, write bool, old *stalls) error {
 	ctx, cancel := context.WithTimeout(m.ctx, renewWithin)
 	defer cancel()
 	if write {
@@ -191,7 +192,7 @@ func (m *members) renewOnce(beat uint64, write bool) error {
 		return err
 	}
 	select {
-	case m.read <- rows:
+	case m.read <- reading{rows, m.silent(old.of(rows, time.Now()))}:
 	case <-m.ctx.Done():
 	}
 	return nil
@@ -232,6 +233,7 @@ type view struct {
 	moved    map[string]time.Time // rows: when they moved last
 	beats    map[string]uint64
 	notified time.Time
+	silent   []string // by the newest reading
 }
 
 func (m *members) run() {
@@ -244,7 +246,8 @@ func (m *members) run() {
 		var rows []*clusterv1.NodeRow
 		select {
 		case v.seen = <-m.seen:
-		case rows = <-m.read:
+		case r := <-m.read:
+			rows, v.silent = r.rows, r.silent
 			m.sweep(v, rows)
 		case r := <-m.notice:
 			m.told(v, r)
@@ -255,7 +258,7 @@ func (m *members) run() {
 		if v.seen == nil {
 			continue
 		}
-		in := split.Input{NowMs: time.Since(began).Milliseconds(), Seen: m.countable(v), Suspects: suspects(v.seen)}
+		in := split.Input{NowMs: time.Since(began).Milliseconds(), Seen: m.countable(v), Suspects: append(suspects(v.seen), v.silent...)}
 		if rows != nil {
 			in.Rows = forRule(rows)
 		}

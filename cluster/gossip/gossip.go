@@ -168,6 +168,17 @@ func (g *Gossip) Send(to string, msg []byte) error {
 	return fmt.Errorf("gossip: %s is not seen", to)
 }
 
+// Answers asks a member directly, and waits as long as a probe does. Somebody who is not seen does not answer.
+func (g *Gossip) Answers(id string) bool {
+	for _, n := range g.list.Members() {
+		if n.Name == id {
+			_, err := g.list.Ping(id, &net.UDPAddr{IP: n.Addr, Port: int(n.Port)})
+			return err == nil
+		}
+	}
+	return false
+}
+
 // leaveWithin is how long somebody who leaves waits until others have passed it on: some rounds of gossip.
 const leaveWithin = 2 * time.Second
 
