@@ -92,6 +92,7 @@ mapfile -t unraced < <(printf '%s\n' "${all[@]}" | grep -E "$whole_nodes")
 step "go vet" go vet ./...
 step "house rules" go test -count=1 ./internal/archtest
 step "tools" go -C tools test ./testreport
+step "deploy" go -C tools/deploycheck test -count=1 ./...
 step "Cassandra" cassandra_answers
 [ ${#raced[@]} -gt 0 ] && step "go test -race" go_tests race -race -p 2 "${raced[@]}"
 [ ${#unraced[@]} -gt 0 ] && step "go test (whole nodes, the world)" go_tests nodes -p 2 "${unraced[@]}"
