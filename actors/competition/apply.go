@@ -5,6 +5,7 @@ import (
 
 	"paceline/actors/leaderboard"
 	"paceline/domain/course"
+	"paceline/domain/step"
 )
 
 // Apply moves the state by one event. It cannot refuse; nothing else changes a state.
@@ -12,6 +13,9 @@ func (s *State) Apply(ev Event) {
 	s.Version++
 	if _, ok := FeedOf(ev); ok {
 		s.FeedVersion = s.Version
+	}
+	if s.Publishing != nil && changesResult(ev) && !step.RuleResultOneState.Off() {
+		s.Publishing.restart()
 	}
 	if a, ok := ev.(EntryAdded); ok {
 		s.addEntry(a)
@@ -58,17 +62,29 @@ func (s *State) applyRace(ev Event) {
 			s.Phase = PhaseSettling
 		}
 		s.recount()
+	case ResultPart:
+		s.applyPart(ev)
 	case ResultPublished:
-		s.Result, s.Settle.Open = &ev, false
-		s.Phase = PhaseOfficial
-		if ev.Status == ResultProvisional {
-			s.Phase = PhaseProvisional
-		}
-		s.recount()
+		s.applyResult(ev)
 	case Cancelled:
-		s.Phase, s.Settle.Open = PhaseCancelled, false
+		s.Phase, s.Settle.Open, s.Publishing = PhaseCancelled, false, nil
 		s.recount()
 	}
+}
+
+// applyResult takes a result over. One that does not close what is there is none: it is published again.
+func (s *State) applyResult(ev ResultPublished) {
+	whole, ok := s.whole(ev)
+	s.Publishing = nil
+	if !ok {
+		return
+	}
+	s.Result, s.Settle.Open = &whole, false
+	s.Phase = PhaseOfficial
+	if ev.Status == ResultProvisional {
+		s.Phase = PhaseProvisional
+	}
+	s.recount()
 }
 
 func (s *State) applyStarted(ev RaceStarted) {

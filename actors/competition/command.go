@@ -66,7 +66,10 @@ type (
 		Reason  string
 	}
 	// PublishProvisional settles a running race now, or publishes a provisional result again.
-	PublishProvisional struct{ step.Meta }
+	PublishProvisional struct {
+		step.Meta
+		PartBytes int // as in Proceed
+	}
 	// MakeOfficial settles for the last time; the official result follows. FinalAllowed: streams have been closed, or
 	// the grace over, for long enough.
 	MakeOfficial struct {
@@ -107,10 +110,13 @@ type (
 	}
 	// Fence journals nothing but that somebody is here: who has been overtaken finds out.
 	Fence struct{ step.Meta }
-	// Proceed does what state and time ask for, one step of it.
+	// Proceed does what state and time ask for, one step of it. Draft is what DraftFor has computed of a result that is
+	// published in parts, so that not each of them computes it again.
 	Proceed struct {
 		step.Meta
 		FinalAllowed bool
+		Draft        *Draft
+		PartBytes    int // what a part may hold; 0, or more than that: MaxResultBytes
 	}
 )
 

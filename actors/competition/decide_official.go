@@ -44,21 +44,21 @@ func decidePenalize(s *State, c Penalize) ([]Event, error) {
 
 func decideProvisional(s *State, c PublishProvisional) ([]Event, error) {
 	switch phase := s.PhaseAt(c.At); {
-	case s.Settle.Open:
+	case s.Settle.Open || s.Publishing != nil:
 		return nil, ErrSettling
 	case phase < PhaseRunning:
 		return nil, ErrNotRunning
 	case phase == PhaseRunning:
 		return append(s.unboundDNS(), SettleBegun{Number: s.Settle.Number + 1}), nil
 	case phase == PhaseProvisional:
-		return s.result(ResultProvisional, c.At, "")
+		return s.publishNext(nil, c.PartBytes, Publication{Status: ResultProvisional, At: c.At}), nil
 	}
 	return nil, ErrOver
 }
 
 func decideOfficial(s *State, c MakeOfficial) ([]Event, error) {
 	switch {
-	case s.Settle.Open:
+	case s.Settle.Open || s.Publishing != nil:
 		return nil, ErrSettling
 	case s.Phase == PhaseOfficial:
 		return nil, nil

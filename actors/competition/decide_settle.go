@@ -27,7 +27,7 @@ func decideAnswer(s *State, c TakeAnswer) ([]Event, error) {
 	in := Input{Entry: e.Number, Training: e.Training, Streams: c.Streams, Recording: c.Recording, Gates: o.gates, Flags: o.flags, BindingVersion: r.BindingVersion}
 	slices.SortFunc(in.Streams, func(a, b InputStream) int { return compareStreams(a, b) })
 	var evs []Event
-	if size := in.bytes() + rowBytesOf(e, len(o.gates)); size > s.resultBytesOfEntry() {
+	if size := in.bytes() + rowBytesOf(e.Category, len(o.gates)); size > s.resultBytesOfEntry() {
 		in = Input{Entry: e.Number, Training: e.Training, Unanswered: true, Gates: slices.Clone(e.Gates), Flags: []string{ReasonTooLarge}, BindingVersion: r.BindingVersion}
 		if !slices.Contains(e.Review, ReasonTooLarge) {
 			evs = append(evs, ReviewChanged{e.Number, true, ReasonTooLarge})
@@ -43,8 +43,11 @@ func decideAnswer(s *State, c TakeAnswer) ([]Event, error) {
 	return append(evs, ReportNoted{e.Number, r.Basis, r.Finished}, SettleAnswered{c.Number, in}), nil
 }
 
-// giveUpAtOnce bounds what one command emits.
-const giveUpAtOnce = 128
+// giveUpAtOnce and unboundAtOnce bound what one command emits.
+const (
+	giveUpAtOnce  = 128
+	unboundAtOnce = 2048
+)
 
 // decideGiveUp makes the settle complete without those that have not answered: under review, never DNF.
 func decideGiveUp(s *State, c GiveUpSettle) ([]Event, error) {
@@ -52,18 +55,20 @@ func decideGiveUp(s *State, c GiveUpSettle) ([]Event, error) {
 		return nil, nil
 	}
 	var evs []Event
-	n := 0
+	n, size := 0, 0
 	for _, e := range s.entries {
 		if !s.Awaited(e) {
 			continue
 		}
-		if n++; n > giveUpAtOnce {
+		in := s.unanswered(e)
+		n, size = n+1, size+in.bytes()+rowBytesOf(e.Category, len(in.Gates))
+		if n > giveUpAtOnce || size > MaxResultBytes && n > 1 {
 			break // the grain asks again
 		}
 		if !slices.Contains(e.Review, ReasonUnanswered) && !slices.Contains(e.Cleared, ReasonUnanswered) {
 			evs = append(evs, ReviewChanged{e.Number, true, ReasonUnanswered})
 		}
-		evs = append(evs, SettleAnswered{c.Number, s.unanswered(e)})
+		evs = append(evs, SettleAnswered{c.Number, in})
 	}
 	return evs, nil
 }
@@ -76,7 +81,7 @@ func (s *State) unanswered(e *Entry) Input {
 			in.Flags = append(in.Flags, f)
 		}
 	}
-	if in.bytes()+rowBytesOf(e, len(in.Gates)) > s.resultBytesOfEntry() {
+	if in.bytes()+rowBytesOf(e.Category, len(in.Gates)) > s.resultBytesOfEntry() {
 		in.Flags = []string{ReasonTooLarge}
 	}
 	return in
@@ -97,6 +102,8 @@ const (
 // due says what is to be done next.
 func (s *State) due(c Proceed) action {
 	switch phase := s.PhaseAt(c.At); {
+	case s.Publishing != nil:
+		return publish
 	case s.Settle.Open:
 		if s.tally.awaiting == 0 {
 			return publish
@@ -139,12 +146,18 @@ func decideProceed(s *State, c Proceed) ([]Event, error) {
 	return nil, nil
 }
 
-// unboundDNS gives up on entries that never had a training.
+// unboundDNS gives up on entries that never had a training, as many of them as one command may.
 func (s *State) unboundDNS() []Event {
 	var evs []Event
+	if s.tally.unbound == 0 {
+		return nil
+	}
 	for _, e := range s.entries {
 		if s.tallyOf(e).unbound > 0 {
 			evs = append(evs, StatusChanged{e.Number, leaderboard.DNS, "unbound"})
+		}
+		if len(evs) == unboundAtOnce {
+			break // the grain asks again; to a result they are DNS anyway
 		}
 	}
 	return evs
@@ -153,17 +166,21 @@ func (s *State) unboundDNS() []Event {
 // settleFinally settles before official once more, for samples may have been acknowledged since.
 func (s *State) settleFinally(c Proceed) ([]Event, error) {
 	if step.RuleSettleAgain.Off() {
-		return s.result(ResultOfficial, c.At, "")
+		return s.publishNext(c.Draft, c.PartBytes, Publication{Status: ResultOfficial, At: c.At}), nil
 	}
 	return one(SettleBegun{Number: s.Settle.Number + 1, Final: true})
 }
 
+// publish takes the next step of the result that is due.
 func (s *State) publish(c Proceed) ([]Event, error) {
+	want := Publication{Status: ResultOfficial, At: c.At}
 	switch {
+	case s.Publishing != nil:
+		want.Status, want.Why = s.Publishing.Status, s.Publishing.Why
 	case !s.Settle.Final:
-		return s.result(ResultProvisional, c.At, "")
+		want.Status = ResultProvisional
 	case s.Phase == PhaseOfficial:
-		return s.result(ResultCorrected, c.At, s.Settle.Why)
+		want.Status, want.Why = ResultCorrected, s.Settle.Why
 	}
-	return s.result(ResultOfficial, c.At, "")
+	return s.publishNext(c.Draft, c.PartBytes, want), nil
 }

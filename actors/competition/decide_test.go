@@ -80,12 +80,12 @@ func TestDecide(t *testing.T) {
 		{"a decision that is none", two, Rule{on(gun), 1, "banish", ""}, "competition.decision"},
 		{"a reason without end", two, Rule{on(gun), 1, "dsq", strings.Repeat("x", 201)}, "competition.reason"},
 		{"official without a result", two, MakeOfficial{on(gun), true}, "competition.no_result"},
-		{"provisional before the gun", two, PublishProvisional{on(gun - 1)}, "competition.not_running"},
-		{"provisional settles now", two, PublishProvisional{on(gun)}, "SettleBegun"},
+		{"provisional before the gun", two, PublishProvisional{Meta: on(gun - 1)}, "competition.not_running"},
+		{"provisional settles now", two, PublishProvisional{Meta: on(gun)}, "SettleBegun"},
 		{"correct what is not official", two, Correct{on(gun), ""}, "competition.not_official"},
 		{"official too early", provisional, MakeOfficial{on(gun), false}, "competition.too_early"},
 		{"official settles once more", provisional, MakeOfficial{on(gun), true}, "SettleBegun"},
-		{"provisional again", provisional, PublishProvisional{on(gun + 5)}, "ResultPublished"},
+		{"provisional again", provisional, PublishProvisional{Meta: on(gun + 5)}, "ResultPublished"},
 		{"join when it is over", provisional, Join{Meta: on(gun), User: "u1", Training: "u1/x"}, "competition.over"},
 		{"cancel", two, Cancel{on(gun), "storm"}, "Cancelled"},
 	} {
@@ -234,7 +234,7 @@ func TestDecisionsEnterTheNextResult(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := settledRace(t)
 			r.do(tt.cs...)
-			r.do(PublishProvisional{on(gun + 2)})
+			r.do(PublishProvisional{Meta: on(gun + 2)})
 			if got := table(r.s.Result); got != tt.want {
 				t.Errorf("result %q, want %q", got, tt.want)
 			}
@@ -291,7 +291,7 @@ func TestAnAnswerTooLargeIsReviewed(t *testing.T) {
 	rep := r.says(1, 1, true, 1000, 2000)
 	_, _ = r.report(rep)
 	r.proceed(gun + 3000)
-	a := TakeAnswer{Meta: on(gun), Number: 1, Report: rep, Streams: make([]InputStream, 50)}
+	a := TakeAnswer{Meta: on(gun), Number: 1, Report: rep, Streams: make([]InputStream, 3000)}
 	r.do(a)
 	r.proceed(gun + 3000)
 	row := r.s.Result.Rows[0]

@@ -31,8 +31,15 @@ const (
 	MaxHeat        = 1_000
 	maxFlags       = 16
 	maxFlagBytes   = 64
-	// MaxResultBytes bounds one ResultPublished, so that it fits into an append beside what belongs to it.
+	// MaxResultBytes bounds one ResultPublished or ResultPart, so that it fits into an append beside what belongs to it.
 	MaxResultBytes = 240 << 10
+	// MaxField is the largest field; a race above it is to be split by heats. MaxFieldBytes bounds what the rows and
+	// inputs of one race weigh, and so what its grain holds.
+	MaxField      = 50_000
+	MaxFieldBytes = 64 << 20
+	// maxEntryBytes bounds one entry of more than a few; statusBytes is the status that may follow from its row.
+	maxEntryBytes = 64 << 10
+	statusBytes   = 16
 	// rowBytes is what a row and its input take with ids as they are usually minted, without gates; gateBytes is a gate.
 	rowBytes  = 400
 	gateBytes = 20
@@ -112,8 +119,14 @@ type Definition struct {
 // Shown is what the audiences see; a race of a time before there were any has the defaults.
 func (d *Definition) Shown() Audiences { return d.Audiences.normal() }
 
-// MaxEntries is how many entries a race with so many gate visits takes, so that its result fits into one event.
-func MaxEntries(visits int) int { return MaxResultBytes / (rowBytes + gateBytes*visits) }
+// MaxEntries is how many entries a race with so many gate visits takes.
+func MaxEntries(visits int) int {
+	each := rowBytes + gateBytes*visits
+	if each > maxEntryBytes {
+		return MaxResultBytes / each
+	}
+	return min(MaxField, MaxFieldBytes/each)
+}
 
 // normal checks a definition and fills in what it leaves open.
 func (d Definition) normal() (Definition, error) {

@@ -104,6 +104,8 @@ type (
 		ChangesResult bool
 	}
 	// ResultPublished is reproducible from its input by the pinned rules. The gates of an input are those of its row.
+	// One that is too large for an event has Parts: it is stored without rows and inputs, and closes them. Only then it
+	// exists.
 	ResultPublished struct {
 		Version        uint32
 		Status         ResultStatus
@@ -111,6 +113,20 @@ type (
 		Rows           []Row
 		Inputs         []Input
 		JournalVersion uint64 // entries and decisions through here
+		Why            string
+		At             unit.InstantMs
+		Parts          uint32 // 0: in one
+		Digest         []byte // of rows and inputs in parts; see Digest
+	}
+	// ResultPart is consecutive rows of a result that is not published before its closing event, with their inputs.
+	// JournalVersion names the attempt: parts of one result have all been computed from that state.
+	ResultPart struct {
+		Version        uint32
+		Status         ResultStatus
+		Part           uint32 // 1, 2, …
+		Rows           []Row
+		Inputs         []Input // of those rows, in their order
+		JournalVersion uint64
 		Why            string
 		At             unit.InstantMs
 	}
@@ -184,6 +200,7 @@ func (SettleBegun) isEvent()     {}
 func (SettleAnswered) isEvent()  {}
 func (LateInput) isEvent()       {}
 func (ResultPublished) isEvent() {}
+func (ResultPart) isEvent()      {}
 func (Cancelled) isEvent()       {}
 func (Fenced) isEvent()          {}
 

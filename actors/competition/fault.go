@@ -11,7 +11,7 @@ var (
 	ErrEntered      = fault.New(fault.Conflict, "competition.already_entered", "This person is entered already.")
 	ErrNumber       = fault.New(fault.Conflict, "competition.number_taken", "This number belongs to another entry.")
 	ErrNumberRange  = fault.New(fault.Invalid, "competition.number", "Entry numbers are 1 to 99,999.")
-	ErrFull         = fault.New(fault.Exhausted, "competition.full", "This competition has as many entries as its result can hold.")
+	ErrFull         = fault.New(fault.Exhausted, "competition.full", "This competition has as many entries as one race can have.")
 	ErrCategory     = fault.New(fault.Invalid, "competition.category", "This competition has no such category.")
 	ErrHeat         = fault.New(fault.Invalid, "competition.heat", "Heats and waves are numbered to 1,000.")
 	ErrOffset       = fault.New(fault.Invalid, "competition.start_offset", "A start offset is 0 to 24 hours, and 0 in a mass start.")

@@ -63,7 +63,7 @@ func settleAll(r *race, all []athlete) *ResultPublished {
 	for _, a := range all {
 		r.answer(a.final())
 	}
-	r.do(Proceed{Meta: on(end)})
+	r.proceed(end)
 	return r.s.Result
 }
 
@@ -139,6 +139,7 @@ func TestReplayIsLive(t *testing.T) {
 		for i := range steps {
 			steps[i] = byte(rng.Uint32())
 		}
+		r.partBytes, r.keeps = rapid.SampledFrom([]int{0, 1, 500}).Draw(t, "bytes of a part"), rapid.Bool().Draw(t, "drafts are kept")
 		act(r, d, steps)
 		replayed := New()
 		for _, e := range r.events {
@@ -154,8 +155,13 @@ func TestReplayIsLive(t *testing.T) {
 // verifyAll recomputes every result from the events before it and its own inputs.
 func verifyAll(t rapid.TB, events []Event) {
 	s := New()
+	var results Joiner
 	for _, e := range events {
-		if p, ok := e.(ResultPublished); ok {
+		p, ok, err := results.Take(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok {
 			at := New()
 			for _, e := range events[:p.JournalVersion] {
 				at.Apply(e)
@@ -167,6 +173,9 @@ func verifyAll(t rapid.TB, events []Event) {
 			checkRows(t, p.Rows)
 		}
 		s.Apply(e)
+		if ok && fmt.Sprint(*s.Result) != fmt.Sprint(p) {
+			t.Fatalf("the state holds %+v, published is %+v", *s.Result, p)
+		}
 	}
 }
 
@@ -228,7 +237,7 @@ func act(r *race, d Definition, bytes []byte) {
 		case 6:
 			_, _ = r.try(Penalize{Meta: on(at), Number: n, Penalty: unit.DurationMs(next()) - 128})
 		case 7:
-			_, _ = r.try(PublishProvisional{on(at)})
+			_, _ = r.try(PublishProvisional{on(at), r.partBytes})
 		case 8:
 			_, _ = r.try(MakeOfficial{on(at), next()%2 == 0})
 		case 9:
@@ -243,8 +252,12 @@ func act(r *race, d Definition, bytes []byte) {
 					_, _ = r.try(TakeAnswer{Meta: on(at), Number: r.s.Settle.Number, Report: rep, Streams: streamsOf(rep)})
 				}
 			}
-		case 13, 14:
+		case 13:
 			r.proceed(at)
+		case 14:
+			if Due(r.s, Proceed{Meta: on(at), FinalAllowed: true}) {
+				r.next(at)
+			}
 		case 15, 16:
 			for _, e := range r.s.Entries() {
 				if rep, ok := drawn(r, e.Number, next); ok && r.s.Awaited(e) {
@@ -281,6 +294,7 @@ func FuzzCommands(f *testing.F) {
 	f.Add([]byte("\x01\x01\x00\x00\x01\x01\x01\x00\x00\x03\x10\x10\x01\x00\x0b\x01\x02\x03\x04\x05\x06"))
 	f.Fuzz(func(t *testing.T, bytes []byte) {
 		r := newRace(t)
+		r.partBytes, r.keeps = len(bytes)%3*300, len(bytes)%2 == 0
 		act(r, fiveK(), bytes[:min(len(bytes), 1000)])
 		replayed := New()
 		for _, e := range r.events {

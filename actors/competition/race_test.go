@@ -42,6 +42,10 @@ type race struct {
 	t      rapid.TB
 	s      *State
 	events []Event
+
+	partBytes int  // what a part of a result holds; 0: what it may
+	keeps     bool // drafts, as the shell does
+	draft     *Draft
 }
 
 func newRace(t rapid.TB) *race { return &race{t: t, s: New()} }
@@ -77,11 +81,21 @@ func (r *race) do(cs ...Command) {
 func (r *race) proceed(at unit.InstantMs) {
 	r.t.Helper()
 	for i := 0; Due(r.s, Proceed{Meta: on(at), FinalAllowed: true}); i++ {
-		if i > 10 {
+		if i > 10+3*len(r.s.Entries()) {
 			r.t.Fatal("it goes on for ever")
 		}
-		r.do(Proceed{Meta: on(at), FinalAllowed: true})
+		r.next(at)
 	}
+}
+
+// next lets it take one step.
+func (r *race) next(at unit.InstantMs) {
+	r.t.Helper()
+	c := Proceed{Meta: on(at), FinalAllowed: true, PartBytes: r.partBytes}
+	if r.draft = DraftFor(r.s, c, r.draft); r.keeps {
+		c.Draft = r.draft
+	}
+	r.do(c)
 }
 
 func on(at unit.InstantMs) step.Meta { return step.Meta{At: at, By: "operator:op"} }

@@ -46,7 +46,7 @@ func Timers(s *State) []Timer {
 		}
 		return append(all, Timer{TimerGrace, s.CutoffAt.Add(s.Definition.Grace)})
 	case PhaseProvisional:
-		if after := s.Definition.AutoOfficialAfter; after >= 0 && !s.Settle.Open {
+		if after := s.Definition.AutoOfficialAfter; after >= 0 && !s.Settle.Open && s.Publishing == nil {
 			return []Timer{{TimerOfficial, s.Result.At.Add(after)}}
 		}
 	default: // nothing comes by the clock

@@ -153,7 +153,7 @@ func (p *script) command(verb string, args []string) Command {
 		n, _ := strconv.Atoi(args[1])
 		return Penalize{meta, number, unit.DurationMs(n), ""}
 	case "provisional":
-		return PublishProvisional{meta}
+		return PublishProvisional{Meta: meta}
 	case "official":
 		return MakeOfficial{meta, o["early"] == ""}
 	case "correct":

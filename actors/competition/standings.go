@@ -136,35 +136,12 @@ func underReview(t Starter, in Input) bool {
 	return slices.ContainsFunc(reasons, func(r string) bool { return !slices.Contains(t.Cleared, r) })
 }
 
-// result publishes what the inputs held say. Statuses that follow from it are journalled with it.
-func (s *State) result(status ResultStatus, at unit.InstantMs, why string) ([]Event, error) {
-	starters := Starters(s)
-	var inputs []Input
-	for _, e := range s.entries {
-		if e.Answered > 0 {
-			inputs = append(inputs, e.Input)
-		}
-	}
-	rows := standings(s.Course, s.Definition.RankBy, s.CutoffAt, starters, inputs)
-	var evs []Event
-	for _, e := range s.entries {
-		if e.Ruling != 0 || e.Withdrawn {
-			continue
-		}
-		i := slices.IndexFunc(rows, func(r Row) bool { return r.Entry == e.Number })
-		if rows[i].Status != e.Ran {
-			evs = append(evs, StatusChanged{e.Number, rows[i].Status, "result"})
-		}
-	}
-	r := ResultPublished{Version: 1, Status: status, RulesVersion: s.RulesVersion, Rows: rows, Inputs: inputs, JournalVersion: s.Version, Why: why, At: at}
-	if s.Result != nil {
-		r.Version = s.Result.Version + 1
-	}
-	return append(evs, r), nil
+// resultBytesOfEntry is each entry's share of a result, so that no order of answers matters. The few entries of a small
+// race share what one event holds.
+func (s *State) resultBytesOfEntry() int {
+	n := max(1, s.LockedCount)
+	return max(MaxResultBytes/n, min(maxEntryBytes, MaxFieldBytes/n))
 }
-
-// resultBytesOfEntry is each entry's share of a result, so that no order of answers matters.
-func (s *State) resultBytesOfEntry() int { return MaxResultBytes / max(1, s.LockedCount) }
 
 // bytes bounds what an input takes in a result, from above.
 func (in Input) bytes() int {
@@ -179,7 +156,7 @@ func (in Input) bytes() int {
 }
 
 // rowBytesOf bounds what a row takes in a result, from above.
-func rowBytesOf(e *Entry, gates int) int { return 110 + len(e.Category) + gateBytes*gates }
+func rowBytesOf(category string, gates int) int { return 110 + len(category) + gateBytes*gates }
 
 func compareStreams(a, b InputStream) int {
 	return cmp.Or(cmp.Compare(a.Device, b.Device), cmp.Compare(a.Stream, b.Stream))

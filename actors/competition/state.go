@@ -101,7 +101,8 @@ type State struct {
 	GunAt        unit.InstantMs // 0: not announced
 	CutoffAt     unit.InstantMs
 	Settle       Settle
-	Result       *ResultPublished // the newest
+	Result       *ResultPublished // the newest, whole
+	Publishing   *Publication     // a result of which parts are journalled; nil: none
 	FeedVersion  uint64           // version of the newest event that is a feed item
 	LockedCount  int              // entries when the start list was locked
 
@@ -125,6 +126,17 @@ func New() *State {
 
 // Entries are all entries by number. Read only.
 func (s *State) Entries() []*Entry { return s.entries }
+
+// EntriesAfter are the entries above a number. Read only.
+func (s *State) EntriesAfter(number uint32) []*Entry {
+	i, _ := slices.BinarySearchFunc(s.entries, number, func(e *Entry, n uint32) int {
+		if e.Number > n {
+			return 1
+		}
+		return -1
+	})
+	return s.entries[i:]
+}
 
 // Entry is one entry, or nil. Read only.
 func (s *State) Entry(number uint32) *Entry { return s.byNumber[number] }
@@ -168,6 +180,7 @@ func (s *State) Awake() bool { return s.Started() || s.Phase == PhaseOfficial &&
 func (s *State) Clone() *State {
 	c := *s
 	c.entries = slices.Clone(s.entries)
+	c.Publishing = s.Publishing.clone()
 	c.byNumber, c.byUser = maps.Clone(s.byNumber), maps.Clone(s.byUser)
 	for i, e := range s.entries {
 		n := *e

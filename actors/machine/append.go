@@ -132,7 +132,11 @@ func (m *Machine[S, C, E]) takeSnapshot() {
 	if m.spec.EncodeState == nil {
 		return
 	}
-	if m.saving == nil && m.version >= m.snapshot+m.cfg.SnapshotEvery {
+	every := m.cfg.SnapshotEvery
+	if m.spec.SnapshotAfter != nil {
+		every = max(every, m.spec.SnapshotAfter(m.state))
+	}
+	if m.saving == nil && m.version >= m.snapshot+every {
 		b, err := m.encodeSnapshot()
 		if err != nil {
 			return
@@ -153,7 +157,11 @@ func (m *Machine[S, C, E]) publish(now step.Now) {
 		return
 	}
 	m.publishing = true
-	n := min(len(m.unpublished), 256)
+	n, size := 0, 0
+	for n < min(len(m.unpublished), publishEvents) && (n == 0 || size+len(m.unpublished[n].Payload) <= publishBytes) {
+		size += len(m.unpublished[n].Payload)
+		n++
+	}
 	records := m.unpublished[:n:n]
 	last := records[n-1].Version
 	if step.RuleCursorAfterSync.Off() {

@@ -35,7 +35,10 @@ type Spec[S any, C Command, E any] struct {
 	Decode func(kind, format uint32, payload []byte) (E, error)
 	// EncodeState and DecodeState make snapshots; nil: the journal is always replayed from its beginning.
 	EncodeState func(*S) ([]byte, error)
-	DecodeState func([]byte) (*S, error)
+	// SnapshotAfter is how many events must lie between two snapshots of such a state, so that what one costs is shared
+	// by enough of them; nil, or fewer than Config says: as Config says.
+	SnapshotAfter func(*S) uint64
+	DecodeState   func([]byte) (*S, error)
 
 	// Timers the state asks for; nil: none.
 	Timers func(*S) []Timer
@@ -82,6 +85,8 @@ const (
 	maxQueued         = 4096                // commands, queries and replies held; beyond it: ErrBusy
 	maxUnpublished    = 8192                // events waiting for the journal or the event stream; beyond it: ErrBusy
 	maxOwedBytes      = 8 << 20             // of payloads of those; beyond it: ErrBusy
+	publishEvents     = 256                 // in one publication
+	publishBytes      = 1 << 20             // of payloads, but for one event
 	snapshotEvery     = 500                 // events, unless Config says otherwise
 	rowAhead          = 30 * unit.Second    // due of a standing row
 	rowMargin         = 10 * unit.Second    // a row that is due sooner covers no new append

@@ -27,7 +27,7 @@ const viewAge = time.Second
 // openViews makes what is read from, what writes it, and the cache between it and its readers.
 func (n *node) openViews(journal *persistence.RowStore) error {
 	n.tables = view.New(n.store.rows)
-	n.project = project.New(journal, n.tables, project.Views())
+	n.project = project.New(journal, n.tables, project.Views(journal))
 	n.views = n.tables
 	if n.cfg.ViewCacheMB == 0 {
 		return nil
@@ -142,7 +142,7 @@ func (c viewsRebuildCmd) onStore(ctx context.Context, views string, tell func(st
 	if err != nil {
 		return err
 	}
-	p := project.New(persistence.Over(st.rows), view.New(st.rows), project.Views())
+	p := project.New(persistence.Over(st.rows), view.New(st.rows), project.Views(persistence.Over(st.rows)))
 	return errors.Join(rebuildViews(ctx, st.rows, p, views, c.Rate, tell), st.close())
 }
 

@@ -60,6 +60,8 @@ const (
 	RuleSkipTrimmed                         // a skip is trimmed to what the series does not hold
 	RulePlanAgain                           // a projector looks at the views' plan again after it has written
 	RuleStillThere                          // a projector writes only if nobody has moved the cursor while it read
+	RuleResultCloses                        // a result in parts is closed when all of them are there
+	RuleResultOneState                      // parts of one result are computed from one state
 	Rules                                   // one more than the last
 )
 

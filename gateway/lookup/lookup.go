@@ -84,7 +84,7 @@ func (s *Source) competition(ctx context.Context, competition string, p auth.Pri
 
 // young asks the grain: the views do not know the competition, perhaps not yet.
 func (s *Source) young(ctx context.Context, competition string, p auth.Principal) (auth.Resource, error) {
-	m, err := s.grains.Ask(ctx, id.Of(id.Competition, competition), &competitionv1.Get{})
+	m, err := s.grains.Ask(ctx, id.Of(id.Competition, competition), &competitionv1.Get{UserId: p.Person()})
 	if err != nil {
 		return auth.Resource{}, err
 	}

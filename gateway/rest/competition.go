@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
@@ -66,11 +68,23 @@ func (c competitions) GetCompetition(ctx context.Context, r *connect.Request[man
 	if err := c.may(ctx, auth.ReadCompetition, r.Msg.CompetitionId, ""); err != nil {
 		return nil, err
 	}
-	state, err := ask[*competitionv1.State](ctx, c.api, id.Of(id.Competition, r.Msg.CompetitionId), &competitionv1.Get{})
+	get := &competitionv1.Get{}
+	if token := r.Msg.PageToken; token != "" {
+		after, err := strconv.ParseUint(token, 10, 32)
+		if err != nil {
+			return nil, view.ErrPageToken
+		}
+		get.AfterEntry = uint32(after)
+	}
+	state, err := ask[*competitionv1.State](ctx, c.api, id.Of(id.Competition, r.Msg.CompetitionId), get)
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&managev1.GetCompetitionResponse{Competition: redact(state, principal(ctx))}), nil
+	answer := &managev1.GetCompetitionResponse{Competition: redact(state, principal(ctx))}
+	if n := len(state.Entries); state.MoreEntries && n > 0 {
+		answer.NextPageToken = strconv.FormatUint(uint64(state.Entries[n-1].Entry), 10)
+	}
+	return connect.NewResponse(answer), nil
 }
 
 // redact leaves out who the entries are for everybody but officials and the person itself: names are the roster's.
@@ -191,18 +205,66 @@ func (c competitions) GetResult(ctx context.Context, r *connect.Request[managev1
 	if err := c.atLeast(ctx, r.Msg); err != nil {
 		return nil, err
 	}
-	found, ok, err := c.Views.Result(ctx, r.Msg.CompetitionId, r.Msg.Version)
+	version, part, err := resultPage(r.Msg.Version, r.Msg.PageToken)
 	if err != nil {
-		return nil, fmt.Errorf("result of %s: %w", r.Msg.CompetitionId, err)
+		return nil, err
+	}
+	result, err := c.result(ctx, r.Msg.CompetitionId, version, part)
+	if err != nil {
+		return nil, err
+	}
+	answer := &managev1.GetResultResponse{Result: redactResult(result, principal(ctx))}
+	if part = max(part, 1); part < result.Parts {
+		answer.NextPageToken = fmt.Sprintf("%d.%d", result.Version, part+1)
+	}
+	return connect.NewResponse(answer), nil
+}
+
+// resultPage is the version and the part that a request asks for; part 0: no page in particular.
+func resultPage(version uint32, token string) (of, part uint32, err error) {
+	if token == "" {
+		return version, 0, nil
+	}
+	v, p, _ := strings.Cut(token, ".")
+	ofVersion, err1 := strconv.ParseUint(v, 10, 32)
+	thePart, err2 := strconv.ParseUint(p, 10, 32)
+	if err1 != nil || err2 != nil || ofVersion == 0 || thePart == 0 {
+		return 0, 0, view.ErrPageToken
+	}
+	return uint32(ofVersion), uint32(thePart), nil
+}
+
+// result reads a version of a result, or one page of it if it is in parts.
+func (c competitions) result(ctx context.Context, competition string, version, part uint32) (*competitionv1.ResultPublished, error) {
+	result := &competitionv1.ResultPublished{}
+	if part == 0 {
+		found, ok, err := c.Views.Result(ctx, competition, version)
+		if err != nil {
+			return nil, fmt.Errorf("result of %s: %w", competition, err)
+		}
+		if !ok {
+			return nil, errNoResult
+		}
+		if err := proto.Unmarshal(found.Bytes, result); err != nil {
+			return nil, fmt.Errorf("result of %s: %w", competition, err)
+		}
+		if result.Parts == 0 {
+			return result, nil
+		}
+		version, part = result.Version, 1
+	}
+	page, ok, err := c.Views.ResultPart(ctx, competition, version, part)
+	if err != nil {
+		return nil, fmt.Errorf("part %d of the result of %s: %w", part, competition, err)
 	}
 	if !ok {
 		return nil, errNoResult
 	}
-	result := &competitionv1.ResultPublished{}
-	if err := proto.Unmarshal(found.Bytes, result); err != nil {
-		return nil, fmt.Errorf("result of %s: %w", r.Msg.CompetitionId, err)
+	result = &competitionv1.ResultPublished{}
+	if err := proto.Unmarshal(page, result); err != nil {
+		return nil, fmt.Errorf("part %d of the result of %s: %w", part, competition, err)
 	}
-	return connect.NewResponse(&managev1.GetResultResponse{Result: redactResult(result, principal(ctx))}), nil
+	return result, nil
 }
 
 // chunkBytes is how much of a bundle goes into one message.

@@ -52,7 +52,7 @@ func (g *grains) Ask(_ context.Context, to id.Grain, m proto.Message) (proto.Mes
 	if g.answer != nil {
 		return g.answer(to, m)
 	}
-	switch m.(type) {
+	switch m := m.(type) {
 	case *competitionv1.Command:
 		return &competitionv1.CommandDone{Version: 5, Entry: 2}, nil
 	case *competitionv1.Get:
@@ -61,6 +61,10 @@ func (g *grains) Ask(_ context.Context, to id.Grain, m proto.Message) (proto.Mes
 		}
 		if to.ID == "none" {
 			return &competitionv1.State{Id: to.ID}, nil
+		}
+		if after := m.GetAfterEntry(); to.ID == "large" { // two entries, told one by one
+			return &competitionv1.State{Id: to.ID, Definition: &competitionv1.Definition{Public: true, OrganizationId: "default"}, MoreEntries: after == 0,
+				Entries: []*competitionv1.EntryState{{Entry: 11 + after/11}}}, nil
 		}
 		return &competitionv1.State{Id: to.ID, Definition: &competitionv1.Definition{Name: "Regatta"}, Entries: []*competitionv1.EntryState{
 			{Entry: 1, UserId: "ann", Training: "ann/w1", ReviewReason: "x"}, {Entry: 2, UserId: "bob", Training: "bob/w2", ReviewReason: "y"}},
@@ -115,9 +119,23 @@ func (views) Result(_ context.Context, c string, version uint32) (view.Result, b
 	if version > 1 {
 		return view.Result{}, false, nil
 	}
+	if c == "large" {
+		b, err := proto.Marshal(&competitionv1.ResultPublished{Version: 4, Parts: 3})
+		return view.Result{Competition: c, Version: 4, Bytes: b}, true, err
+	}
 	b, err := proto.Marshal(&competitionv1.ResultPublished{Version: 1, Rows: []*competitionv1.ResultRow{{Entry: 1, Place: 1}},
 		Input: []*competitionv1.EntryInput{{Entry: 1, Training: "ann/w1"}}})
 	return view.Result{Competition: c, Version: 1, Bytes: b}, true, err
+}
+
+// ResultPart: the result of the large race is three rows, one to a page.
+func (views) ResultPart(_ context.Context, c string, version, part uint32) ([]byte, bool, error) {
+	if c != "large" || version != 4 || part > 3 {
+		return nil, false, nil
+	}
+	b, err := proto.Marshal(&competitionv1.ResultPublished{Version: 4, Parts: 3, Rows: []*competitionv1.ResultRow{{Entry: 10 + part}},
+		Input: []*competitionv1.EntryInput{{Entry: 10 + part}}})
+	return b, true, err
 }
 
 type exporter struct{}
@@ -324,6 +342,43 @@ func TestEntriesAreRedacted(t *testing.T) {
 		result := state["result"].(map[string]any)
 		if _, has := result["input"]; has != (as == "operator:ops") {
 			t.Errorf("%q sees the input of the result: %v", as, has)
+		}
+	}
+}
+
+// TestALargeFieldIsPaged: page after page of a result and of entries, each once; nobody but officials sees inputs.
+func TestALargeFieldIsPaged(t *testing.T) {
+	r := start(t)
+	pages := func(as, method, list string, of func(body map[string]any) map[string]any) string {
+		var got []string
+		for token, n := "", 0; n < 9; n++ {
+			status, body := r.do(as, "CompetitionService/"+method, fmt.Sprintf(`{"competitionId":"large","pageToken":%q}`, token))
+			if status != 200 {
+				t.Fatalf("%s page %q = %d", method, token, status)
+			}
+			for _, row := range of(body)[list].([]any) {
+				got = append(got, fmt.Sprint(row.(map[string]any)["entry"]))
+			}
+			if _, has := of(body)["input"]; has != (as == "operator:ops") && method == "GetResult" {
+				t.Errorf("%q sees inputs: %v", as, has)
+			}
+			if token, _ = body["nextPageToken"].(string); token == "" {
+				break
+			}
+		}
+		return strings.Join(got, " ")
+	}
+	for _, as := range []string{"athlete:ann", "operator:ops"} {
+		if got := pages(as, "GetResult", "rows", func(b map[string]any) map[string]any { return b["result"].(map[string]any) }); got != "11 12 13" {
+			t.Errorf("%s reads rows %s", as, got)
+		}
+		if got := pages(as, "GetCompetition", "entries", func(b map[string]any) map[string]any { return b["competition"].(map[string]any) }); got != "11 12" {
+			t.Errorf("%s reads entries %s", as, got)
+		}
+	}
+	for token, want := range map[string]int{"4.9": 404, "5.1": 404, "4": 400, "0.1": 400, "x.1": 400, "4.0": 400} {
+		if status, _ := r.do("operator:ops", "CompetitionService/GetResult", fmt.Sprintf(`{"competitionId":"large","pageToken":%q}`, token)); status != want {
+			t.Errorf("page %q = %d, want %d", token, status, want)
 		}
 	}
 }

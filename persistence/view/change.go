@@ -220,6 +220,43 @@ func (c *Change) PutResult(r Result) {
 	c.put(c.in.part(tableResult, r.Competition), versionKey(r.Version), r)
 }
 
+// PutResultPart adds a page of a result that is in parts: competition.v1.ResultPublished with some of its rows.
+func (c *Change) PutResultPart(competition string, version, part uint32, page []byte) {
+	c.set(persistence.Mutation{Part: c.in.resultPart(competition, version, part), Row: persistence.Row{Cell: page}})
+}
+
+// Roster maps every entry's number to its person, as it will be after the change.
+func (c *Change) Roster(ctx context.Context, competition string) (map[uint32]string, error) {
+	home := c.in.home(id.Of(id.Competition, competition))
+	rows, err := c.t.rows.Range(ctx, home, persistence.Range{From: rowEntry, To: rowEntryEnd})
+	if err != nil {
+		return nil, err
+	}
+	users := make(map[uint32]string, len(rows))
+	take := func(cell []byte) error {
+		var e RosterEntry
+		if err := decode(cell, &e); err != nil {
+			return err
+		}
+		users[e.Entry] = e.UserID
+		return nil
+	}
+	for i := range rows {
+		if err := take(rows[i].Cell); err != nil {
+			return nil, err
+		}
+	}
+	for i := range c.muts {
+		m := &c.muts[i]
+		if m.Part.Key == home.Key && m.Row.Cluster >= rowEntry && m.Row.Cluster < rowEntryEnd {
+			if err := take(m.Row.Cell); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return users, nil
+}
+
 // PutUserResult replaces a person's row of a competition. At must not change between versions.
 func (c *Change) PutUserResult(r UserResult) {
 	c.touch.Users = touched(c.touch.Users, r.UserID)

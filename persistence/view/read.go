@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"paceline/domain/id"
 	"paceline/persistence"
@@ -203,6 +204,19 @@ func (t *Tables) Result(ctx context.Context, competition string, version uint32)
 	var r Result
 	err = decode(rows[0].Cell, &r)
 	return r, err == nil, err
+}
+
+func (g generation) resultPart(competition string, version, part uint32) persistence.Part {
+	return g.part(tableResultPart, competition, strconv.FormatUint(uint64(version), 10), strconv.FormatUint(uint64(part), 10))
+}
+
+// ResultPart implements Reader.
+func (t *Tables) ResultPart(ctx context.Context, competition string, version, part uint32) ([]byte, bool, error) {
+	in, err := t.serving(ctx, id.Competition)
+	if err != nil {
+		return nil, false, err
+	}
+	return t.rows.Get(ctx, in.resultPart(competition, version, part), "")
 }
 
 // UserResults implements Reader.

@@ -26,6 +26,7 @@ const (
 	tableEntryOf    = "entry_of"    // competition → user → entry
 	tableHandle     = "handle"      // blinded handle → user
 	tableResult     = "result"      // competition → version → Result
+	tableResultPart = "result_part" // competition, version, part → a page of a result in parts
 	tableUserResult = "user_result" // user → gun, competition → UserResult
 	tableFeed       = "feed"        // competition, block of versions → version → kind, bytes
 	tableWorkout    = "workout"     // local id → training
@@ -39,7 +40,7 @@ const (
 // tableKinds says what each table is made from.
 var tableKinds = map[string]id.Kind{
 	tableDefinition: id.Competition, tableDays: id.Competition, tableDay: id.Competition, tableEntryOf: id.Competition,
-	tableResult: id.Competition, tableUserResult: id.Competition, tableFeed: id.Competition, tableHandle: id.User,
+	tableResult: id.Competition, tableResultPart: id.Competition, tableUserResult: id.Competition, tableFeed: id.Competition, tableHandle: id.User,
 	tableWorkout: id.Training, tableTraining: id.Training, tableInbox: id.User,
 	"competition": id.Competition, "roster": id.Competition, "person": id.User, "training_at": id.Training, // as oldCursor
 }

@@ -141,7 +141,10 @@ type Reader interface {
 	// People are those of the given ids that are known.
 	People(ctx context.Context, userIDs []string) (map[string]Person, error)
 	UserByHandle(ctx context.Context, handle string) (userID string, ok bool, err error)
-	// Result is one version of a result; 0: the newest.
+	// ResultPart is a page, from 1 on, of a version of a result that is in parts: competition.v1.ResultPublished with
+	// some of its rows.
+	ResultPart(ctx context.Context, competition string, version, part uint32) (page []byte, ok bool, err error)
+	// Result is one version of a result; 0: the newest. Of one in parts the rows are the parts'.
 	Result(ctx context.Context, competition string, version uint32) (Result, bool, error)
 	UserResults(ctx context.Context, userID, pageToken string, pageSize int) (page []UserResult, nextPageToken string, err error)
 	// Feed is the entries after a version, oldest first, at most limit (0: 100).

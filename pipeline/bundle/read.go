@@ -171,6 +171,7 @@ type published struct {
 func replay(j *bundlev1.Journal, through uint64) (*competition.State, []published, error) {
 	s := competition.New()
 	var results []published
+	var parts competition.Joiner
 	for _, r := range j.Records {
 		if through != 0 && r.Version > through {
 			break
@@ -180,7 +181,10 @@ func replay(j *bundlev1.Journal, through uint64) (*competition.State, []publishe
 			return nil, nil, fmt.Errorf("competition/%s version %d: %w", j.Id, r.Version, err)
 		}
 		s.Apply(e)
-		if p, ok := e.(competition.ResultPublished); ok {
+		switch p, ok, err := parts.Take(e); {
+		case err != nil:
+			return nil, nil, fmt.Errorf("competition/%s version %d: %w", j.Id, r.Version, err)
+		case ok:
 			results = append(results, published{r.Version, p})
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"paceline/actors/competition/competitioncodec"
 	bundlev1 "paceline/api/gen/paceline/bundle/v1"
 	competitionv1 "paceline/api/gen/paceline/competition/v1"
 	"paceline/api/track"
@@ -29,11 +30,23 @@ func told(j *bundlev1.Journal) (map[string]proto.Message, error) {
 	if len(results) == 0 {
 		return nil, ErrNoResult
 	}
-	m := &competitionv1.ResultPublished{}
-	if err := proto.Unmarshal(j.Records[results[len(results)-1].version-1].Payload, m); err != nil {
-		return nil, fmt.Errorf("result: %w", err)
+	m, err := results[len(results)-1].message(j)
+	if err != nil {
+		return nil, err
 	}
 	return map[string]proto.Message{courseName: track.ToProto(s.Definition.Track), resultName: m}, nil
+}
+
+// message is a result as it was journalled, with the rows and inputs of its parts.
+func (p published) message(j *bundlev1.Journal) (*competitionv1.ResultPublished, error) {
+	m := &competitionv1.ResultPublished{}
+	if err := proto.Unmarshal(j.Records[p.version-1].Payload, m); err != nil {
+		return nil, fmt.Errorf("result: %w", err)
+	}
+	if m.Parts > 0 {
+		m = competitioncodec.ResultToProto(p.result)
+	}
+	return m, nil
 }
 
 // checkReadable compares course.json, result.json and the manifest's numbers with the competition's journal.

@@ -229,10 +229,14 @@ func head(b []byte) []byte { return b[:min(len(b), 6)] }
 
 // compare names what differs between the published rows and those found again, row by row and in their order.
 func compare(found map[uint32]*Entry, published, again []competition.Row) {
+	at := make(map[uint32]int, len(published))
+	for k := len(published) - 1; k >= 0; k-- {
+		at[published[k].Entry] = k
+	}
 	for i := range again {
 		e := found[again[i].Entry]
-		k := slices.IndexFunc(published, func(r competition.Row) bool { return r.Entry == again[i].Entry })
-		if k < 0 {
+		k, ok := at[again[i].Entry]
+		if !ok {
 			e.differ("the result has no row for it")
 			continue
 		}

@@ -18,7 +18,6 @@ import (
 	"paceline/actors/device"
 	"paceline/actors/device/devicecodec"
 	bundlev1 "paceline/api/gen/paceline/bundle/v1"
-	competitionv1 "paceline/api/gen/paceline/competition/v1"
 	"paceline/api/track"
 	"paceline/domain/fault"
 	"paceline/domain/id"
@@ -230,8 +229,8 @@ func (w *writer) readable(s *competition.State, j *bundlev1.Journal, newest publ
 	if err := w.file(courseName, course); err != nil {
 		return err
 	}
-	m := &competitionv1.ResultPublished{}
-	if err := proto.Unmarshal(j.Records[newest.version-1].Payload, m); err != nil {
+	m, err := newest.message(j)
+	if err != nil {
 		return err
 	}
 	result, err := protojson.MarshalOptions{Multiline: true}.Marshal(m)

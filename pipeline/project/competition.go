@@ -15,13 +15,16 @@ import (
 
 var marshal = proto.MarshalOptions{Deterministic: true}
 
-// Views are the projections of the product.
-func Views() map[id.Kind]Projection {
-	return map[id.Kind]Projection{id.Competition: Competition, id.Training: Training, id.User: User}
+// Views are the projections of the product. The journal has the parts of a result when its closing event comes.
+func Views(journal Journal) map[id.Kind]Projection {
+	race := func(ctx context.Context, c *view.Change, r persistence.Record) error {
+		return Competition(ctx, journal, c, r)
+	}
+	return map[id.Kind]Projection{id.Competition: race, id.Training: Training, id.User: User}
 }
 
 // Competition is a race's rows: summary and lists, roster, feed, results by race and by person.
-func Competition(ctx context.Context, c *view.Change, r persistence.Record) error {
+func Competition(ctx context.Context, journal Journal, c *view.Change, r persistence.Record) error {
 	e, err := competitioncodec.Decode(r.Kind, r.Format, r.Payload)
 	if err != nil {
 		return err
@@ -34,6 +37,8 @@ func Competition(ctx context.Context, c *view.Change, r persistence.Record) erro
 		c.PutFeed(c.Grain().ID, view.FeedEntry{Version: r.Version, Kind: item.GetKind(), Bytes: b})
 	}
 	switch e := e.(type) {
+	case competition.ResultPart:
+		return nil // half a result is none
 	case competition.Created:
 		return created(ctx, c, e, r)
 	case competition.EntryAdded:
@@ -43,7 +48,7 @@ func Competition(ctx context.Context, c *view.Change, r persistence.Record) erro
 	case competition.EntryBound:
 		return changeEntry(ctx, c, e.Entry, func(row *view.RosterEntry) { row.Training = e.Training })
 	case competition.ResultPublished:
-		return resultPublished(ctx, c, e, r)
+		return resultPublished(ctx, journal, c, e, r)
 	case competition.Decided:
 		if e.Decision == competition.DecisionReinstate {
 			return changeEntry(ctx, c, e.Entry, func(row *view.RosterEntry) { row.Withdrawn = false })
@@ -133,28 +138,36 @@ var resultStatus = map[competition.ResultStatus]string{
 	competition.ResultProvisional: "provisional", competition.ResultOfficial: "official", competition.ResultCorrected: "corrected",
 }
 
-func resultPublished(ctx context.Context, c *view.Change, e competition.ResultPublished, r persistence.Record) error {
+func resultPublished(ctx context.Context, journal Journal, c *view.Change, e competition.ResultPublished, r persistence.Record) error {
 	race, ok, err := c.Competition(ctx, c.Grain().ID)
 	if err != nil || !ok {
 		return err
 	}
-	b, err := marshal.Marshal(competitioncodec.ResultToProto(e))
+	b, err := marshal.Marshal(competitioncodec.ResultToProto(e)) // without rows, if it is in parts
 	if err != nil {
 		return fmt.Errorf("result: %w", err)
 	}
 	status := resultStatus[e.Status]
+	parts, err := partsOf(ctx, journal, c.Grain(), &e, r.Version)
+	if err != nil {
+		return err
+	}
+	for i, part := range parts {
+		c.PutResultPart(race.ID, e.Version, uint32(i+1), part)
+	}
+	roster, err := c.Roster(ctx, race.ID)
+	if err != nil {
+		return err
+	}
 	c.PutResult(view.Result{Competition: race.ID, Version: e.Version, Status: status, JournalVersion: r.Version, At: r.Meta.At, Bytes: b})
 	for i := range e.Rows {
 		row := &e.Rows[i]
-		entry, ok, err := c.Entry(ctx, race.ID, row.Entry)
-		if err != nil {
-			return err
-		}
+		user, ok := roster[row.Entry]
 		if !ok {
 			continue
 		}
 		c.PutUserResult(view.UserResult{
-			UserID: entry.UserID, Competition: race.ID, Entry: row.Entry, Version: e.Version, Status: status, Place: row.Place,
+			UserID: user, Competition: race.ID, Entry: row.Entry, Version: e.Version, Status: status, Place: row.Place,
 			EntryStatus: row.Status.String(), UnderReview: row.UnderReview, GunUs: int64(row.Gun), NetUs: int64(row.Net), At: race.Day(),
 		})
 	}
@@ -167,4 +180,46 @@ func resultPublished(ctx context.Context, c *view.Change, e competition.ResultPu
 		race.State = competition.PhaseProvisional.String()
 	}
 	return c.PutCompetition(ctx, race)
+}
+
+// partsOf are the parts of a result in parts as pages, and makes e whole. What was journalled between them is passed over.
+func partsOf(ctx context.Context, journal Journal, g id.Grain, e *competition.ResultPublished, version uint64) ([][]byte, error) {
+	if e.Parts == 0 {
+		return nil, nil
+	}
+	var joiner competition.Joiner
+	var pages [][]byte
+	for after := e.JournalVersion; ; {
+		records, more, err := journal.ReadJournal(ctx, g, after, 0)
+		if err != nil {
+			return nil, fmt.Errorf("parts of result %d: %w", e.Version, err)
+		}
+		for _, r := range records {
+			after = r.Version
+			part, err := competitioncodec.Decode(r.Kind, r.Format, r.Payload)
+			if err != nil {
+				return nil, err
+			}
+			whole, ok, err := joiner.Take(part)
+			if err != nil {
+				return nil, fmt.Errorf("version %d: %w", r.Version, err)
+			}
+			if p, is := part.(competition.ResultPart); is {
+				page := competitioncodec.ResultToProto(competition.ResultPublished{Version: e.Version, Status: e.Status, RulesVersion: e.RulesVersion,
+					Rows: p.Rows, Inputs: p.Inputs, JournalVersion: e.JournalVersion, Why: e.Why, At: e.At, Parts: e.Parts, Digest: e.Digest})
+				b, err := marshal.Marshal(page)
+				if err != nil {
+					return nil, fmt.Errorf("part %d of result %d: %w", p.Part, e.Version, err)
+				}
+				pages = append(pages, b)
+			}
+			if ok {
+				*e = whole
+				return pages, nil
+			}
+		}
+		if !more || after >= version {
+			return nil, fmt.Errorf("result %d: %w: the journal ends at %d, before it", e.Version, persistence.ErrUnavailable, after)
+		}
+	}
 }

@@ -38,9 +38,9 @@ func (l *lagging) Get(ctx context.Context, p persistence.Part, cluster string) (
 func TestCursorLagsBehindItsRow(t *testing.T) {
 	ctx := context.Background()
 	rows := &lagging{Rows: memory.New()}
-	slow := project.New(persistence.Over(rows), view.New(rows), project.Views())
+	slow := project.New(persistence.Over(rows), view.New(rows), project.Views(persistence.Over(rows)))
 	j := &journal{store: persistence.Over(rows.Rows), tables: view.New(rows.Rows), g: race}
-	j.p = project.New(j.store, j.tables, project.Views())
+	j.p = project.New(j.store, j.tables, project.Views(j.store))
 	s := competition.New()
 	add := func(e competition.Event) persistence.Record {
 		kind, format, payload, err := competitioncodec.Encode(e)

@@ -40,7 +40,7 @@ type process struct {
 
 func processOver(rows persistence.Rows) process {
 	s := process{store: persistence.Over(rows), tables: view.New(rows)}
-	s.p = project.New(s.store, s.tables, project.Views())
+	s.p = project.New(s.store, s.tables, project.Views(s.store))
 	return s
 }
 
@@ -213,7 +213,7 @@ func rowsOf(t testing.TB, rows persistence.Rows) (list []string, other int) {
 func fresh(t testing.TB, w *town, from *persistence.RowStore) []string {
 	t.Helper()
 	rows := memory.New()
-	p := project.New(from, view.New(rows), project.Views())
+	p := project.New(from, view.New(rows), project.Views(from))
 	for _, g := range w.grains {
 		if through, err := p.CatchUp(context.Background(), g); err != nil || g.Kind != id.Device && through != w.heads[g] {
 			t.Fatalf("%v: %d of %d, %v", g, through, w.heads[g], err)

@@ -38,7 +38,7 @@ type journal struct {
 func newJournal(g id.Grain) *journal {
 	rows := memory.New()
 	j := &journal{store: persistence.Over(rows), tables: view.New(rows), g: g}
-	j.p = project.New(j.store, j.tables, project.Views())
+	j.p = project.New(j.store, j.tables, project.Views(j.store))
 	return j
 }
 
@@ -327,6 +327,58 @@ func TestUnknownKindStops(t *testing.T) {
 		a := []persistence.Record{{Version: 1, Kind: 9999, Format: 1}}
 		if synced, err := j.p.Publish(context.Background(), g, a); synced != 0 || err == nil {
 			t.Errorf("%v: Publish = %d, %v; want an error", g, synced, err)
+		}
+	}
+}
+
+// TestAResultInPartsIntoViews: parts show nothing; with the closing event its pages are there, everybody's row too, and
+// nothing of an attempt that was given up.
+func TestAResultInPartsIntoViews(t *testing.T) {
+	ctx := context.Background()
+	j := newJournal(race)
+	add := func(e competition.Event) {
+		t.Helper()
+		kind, format, payload, err := competitioncodec.Encode(e)
+		j.add(t, kind, format, payload, err)
+	}
+	add(competition.Created{Definition: definition()})
+	for i, user := range []string{"ann", "bob", "cem"} {
+		add(competition.EntryAdded{Entry: uint32(17 + i), User: user})
+	}
+	row := func(entry, place uint32) []competition.Row {
+		return []competition.Row{{Entry: entry, Place: place, Status: leaderboard.Finished}}
+	}
+	part := func(journal uint64, n uint32, rows []competition.Row) competition.ResultPart {
+		return competition.ResultPart{Version: 1, Status: competition.ResultProvisional, Part: n, Rows: rows, JournalVersion: journal, At: 9}
+	}
+	add(part(4, 1, row(19, 1)))
+	add(competition.PenaltyAdded{Entry: 19, Penalty: 1000})
+	add(part(6, 1, row(18, 1)))
+	add(part(6, 2, row(17, 2)))
+	add(part(6, 3, row(19, 3)))
+	if _, ok, err := j.tables.Result(ctx, race.ID, 0); ok || err != nil {
+		t.Fatalf("half a result is shown: %v", err)
+	}
+	if got, _, err := j.tables.UserResults(ctx, "bob", "", 10); len(got) > 0 || err != nil {
+		t.Fatalf("half a result is shown to bob: %+v, %v", got, err)
+	}
+	all := append(append(row(18, 1), row(17, 2)...), row(19, 3)...)
+	add(competition.ResultPublished{Version: 1, Status: competition.ResultProvisional, JournalVersion: 6, Parts: 3, Digest: competition.Digest(all, nil), At: 9})
+	r, ok, err := j.tables.Result(ctx, race.ID, 0)
+	var m competitionv1.ResultPublished
+	if err != nil || !ok || proto.Unmarshal(r.Bytes, &m) != nil || m.GetParts() != 3 || len(m.GetRows()) > 0 {
+		t.Fatalf("Result = %+v, %v, %v", &m, ok, err)
+	}
+	for n := uint32(1); n <= 4; n++ {
+		page, ok, err := j.tables.ResultPart(ctx, race.ID, 1, n)
+		m.Reset()
+		if err != nil || ok != (n <= 3) || proto.Unmarshal(page, &m) != nil || ok && (len(m.Rows) != 1 || m.Rows[0].Entry != all[n-1].Entry || m.Parts != 3) {
+			t.Errorf("page %d: %v, %v, %v", n, &m, ok, err)
+		}
+	}
+	for i, user := range []string{"bob", "ann", "cem"} {
+		if got, _, err := j.tables.UserResults(ctx, user, "", 10); err != nil || len(got) != 1 || got[0].Place != uint32(i+1) {
+			t.Errorf("%s has %+v, %v", user, got, err)
 		}
 	}
 }

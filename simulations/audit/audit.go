@@ -34,8 +34,12 @@ func Compare(b *bundle.Bundle) (map[uint32][]string, error) {
 	c := Course(src.State.Course)
 	starters := competition.Starters(src.State)
 	entries := make([]oracle.Entry, len(starters))
+	inputs := make(map[uint32]*competition.Input, len(src.Result.Inputs))
+	for i := range src.Result.Inputs {
+		inputs[src.Result.Inputs[i].Entry] = &src.Result.Inputs[i]
+	}
 	for i, s := range starters {
-		if entries[i], err = entry(b, src, s); err != nil {
+		if entries[i], err = entry(b, src, s, inputs[s.Entry]); err != nil {
 			return nil, err
 		}
 	}
@@ -55,7 +59,7 @@ func Course(c *course.Course) *oracle.Course {
 }
 
 // entry collects what the oracle needs of one entry.
-func entry(b *bundle.Bundle, src *bundle.Source, s competition.Starter) (oracle.Entry, error) {
+func entry(b *bundle.Bundle, src *bundle.Source, s competition.Starter, in *competition.Input) (oracle.Entry, error) {
 	e := oracle.Entry{Number: s.Entry, GunMs: s.GunAt, Bound: s.Bound, PenaltyMs: s.Penalty, CutoffMs: src.State.CutoffAt}
 	switch s.Ruling {
 	case leaderboard.DSQ, leaderboard.DNF, leaderboard.DNS:
@@ -65,11 +69,9 @@ func entry(b *bundle.Bundle, src *bundle.Source, s competition.Starter) (oracle.
 	open := func(reason string) bool { return !slices.Contains(s.Cleared, reason) }
 	e.Review = slices.ContainsFunc(s.Review, open)
 	e.LeapCleared = !open(training.FlagDistanceStep) && !open(training.FlagPositionStep)
-	i := slices.IndexFunc(src.Result.Inputs, func(in competition.Input) bool { return in.Entry == s.Entry })
-	if i < 0 {
+	if in == nil {
 		return e, nil
 	}
-	in := src.Result.Inputs[i]
 	if in.Unanswered {
 		e.Unanswered, e.Review = true, e.Review || open(competition.ReasonUnanswered)
 		for _, g := range in.Gates {
@@ -179,10 +181,14 @@ func differences(published []competition.Row, rows []oracle.Row) map[uint32][]st
 			out[entry] = append(out[entry], fmt.Sprintf("oracle: %s is %v, the result says %v", name, is, was))
 		}
 	}
+	at := make(map[uint32]int, len(published))
+	for k := range published {
+		at[published[k].Entry] = k
+	}
 	for i := range rows {
 		o := &rows[i]
-		k := slices.IndexFunc(published, func(r competition.Row) bool { return r.Entry == o.Entry })
-		if k < 0 {
+		k, ok := at[o.Entry]
+		if !ok {
 			differ(o.Entry, "row", "missing", "there")
 			continue
 		}

@@ -275,11 +275,14 @@ func (w *World) release(r *rider) {
 }
 
 // lateInputs are what the race has told of.
-func (w *World) lateInputs() []competition.LateInput {
-	var all []competition.LateInput
+func (w *World) lateInputs() []competition.LateInput { return raceEvents[competition.LateInput](w) }
+
+// raceEvents are those of one kind in the race's journal.
+func raceEvents[E any](w *World) []E {
+	var all []E
 	for _, r := range w.journal(w.raceGrain()) {
-		if l, ok := decode(w.raceGrain().Kind, r).(competition.LateInput); ok {
-			all = append(all, l)
+		if e, ok := decode(w.raceGrain().Kind, r).(E); ok {
+			all = append(all, e)
 		}
 	}
 	return all

@@ -33,6 +33,7 @@ type Faults struct {
 	ClientResend float64         // the client sends again, re-cut, what is already under way
 
 	SnapshotEvery uint64  // events between two snapshots of a grain; 0: 5
+	PartBytes     int     // of a part of a result; 0: it is in one
 	LoseCaches    float64 // when a node dies, all snapshots and checkpoints are gone
 }
 

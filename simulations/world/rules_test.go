@@ -31,7 +31,7 @@ func TestEachRuleIsNeeded(t *testing.T) {
 }
 
 // scenes are all tables.
-var scenes = []map[string]scene{killTable, lateTable, ruleTable, moreRules}
+var scenes = []map[string]scene{killTable, lateTable, ruleTable, moreRules, partScenes}
 
 // searched is how many seeds are tried for one that fails without a rule.
 const searched = 200
@@ -102,6 +102,7 @@ func TestSearch(t *testing.T) {
 }
 
 var ruleNames = map[step.Rule]string{
+	step.RuleResultCloses: "ResultCloses", step.RuleResultOneState: "ResultOneState",
 	step.RuleReplyAfterCommit: "ReplyAfterCommit", step.RuleFence: "Fence", step.RuleUnknownLooks: "UnknownLooks",
 	step.RuleAppendID: "AppendID", step.RuleCommandOnce: "CommandOnce", step.RuleWakeupFirst: "WakeupFirst",
 	step.RuleForeignRowFenced: "ForeignRowFenced", step.RuleOwnRowKept: "OwnRowKept",

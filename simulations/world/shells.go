@@ -36,7 +36,7 @@ func (w *World) newStepper(n *node, g id.Grain, activation string) machine.Stepp
 	case id.Competition:
 		c := competitiongrain.Default()
 		c.Grain, c.Activation, c.Member, c.Random, c.NewID = g, activation, n.name, w.rand.Uint64, newID
-		c.SnapshotEvery = every
+		c.SnapshotEvery, c.PartBytes = every, w.faults.PartBytes
 		return competitiongrain.New(c)
 	default:
 		panic("world: no shell for " + g.String())
@@ -45,8 +45,19 @@ func (w *World) newStepper(n *node, g id.Grain, activation string) machine.Stepp
 
 // race replays the competition's journal from the store.
 func (w *World) race() (*competition.State, []competition.ResultPublished) {
+	return w.replayed(0)
+}
+
+// raceThrough is the competition as it was at a version.
+func (w *World) raceThrough(version uint64) *competition.State {
+	s, _ := w.replayed(version)
+	return s
+}
+
+func (w *World) replayed(through uint64) (*competition.State, []competition.ResultPublished) {
 	s := competition.New()
 	var results []competition.ResultPublished
+	var parts competition.Joiner
 	for after := uint64(0); ; {
 		records, more, err := w.stored.ReadJournal(background, id.Of(id.Competition, w.plan.competition), after, 0)
 		if err != nil {
@@ -54,14 +65,20 @@ func (w *World) race() (*competition.State, []competition.ResultPublished) {
 			return s, nil
 		}
 		for _, r := range records {
-			after = r.Version
+			if after = r.Version; through != 0 && r.Version > through {
+				return s, results
+			}
 			e, err := competitioncodec.Decode(r.Kind, r.Format, r.Payload)
 			if err != nil {
 				w.failf("journal: %v", err)
 				return s, nil
 			}
 			s.Apply(e)
-			if p, ok := e.(competition.ResultPublished); ok {
+			switch p, ok, err := parts.Take(e); {
+			case err != nil:
+				w.failf("journal: version %d: %v", r.Version, err)
+				return s, nil
+			case ok:
 				results = append(results, p)
 			}
 		}

@@ -3,6 +3,7 @@ package world
 import (
 	"fmt"
 
+	"paceline/actors/competition"
 	"paceline/actors/device"
 	"paceline/actors/device/devicecodec"
 	"paceline/api/gen/paceline/competition/v1"
@@ -90,6 +91,10 @@ func (w *World) checkOracle() {
 		return
 	}
 	published := results[len(results)-1].Rows
+	if len(published) != len(rows) {
+		w.failf("the result has %d rows, the oracle says %d", len(published), len(rows))
+		return
+	}
 	for i, o := range rows {
 		p := published[i]
 		got := fmt.Sprintf("entry %d place %d %s finish %d gun %d net %d", p.Entry, p.Place, p.Status, p.Finish, p.Gun, p.Net)
@@ -97,5 +102,20 @@ func (w *World) checkOracle() {
 		if got != want {
 			w.failf("row %d is %q, the oracle says %q", i+1, got, want)
 		}
+	}
+}
+
+// checkResults computes each published result again, from the state that it names and its own input.
+func (w *World) checkResults() {
+	final, results := w.race()
+	for _, r := range results {
+		s := w.raceThrough(r.JournalVersion)
+		rows, err := competition.Standings(r.RulesVersion, s.Definition, s.CutoffAt, competition.Starters(s), r.Inputs)
+		if err != nil || fmt.Sprint(rows) != fmt.Sprint(r.Rows) {
+			w.failf("result %d says %v, computed again %v (%v)", r.Version, r.Rows, rows, err)
+		}
+	}
+	if last := len(results) - 1; last >= 0 && fmt.Sprint(*final.Result) != fmt.Sprint(results[last]) {
+		w.failf("the race holds result %v, published is %v", *final.Result, results[last])
 	}
 }

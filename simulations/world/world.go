@@ -88,7 +88,7 @@ func Rough(seed uint64) Faults {
 		CrashOut: 0.0015 * level(8), CrashNode: 0.003 * level(9), Down: 20 * unit.Second,
 		Passivate: 0.01 * level(10), TwoOwners: 0.01 * level(11), ClientResend: 0.1 * level(12),
 		Gateways: seed%3 == 0, Cut: 0.004 * level(13), CrashGate: 0.002 * level(14),
-		SnapshotEvery: 1 + seed%9, LoseCaches: 0.5 * level(15),
+		SnapshotEvery: 1 + seed%9, LoseCaches: 0.5 * level(15), PartBytes: []int{0, 1, 300, 700}[seed%4],
 	}
 }
 
@@ -127,6 +127,7 @@ func (w *World) Run() Outcome {
 	}
 	if o.Official {
 		w.checkStored()
+		w.checkResults()
 		w.checkOracle()
 		w.checkViewers()
 		w.checkRest()

@@ -58,6 +58,8 @@ func rulingToProto(e competition.Event) (uint32, proto.Message, error) {
 		return KindLateInput, &competitionv1.LateInput{Entry: e.Entry, StreamId: e.Stream, Basis: track.CompetitionBasis(e.Basis), ChangesResult: e.ChangesResult}, nil
 	case competition.ResultPublished:
 		return KindResultPublished, ResultToProto(e), nil
+	case competition.ResultPart:
+		return KindResultPart, PartToProto(e), nil
 	case competition.Cancelled:
 		return KindCancelled, &competitionv1.Cancelled{Reason: e.Reason}, nil
 	case competition.Fenced:
@@ -113,6 +115,8 @@ func rulingFromProto(m proto.Message) (competition.Event, error) {
 		return competition.LateInput{Entry: m.Entry, Stream: m.StreamId, Basis: track.BasisFrom(m.Basis), ChangesResult: m.ChangesResult}, nil
 	case *competitionv1.ResultPublished:
 		return ResultFromProto(m), nil
+	case *competitionv1.ResultPart:
+		return PartFromProto(m), nil
 	case *competitionv1.Cancelled:
 		return competition.Cancelled{Reason: m.Reason}, nil
 	case *competitionv1.Fenced:

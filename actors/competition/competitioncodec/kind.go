@@ -36,6 +36,7 @@ const (
 	KindResultPublished uint32 = 19
 	KindCancelled       uint32 = 20
 	KindFenced          uint32 = 21
+	KindResultPart      uint32 = 22
 )
 
 // What cannot be read.
@@ -78,6 +79,7 @@ var messages = map[uint32]func() proto.Message{
 	KindResultPublished: func() proto.Message { return &competitionv1.ResultPublished{} },
 	KindCancelled:       func() proto.Message { return &competitionv1.Cancelled{} },
 	KindFenced:          func() proto.Message { return &competitionv1.Fenced{} },
+	KindResultPart:      func() proto.Message { return &competitionv1.ResultPart{} },
 }
 
 // Message reads the stored form as the protobuf message that it is.

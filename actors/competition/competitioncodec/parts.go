@@ -92,45 +92,6 @@ func inputFromProto(m *competitionv1.EntryInput) competition.Input {
 		Unanswered: m.GetUnanswered(), Gates: GatesFromProto(m.GetGates()), Flags: m.GetFlags(), BindingVersion: m.GetBindingVersion()}
 }
 
-// ResultToProto is the wire and stored form of a result. The gates of an input are those of its row, and stored once.
-func ResultToProto(r competition.ResultPublished) *competitionv1.ResultPublished {
-	m := &competitionv1.ResultPublished{Version: r.Version, Status: competitionv1.ResultStatus(r.Status), RulesVersion: r.RulesVersion,
-		JournalVersion: r.JournalVersion, Why: r.Why, AtMs: int64(r.At)}
-	for _, row := range r.Rows {
-		m.Rows = append(m.Rows, &competitionv1.ResultRow{
-			Entry: row.Entry, Place: row.Place, Status: livev1.EntryStatus(row.Status), UnderReview: row.UnderReview,
-			StartUs: int64(row.Start), FinishUs: int64(row.Finish), GunUs: int64(row.Gun), NetUs: int64(row.Net), PenaltyMs: int64(row.Penalty),
-			Gates: GatesToProto(row.Gates), Heat: row.Heat, Category: row.Category, PlaceNet: row.PlaceNet, PlaceGun: row.PlaceGun, Disputed: row.Disputed,
-		})
-	}
-	for _, in := range r.Inputs {
-		m.Input = append(m.Input, inputToProto(in, false))
-	}
-	return m
-}
-
-// ResultFromProto reads a result.
-func ResultFromProto(m *competitionv1.ResultPublished) competition.ResultPublished {
-	r := competition.ResultPublished{Version: m.GetVersion(), Status: competition.ResultStatus(clip(int32(m.GetStatus()))), RulesVersion: m.GetRulesVersion(),
-		JournalVersion: m.GetJournalVersion(), Why: m.GetWhy(), At: unit.InstantMs(m.GetAtMs())}
-	gates := map[uint32][]competition.GateTime{}
-	for _, row := range m.GetRows() {
-		gates[row.GetEntry()] = GatesFromProto(row.GetGates())
-		r.Rows = append(r.Rows, competition.Row{
-			Entry: row.GetEntry(), Place: row.GetPlace(), Status: leaderboard.Status(clip(int32(row.GetStatus()))), UnderReview: row.GetUnderReview(),
-			Start: unit.InstantUs(row.GetStartUs()), Finish: unit.InstantUs(row.GetFinishUs()), Gun: unit.DurationUs(row.GetGunUs()), Net: unit.DurationUs(row.GetNetUs()),
-			Penalty: unit.DurationMs(row.GetPenaltyMs()), Gates: gates[row.GetEntry()], Heat: row.GetHeat(), Category: row.GetCategory(),
-			PlaceNet: row.GetPlaceNet(), PlaceGun: row.GetPlaceGun(), Disputed: row.GetDisputed(),
-		})
-	}
-	for _, in := range m.GetInput() {
-		i := inputFromProto(in)
-		i.Gates = gates[i.Entry]
-		r.Inputs = append(r.Inputs, i)
-	}
-	return r
-}
-
 // ReportFromProto reads what the rules need of a report; where somebody is on the course is the board's.
 func ReportFromProto(m *competitionv1.Report) competition.Report {
 	return competition.Report{Entry: m.GetEntry(), Training: m.GetTraining(), BindingVersion: m.GetBindingVersion(), Basis: track.BasisFrom(m.GetBasis()),

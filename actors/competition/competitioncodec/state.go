@@ -14,7 +14,7 @@ import (
 
 // StateFormat is the first byte of a stored state. Raise it with every change of what a state holds: a snapshot of
 // another format is not read, the journal is.
-const StateFormat = 2
+const StateFormat = 3
 
 // ErrState is a snapshot that this build does not read.
 var ErrState = fault.New(fault.Internal, "competition.state_unknown", "A snapshot of a race is of a form that this program does not know.")
@@ -28,6 +28,10 @@ func EncodeState(s *competition.State) ([]byte, error) {
 	}
 	if s.Result != nil {
 		m.Result = ResultToProto(*s.Result)
+	}
+	if p := s.Publishing; p != nil {
+		m.Publishing = &competitionv1.SavedPublication{Parts: p.Parts, Last: p.Last, Result: ResultToProto(competition.ResultPublished{
+			Version: p.Version, Status: p.Status, Why: p.Why, At: p.At, JournalVersion: p.Base, Rows: p.Rows, Inputs: p.Inputs})}
 	}
 	for _, e := range s.Entries() {
 		m.Entries = append(m.Entries, savedEntry(e))
@@ -64,6 +68,11 @@ func DecodeState(b []byte) (*competition.State, error) {
 	if m.Result != nil {
 		r := ResultFromProto(m.Result)
 		s.Result = &r
+	}
+	if p := m.Publishing; p != nil {
+		r := ResultFromProto(p.GetResult())
+		s.Publishing = &competition.Publication{Version: r.Version, Status: r.Status, Why: r.Why, At: r.At, Base: r.JournalVersion,
+			Parts: p.GetParts(), Last: p.GetLast(), Rows: r.Rows, Inputs: r.Inputs}
 	}
 	entries := make([]*competition.Entry, len(m.Entries))
 	for i, e := range m.Entries {

@@ -36,6 +36,11 @@ func TestState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	golden.Publishing = &competition.Publication{}
+	fill.Fill(golden.Publishing)
+	golden.Publishing.Rows[0].Entry, golden.Publishing.Inputs[0].Entry = 17, 17
+	golden.Publishing.Rows, golden.Publishing.Inputs = golden.Publishing.Rows[:1], golden.Publishing.Inputs[:1]
+	golden.Publishing.Inputs[0].Gates = golden.Publishing.Rows[0].Gates
 	golden.Settle = competition.Settle{Number: 2, Final: true, Why: "late", Open: true, Begun: 9}
 	if golden, err = competition.Restore(golden, golden.Entries()); err != nil {
 		t.Fatal(err)
@@ -79,24 +84,36 @@ func randomEvents(r *rand.Rand, kinds []competition.Event) []competition.Event {
 			entered++
 			e.Entry, e.User = entered, fmt.Sprint("u", entered)
 		case *competition.ResultPublished: // the gates of an input are those of its row
-			e.Inputs = nil
-			seen := map[uint32]bool{}
-			rows := e.Rows
-			e.Rows = nil
-			for _, row := range rows {
-				if !seen[row.Entry] {
-					seen[row.Entry] = true
-					e.Rows = append(e.Rows, row)
-					in := competition.Input{}
-					fill.Fill(&in)
-					in.Entry, in.Gates = row.Entry, row.Gates
-					e.Inputs = append(e.Inputs, in)
-				}
+			e.Rows, e.Inputs = oneEach(fill, e.Rows)
+		case *competition.ResultPart:
+			e.Rows, e.Inputs = oneEach(fill, e.Rows)
+			for i := range e.Rows { // an entry is in one part
+				e.Rows[i].Entry += uint32(1000 * len(all))
+				e.Inputs[i].Entry = e.Rows[i].Entry
+			}
+			if r.IntN(2) == 0 {
+				e.Part, e.Version, e.JournalVersion = 1+e.Part%2, 1, 1
 			}
 		}
 		all = append(all, p.Elem().Interface().(competition.Event))
 	}
 	return all
+}
+
+// oneEach are rows of which each entry has one, and an input with the same gates for each.
+func oneEach(fill *testkit.Filler, rows []competition.Row) (out []competition.Row, inputs []competition.Input) {
+	seen := map[uint32]bool{}
+	for _, row := range rows {
+		if !seen[row.Entry] {
+			seen[row.Entry] = true
+			out = append(out, row)
+			in := competition.Input{}
+			fill.Fill(&in)
+			in.Entry, in.Gates = row.Entry, row.Gates
+			inputs = append(inputs, in)
+		}
+	}
+	return out, inputs
 }
 
 // FuzzDecodeState: no bytes make it panic, and what it reads it writes so that it is read the same way again.

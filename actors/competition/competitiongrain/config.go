@@ -26,6 +26,7 @@ type Config struct {
 	StaleAfter      unit.DurationMs // an append without an outcome for so long makes the board stale
 	WaitForOfficial unit.DurationMs // how far a race that waits for its officials moves its wake-up
 	SnapshotEvery   uint64          // events; 0: the machine's own
+	PartBytes       int             // what a part of a result may hold; 0: what the rules allow
 }
 
 // Default are the numbers of the design; SettleDelay is that of a store that several processes write.

@@ -59,7 +59,7 @@ func (sh *Shell) loadBoard() step.Out {
 // be woken less often.
 func (sh *Shell) due(now step.Now, _ string) []step.Out {
 	s := sh.m.State()
-	if s.Phase == competition.PhaseProvisional && !s.Settle.Open && s.Definition.AutoOfficialAfter < 0 {
+	if s.Phase == competition.PhaseProvisional && !s.Settle.Open && s.Publishing == nil && s.Definition.AutoOfficialAfter < 0 {
 		return sh.m.Postpone(now, now.Wall.Add(sh.cfg.WaitForOfficial))
 	}
 	return nil

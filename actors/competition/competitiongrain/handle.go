@@ -46,7 +46,7 @@ func (sh *Shell) commandOf(now step.Now, meta step.Meta, msg *competitionv1.Comm
 	case *competitionv1.Command_Penalty:
 		return competition.Penalize{Meta: meta, Number: c.Penalty.GetEntry(), Penalty: unit.DurationMs(c.Penalty.GetPenaltyMs()), Reason: c.Penalty.GetReason()}
 	case *competitionv1.Command_Provisional:
-		return competition.PublishProvisional{Meta: meta}
+		return competition.PublishProvisional{Meta: meta, PartBytes: sh.cfg.PartBytes}
 	case *competitionv1.Command_Official:
 		return competition.MakeOfficial{Meta: meta, FinalAllowed: sh.finalAllowed(now)}
 	case *competitionv1.Command_Correct:
@@ -61,23 +61,41 @@ func answer(a competition.Answer) *competitionv1.CommandDone {
 	return &competitionv1.CommandDone{Version: a.Version, Entry: a.Entry, GunAtMs: int64(a.GunAt)}
 }
 
+// maxEntriesTold bounds one answer: a large field is asked for page by page.
+const maxEntriesTold = 1000
+
 // stateMessage is what Get is answered with.
-func (sh *Shell) stateMessage(s *competition.State, version uint64, now step.Now) (any, error) {
+func (sh *Shell) stateMessage(s *competition.State, version uint64, now step.Now, get *competitionv1.Get) (any, error) {
 	if s.Phase == competition.PhaseNone {
 		return nil, competition.ErrNotFound
 	}
 	m := &competitionv1.State{
 		Id: sh.cfg.Grain.ID, Definition: competitioncodec.DefinitionToProto(s.Definition), State: livev1.RaceState(s.PhaseAt(now.Node)),
 		GunAtMs: int64(s.GunAt), CutoffAtMs: int64(s.CutoffAt), Version: version, RulesVersion: s.RulesVersion,
+		EntryCount: uint32(len(s.Entries())),
 	}
-	for _, e := range s.Entries() {
+	entries := s.EntriesAfter(get.GetAfterEntry())
+	if user := get.GetUserId(); user != "" {
+		entries = nil
+		if e := s.EntryOfUser(user); e != nil {
+			entries = append(entries, e)
+		}
+	}
+	for _, e := range entries {
+		if m.MoreEntries = len(m.Entries) == maxEntriesTold; m.MoreEntries {
+			break
+		}
 		m.Entries = append(m.Entries, &competitionv1.EntryState{
 			Entry: e.Number, UserId: e.User, Category: e.Category, Heat: e.Heat, Wave: e.Wave, StartOffsetMs: int64(e.Offset), Training: e.Training,
 			Status: livev1.EntryStatus(e.Status()), UnderReview: e.UnderReview(), ReviewReason: first(e.Review), Ready: e.Ready,
 		})
 	}
 	if s.Result != nil {
-		m.Result = competitioncodec.ResultToProto(*s.Result)
+		r := *s.Result
+		if r.Parts > 0 {
+			r.Rows, r.Inputs = nil, nil // the views have them by pages
+		}
+		m.Result = competitioncodec.ResultToProto(r)
 	}
 	return m, nil
 }

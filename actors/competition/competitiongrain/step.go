@@ -24,6 +24,9 @@ const pulse = "competition/pulse"
 // maxReplies bounds the answers that wait for the epoch.
 const maxReplies = 4096
 
+// fewEntries are so few that a snapshot costs no more than the events between two.
+const fewEntries = 250
+
 // Tags of the shell's own I/O.
 const (
 	tagLoadBoard uint64 = 1
@@ -56,7 +59,8 @@ type Shell struct {
 	provisionalSince                                     unit.InstantMs // wall; 0: there is no provisional result
 	asking                                               int            // lines that have not reported to this epoch
 	armedAt                                              unit.InstantMs
-	boardDirty                                           bool // since the last checkpoint
+	boardDirty                                           bool               // since the last checkpoint
+	draft                                                *competition.Draft // of the result that is being published in parts
 	loads                                                int
 }
 
@@ -92,8 +96,15 @@ func (sh *Shell) spec() machine.Spec[competition.State, competition.Command, com
 		Encode: competitioncodec.Encode,
 		Decode: competitioncodec.Decode,
 
-		EncodeState: competitioncodec.EncodeState,
-		DecodeState: competitioncodec.DecodeState,
+		// A snapshot costs as much as there are entries, so a large race takes one after as many events.
+		SnapshotAfter: func(s *competition.State) uint64 {
+			if n := len(s.Entries()); n > fewEntries {
+				return 2 * uint64(n)
+			}
+			return 0
+		},
+		EncodeState:   competitioncodec.EncodeState,
+		DecodeState:   competitioncodec.DecodeState,
 		Timers: func(s *competition.State) []machine.Timer {
 			var all []machine.Timer
 			for _, t := range competition.Timers(s) {
@@ -161,7 +172,9 @@ func (sh *Shell) handle(now step.Now, msg any, from step.Return) []step.Out {
 	case *competitionv1.SettleAnswer:
 		return append(sh.answered(now, msg), ack(from)...)
 	case *competitionv1.Get:
-		return sh.m.Query(now, from, func(s *competition.State, v uint64) (any, error) { return sh.stateMessage(s, v, now) })
+		return sh.m.Query(now, from, func(s *competition.State, v uint64) (any, error) {
+			return sh.stateMessage(s, v, now, msg)
+		})
 	}
 	if from == nil {
 		return nil
@@ -241,11 +254,18 @@ func (sh *Shell) drive(now step.Now) []step.Out {
 func (sh *Shell) proceed(now step.Now) []step.Out {
 	var outs []step.Out
 	for sh.m.Ready() {
-		c := competition.Proceed{Meta: sh.meta(now), FinalAllowed: sh.finalAllowed(now)}
+		s := sh.m.State()
+		if s.Publishing != nil && s.Publishing.Last > sh.m.Committed() {
+			return outs // one part after the other: whatever comes meanwhile is heard between them
+		}
+		c := competition.Proceed{Meta: sh.meta(now), FinalAllowed: sh.finalAllowed(now), PartBytes: sh.cfg.PartBytes}
 		before := sh.m.Version()
-		if !competition.Due(sh.m.State(), c) {
+		if !competition.Due(s, c) {
+			sh.draft = nil
 			break
 		}
+		sh.draft = competition.DraftFor(s, c, sh.draft)
+		c.Draft = sh.draft
 		outs = append(outs, sh.m.Submit(now, c, nil)...)
 		if sh.m.Version() == before {
 			break // too busy just now; tried again with the next message or timer
@@ -306,6 +326,9 @@ func (sh *Shell) busy() bool {
 	}
 	if sh.draining || sh.shown == nil {
 		return false
+	}
+	if sh.shown.Publishing != nil {
+		return true
 	}
 	p := sh.shown.Phase
 	return p >= competition.PhaseCountdown && p <= competition.PhaseSettling || sh.shown.Settle.Open ||

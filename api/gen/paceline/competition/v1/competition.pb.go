@@ -1962,8 +1962,11 @@ type ResultPublished struct {
 	JournalVersion uint64                 `protobuf:"varint,6,opt,name=journal_version,json=journalVersion,proto3" json:"journal_version,omitempty"` // decisions and entries through here
 	Why            string                 `protobuf:"bytes,7,opt,name=why,proto3" json:"why,omitempty"`
 	AtMs           int64                  `protobuf:"varint,8,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"` // node clock
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// A result that is too large for one event is parts, and this event closes it: stored without rows and input.
+	Parts         uint32 `protobuf:"varint,9,opt,name=parts,proto3" json:"parts,omitempty"`   // 0: the rows and the input are here
+	Digest        []byte `protobuf:"bytes,10,opt,name=digest,proto3" json:"digest,omitempty"` // SHA-256 over all rows and inputs in canonical form, whatever the borders of parts
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ResultPublished) Reset() {
@@ -2052,6 +2055,122 @@ func (x *ResultPublished) GetAtMs() int64 {
 	return 0
 }
 
+func (x *ResultPublished) GetParts() uint32 {
+	if x != nil {
+		return x.Parts
+	}
+	return 0
+}
+
+func (x *ResultPublished) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+// ResultPart is consecutive rows of a result that is not published before its closing ResultPublished; parts of one
+// result have one version and one journal_version.
+type ResultPart struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Version        uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Status         ResultStatus           `protobuf:"varint,2,opt,name=status,proto3,enum=paceline.competition.v1.ResultStatus" json:"status,omitempty"`
+	Part           uint32                 `protobuf:"varint,3,opt,name=part,proto3" json:"part,omitempty"` // 1, 2, …
+	Rows           []*ResultRow           `protobuf:"bytes,4,rep,name=rows,proto3" json:"rows,omitempty"`
+	Input          []*EntryInput          `protobuf:"bytes,5,rep,name=input,proto3" json:"input,omitempty"` // of those rows, in their order
+	JournalVersion uint64                 `protobuf:"varint,6,opt,name=journal_version,json=journalVersion,proto3" json:"journal_version,omitempty"`
+	Why            string                 `protobuf:"bytes,7,opt,name=why,proto3" json:"why,omitempty"`
+	AtMs           int64                  `protobuf:"varint,8,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ResultPart) Reset() {
+	*x = ResultPart{}
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResultPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResultPart) ProtoMessage() {}
+
+func (x *ResultPart) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResultPart.ProtoReflect.Descriptor instead.
+func (*ResultPart) Descriptor() ([]byte, []int) {
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ResultPart) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ResultPart) GetStatus() ResultStatus {
+	if x != nil {
+		return x.Status
+	}
+	return ResultStatus_RESULT_STATUS_UNSPECIFIED
+}
+
+func (x *ResultPart) GetPart() uint32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
+func (x *ResultPart) GetRows() []*ResultRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *ResultPart) GetInput() []*EntryInput {
+	if x != nil {
+		return x.Input
+	}
+	return nil
+}
+
+func (x *ResultPart) GetJournalVersion() uint64 {
+	if x != nil {
+		return x.JournalVersion
+	}
+	return 0
+}
+
+func (x *ResultPart) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *ResultPart) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
 type ResultRow struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Entry         uint32                 `protobuf:"varint,1,opt,name=entry,proto3" json:"entry,omitempty"`
@@ -2075,7 +2194,7 @@ type ResultRow struct {
 
 func (x *ResultRow) Reset() {
 	*x = ResultRow{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[26]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2087,7 +2206,7 @@ func (x *ResultRow) String() string {
 func (*ResultRow) ProtoMessage() {}
 
 func (x *ResultRow) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[26]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2100,7 +2219,7 @@ func (x *ResultRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultRow.ProtoReflect.Descriptor instead.
 func (*ResultRow) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{26}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ResultRow) GetEntry() uint32 {
@@ -2218,7 +2337,7 @@ type GateTime struct {
 
 func (x *GateTime) Reset() {
 	*x = GateTime{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[27]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2230,7 +2349,7 @@ func (x *GateTime) String() string {
 func (*GateTime) ProtoMessage() {}
 
 func (x *GateTime) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[27]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2243,7 +2362,7 @@ func (x *GateTime) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GateTime.ProtoReflect.Descriptor instead.
 func (*GateTime) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{27}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GateTime) GetGate() uint32 {
@@ -2277,7 +2396,7 @@ type EntryInput struct {
 
 func (x *EntryInput) Reset() {
 	*x = EntryInput{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[28]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2289,7 +2408,7 @@ func (x *EntryInput) String() string {
 func (*EntryInput) ProtoMessage() {}
 
 func (x *EntryInput) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[28]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2302,7 +2421,7 @@ func (x *EntryInput) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryInput.ProtoReflect.Descriptor instead.
 func (*EntryInput) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{28}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *EntryInput) GetEntry() uint32 {
@@ -2374,7 +2493,7 @@ type InputStream struct {
 
 func (x *InputStream) Reset() {
 	*x = InputStream{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[29]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2386,7 +2505,7 @@ func (x *InputStream) String() string {
 func (*InputStream) ProtoMessage() {}
 
 func (x *InputStream) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[29]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2399,7 +2518,7 @@ func (x *InputStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InputStream.ProtoReflect.Descriptor instead.
 func (*InputStream) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{29}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *InputStream) GetDevice() string {
@@ -2446,7 +2565,7 @@ type Cancelled struct {
 
 func (x *Cancelled) Reset() {
 	*x = Cancelled{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[30]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2458,7 +2577,7 @@ func (x *Cancelled) String() string {
 func (*Cancelled) ProtoMessage() {}
 
 func (x *Cancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[30]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2471,7 +2590,7 @@ func (x *Cancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancelled.ProtoReflect.Descriptor instead.
 func (*Cancelled) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{30}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Cancelled) GetReason() string {
@@ -2489,7 +2608,7 @@ type Fenced struct {
 
 func (x *Fenced) Reset() {
 	*x = Fenced{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[31]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2501,7 +2620,7 @@ func (x *Fenced) String() string {
 func (*Fenced) ProtoMessage() {}
 
 func (x *Fenced) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[31]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2514,7 +2633,7 @@ func (x *Fenced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fenced.ProtoReflect.Descriptor instead.
 func (*Fenced) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{31}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{32}
 }
 
 type Command struct {
@@ -2543,7 +2662,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[32]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2555,7 +2674,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[32]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2568,7 +2687,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{32}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Command) GetCall() *v11.Call {
@@ -2807,7 +2926,7 @@ type Lock struct {
 
 func (x *Lock) Reset() {
 	*x = Lock{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[33]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2819,7 +2938,7 @@ func (x *Lock) String() string {
 func (*Lock) ProtoMessage() {}
 
 func (x *Lock) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[33]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2832,7 +2951,7 @@ func (x *Lock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lock.ProtoReflect.Descriptor instead.
 func (*Lock) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{33}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{34}
 }
 
 // Leave withdraws a person's own entry, by the person.
@@ -2845,7 +2964,7 @@ type Leave struct {
 
 func (x *Leave) Reset() {
 	*x = Leave{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[34]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2857,7 +2976,7 @@ func (x *Leave) String() string {
 func (*Leave) ProtoMessage() {}
 
 func (x *Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[34]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2870,7 +2989,7 @@ func (x *Leave) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leave.ProtoReflect.Descriptor instead.
 func (*Leave) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{34}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Leave) GetUserId() string {
@@ -2891,7 +3010,7 @@ type Join struct {
 
 func (x *Join) Reset() {
 	*x = Join{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[35]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2903,7 +3022,7 @@ func (x *Join) String() string {
 func (*Join) ProtoMessage() {}
 
 func (x *Join) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[35]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2916,7 +3035,7 @@ func (x *Join) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Join.ProtoReflect.Descriptor instead.
 func (*Join) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{35}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Join) GetUserId() string {
@@ -2949,7 +3068,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[36]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2961,7 +3080,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[36]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2974,7 +3093,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{36}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Ready) GetUserId() string {
@@ -2993,7 +3112,7 @@ type StartRace struct {
 
 func (x *StartRace) Reset() {
 	*x = StartRace{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[37]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3005,7 +3124,7 @@ func (x *StartRace) String() string {
 func (*StartRace) ProtoMessage() {}
 
 func (x *StartRace) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[37]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3018,7 +3137,7 @@ func (x *StartRace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRace.ProtoReflect.Descriptor instead.
 func (*StartRace) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{37}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *StartRace) GetGunAtMs() int64 {
@@ -3036,7 +3155,7 @@ type PublishProvisional struct {
 
 func (x *PublishProvisional) Reset() {
 	*x = PublishProvisional{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[38]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3048,7 +3167,7 @@ func (x *PublishProvisional) String() string {
 func (*PublishProvisional) ProtoMessage() {}
 
 func (x *PublishProvisional) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[38]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3061,7 +3180,7 @@ func (x *PublishProvisional) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishProvisional.ProtoReflect.Descriptor instead.
 func (*PublishProvisional) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{38}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{39}
 }
 
 type MakeOfficial struct {
@@ -3072,7 +3191,7 @@ type MakeOfficial struct {
 
 func (x *MakeOfficial) Reset() {
 	*x = MakeOfficial{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[39]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3084,7 +3203,7 @@ func (x *MakeOfficial) String() string {
 func (*MakeOfficial) ProtoMessage() {}
 
 func (x *MakeOfficial) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[39]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3097,7 +3216,7 @@ func (x *MakeOfficial) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MakeOfficial.ProtoReflect.Descriptor instead.
 func (*MakeOfficial) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{39}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{40}
 }
 
 // Correct publishes a new version from a fresh settle.
@@ -3110,7 +3229,7 @@ type Correct struct {
 
 func (x *Correct) Reset() {
 	*x = Correct{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[40]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3122,7 +3241,7 @@ func (x *Correct) String() string {
 func (*Correct) ProtoMessage() {}
 
 func (x *Correct) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[40]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3135,7 +3254,7 @@ func (x *Correct) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Correct.ProtoReflect.Descriptor instead.
 func (*Correct) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{40}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Correct) GetReason() string {
@@ -3157,7 +3276,7 @@ type CommandDone struct {
 
 func (x *CommandDone) Reset() {
 	*x = CommandDone{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[41]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3169,7 +3288,7 @@ func (x *CommandDone) String() string {
 func (*CommandDone) ProtoMessage() {}
 
 func (x *CommandDone) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[41]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3182,7 +3301,7 @@ func (x *CommandDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandDone.ProtoReflect.Descriptor instead.
 func (*CommandDone) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{41}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CommandDone) GetVersion() uint64 {
@@ -3232,7 +3351,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[42]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3244,7 +3363,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[42]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3257,7 +3376,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{42}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Report) GetCompetitionId() string {
@@ -3393,7 +3512,7 @@ type SettleAnswer struct {
 
 func (x *SettleAnswer) Reset() {
 	*x = SettleAnswer{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[43]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3405,7 +3524,7 @@ func (x *SettleAnswer) String() string {
 func (*SettleAnswer) ProtoMessage() {}
 
 func (x *SettleAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[43]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3418,7 +3537,7 @@ func (x *SettleAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleAnswer.ProtoReflect.Descriptor instead.
 func (*SettleAnswer) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{43}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SettleAnswer) GetCompetitionId() string {
@@ -3456,15 +3575,18 @@ func (x *SettleAnswer) GetRecording() []byte {
 	return nil
 }
 
+// Get asks for the state with at most 1,000 entries.
 type Get struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	AfterEntry    uint32                 `protobuf:"varint,1,opt,name=after_entry,json=afterEntry,proto3" json:"after_entry,omitempty"` // the entries above this number
+	UserId        string                 `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`              // not empty: only this person's entry
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[44]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3476,7 +3598,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[44]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3489,7 +3611,21 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{44}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *Get) GetAfterEntry() uint32 {
+	if x != nil {
+		return x.AfterEntry
+	}
+	return 0
+}
+
+func (x *Get) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
 }
 
 type State struct {
@@ -3500,16 +3636,18 @@ type State struct {
 	GunAtMs       int64                  `protobuf:"varint,4,opt,name=gun_at_ms,json=gunAtMs,proto3" json:"gun_at_ms,omitempty"`
 	CutoffAtMs    int64                  `protobuf:"varint,5,opt,name=cutoff_at_ms,json=cutoffAtMs,proto3" json:"cutoff_at_ms,omitempty"`
 	Entries       []*EntryState          `protobuf:"bytes,6,rep,name=entries,proto3" json:"entries,omitempty"`
-	Result        *ResultPublished       `protobuf:"bytes,7,opt,name=result,proto3" json:"result,omitempty"` // the newest
+	Result        *ResultPublished       `protobuf:"bytes,7,opt,name=result,proto3" json:"result,omitempty"` // the newest; one in parts without rows and input
 	Version       uint64                 `protobuf:"varint,8,opt,name=version,proto3" json:"version,omitempty"`
 	RulesVersion  uint32                 `protobuf:"varint,9,opt,name=rules_version,json=rulesVersion,proto3" json:"rules_version,omitempty"`
+	EntryCount    uint32                 `protobuf:"varint,10,opt,name=entry_count,json=entryCount,proto3" json:"entry_count,omitempty"`    // in all
+	MoreEntries   bool                   `protobuf:"varint,11,opt,name=more_entries,json=moreEntries,proto3" json:"more_entries,omitempty"` // above the last one here
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[45]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3521,7 +3659,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[45]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3534,7 +3672,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{45}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *State) GetId() string {
@@ -3600,6 +3738,20 @@ func (x *State) GetRulesVersion() uint32 {
 	return 0
 }
 
+func (x *State) GetEntryCount() uint32 {
+	if x != nil {
+		return x.EntryCount
+	}
+	return 0
+}
+
+func (x *State) GetMoreEntries() bool {
+	if x != nil {
+		return x.MoreEntries
+	}
+	return false
+}
+
 type EntryState struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Entry         uint32                 `protobuf:"varint,1,opt,name=entry,proto3" json:"entry,omitempty"`
@@ -3619,7 +3771,7 @@ type EntryState struct {
 
 func (x *EntryState) Reset() {
 	*x = EntryState{}
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[46]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3631,7 +3783,7 @@ func (x *EntryState) String() string {
 func (*EntryState) ProtoMessage() {}
 
 func (x *EntryState) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_competition_proto_msgTypes[46]
+	mi := &file_paceline_competition_v1_competition_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3644,7 +3796,7 @@ func (x *EntryState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryState.ProtoReflect.Descriptor instead.
 func (*EntryState) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{46}
+	return file_paceline_competition_v1_competition_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *EntryState) GetEntry() uint32 {
@@ -3854,11 +4006,24 @@ const file_paceline_competition_v1_competition_proto_rawDesc = "" +
 	"\x05entry\x18\x01 \x01(\rR\x05entry\x12\x1b\n" +
 	"\tstream_id\x18\x02 \x01(\tR\bstreamId\x12:\n" +
 	"\x05basis\x18\x03 \x03(\v2$.paceline.competition.v1.StreamBasisR\x05basis\x12%\n" +
-	"\x0echanges_result\x18\x04 \x01(\bR\rchangesResult\"\xd2\x02\n" +
+	"\x0echanges_result\x18\x04 \x01(\bR\rchangesResult\"\x80\x03\n" +
 	"\x0fResultPublished\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12=\n" +
 	"\x06status\x18\x02 \x01(\x0e2%.paceline.competition.v1.ResultStatusR\x06status\x12#\n" +
 	"\rrules_version\x18\x03 \x01(\rR\frulesVersion\x126\n" +
+	"\x04rows\x18\x04 \x03(\v2\".paceline.competition.v1.ResultRowR\x04rows\x129\n" +
+	"\x05input\x18\x05 \x03(\v2#.paceline.competition.v1.EntryInputR\x05input\x12'\n" +
+	"\x0fjournal_version\x18\x06 \x01(\x04R\x0ejournalVersion\x12\x10\n" +
+	"\x03why\x18\a \x01(\tR\x03why\x12\x13\n" +
+	"\x05at_ms\x18\b \x01(\x03R\x04atMs\x12\x14\n" +
+	"\x05parts\x18\t \x01(\rR\x05parts\x12\x16\n" +
+	"\x06digest\x18\n" +
+	" \x01(\fR\x06digest\"\xbc\x02\n" +
+	"\n" +
+	"ResultPart\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x12=\n" +
+	"\x06status\x18\x02 \x01(\x0e2%.paceline.competition.v1.ResultStatusR\x06status\x12\x12\n" +
+	"\x04part\x18\x03 \x01(\rR\x04part\x126\n" +
 	"\x04rows\x18\x04 \x03(\v2\".paceline.competition.v1.ResultRowR\x04rows\x129\n" +
 	"\x05input\x18\x05 \x03(\v2#.paceline.competition.v1.EntryInputR\x05input\x12'\n" +
 	"\x0fjournal_version\x18\x06 \x01(\x04R\x0ejournalVersion\x12\x10\n" +
@@ -3970,8 +4135,11 @@ const file_paceline_competition_v1_competition_proto_rawDesc = "" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x127\n" +
 	"\x06report\x18\x03 \x01(\v2\x1f.paceline.competition.v1.ReportR\x06report\x12>\n" +
 	"\astreams\x18\x04 \x03(\v2$.paceline.competition.v1.InputStreamR\astreams\x12\x1c\n" +
-	"\trecording\x18\x05 \x01(\fR\trecording\"\x05\n" +
-	"\x03Get\"\x8d\x03\n" +
+	"\trecording\x18\x05 \x01(\fR\trecording\"?\n" +
+	"\x03Get\x12\x1f\n" +
+	"\vafter_entry\x18\x01 \x01(\rR\n" +
+	"afterEntry\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\tR\x06userId\"\xd1\x03\n" +
 	"\x05State\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12C\n" +
 	"\n" +
@@ -3984,7 +4152,11 @@ const file_paceline_competition_v1_competition_proto_rawDesc = "" +
 	"\aentries\x18\x06 \x03(\v2#.paceline.competition.v1.EntryStateR\aentries\x12@\n" +
 	"\x06result\x18\a \x01(\v2(.paceline.competition.v1.ResultPublishedR\x06result\x12\x18\n" +
 	"\aversion\x18\b \x01(\x04R\aversion\x12#\n" +
-	"\rrules_version\x18\t \x01(\rR\frulesVersion\"\xd8\x02\n" +
+	"\rrules_version\x18\t \x01(\rR\frulesVersion\x12\x1f\n" +
+	"\ventry_count\x18\n" +
+	" \x01(\rR\n" +
+	"entryCount\x12!\n" +
+	"\fmore_entries\x18\v \x01(\bR\vmoreEntries\"\xd8\x02\n" +
 	"\n" +
 	"EntryState\x12\x14\n" +
 	"\x05entry\x18\x01 \x01(\rR\x05entry\x12\x17\n" +
@@ -4042,7 +4214,7 @@ func file_paceline_competition_v1_competition_proto_rawDescGZIP() []byte {
 }
 
 var file_paceline_competition_v1_competition_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_paceline_competition_v1_competition_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_paceline_competition_v1_competition_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_paceline_competition_v1_competition_proto_goTypes = []any{
 	(GateKind)(0),              // 0: paceline.competition.v1.GateKind
 	(Format)(0),                // 1: paceline.competition.v1.Format
@@ -4076,30 +4248,31 @@ var file_paceline_competition_v1_competition_proto_goTypes = []any{
 	(*SettleAnswered)(nil),     // 29: paceline.competition.v1.SettleAnswered
 	(*LateInput)(nil),          // 30: paceline.competition.v1.LateInput
 	(*ResultPublished)(nil),    // 31: paceline.competition.v1.ResultPublished
-	(*ResultRow)(nil),          // 32: paceline.competition.v1.ResultRow
-	(*GateTime)(nil),           // 33: paceline.competition.v1.GateTime
-	(*EntryInput)(nil),         // 34: paceline.competition.v1.EntryInput
-	(*InputStream)(nil),        // 35: paceline.competition.v1.InputStream
-	(*Cancelled)(nil),          // 36: paceline.competition.v1.Cancelled
-	(*Fenced)(nil),             // 37: paceline.competition.v1.Fenced
-	(*Command)(nil),            // 38: paceline.competition.v1.Command
-	(*Lock)(nil),               // 39: paceline.competition.v1.Lock
-	(*Leave)(nil),              // 40: paceline.competition.v1.Leave
-	(*Join)(nil),               // 41: paceline.competition.v1.Join
-	(*Ready)(nil),              // 42: paceline.competition.v1.Ready
-	(*StartRace)(nil),          // 43: paceline.competition.v1.StartRace
-	(*PublishProvisional)(nil), // 44: paceline.competition.v1.PublishProvisional
-	(*MakeOfficial)(nil),       // 45: paceline.competition.v1.MakeOfficial
-	(*Correct)(nil),            // 46: paceline.competition.v1.Correct
-	(*CommandDone)(nil),        // 47: paceline.competition.v1.CommandDone
-	(*Report)(nil),             // 48: paceline.competition.v1.Report
-	(*SettleAnswer)(nil),       // 49: paceline.competition.v1.SettleAnswer
-	(*Get)(nil),                // 50: paceline.competition.v1.Get
-	(*State)(nil),              // 51: paceline.competition.v1.State
-	(*EntryState)(nil),         // 52: paceline.competition.v1.EntryState
-	(v1.EntryStatus)(0),        // 53: paceline.live.v1.EntryStatus
-	(*v11.Call)(nil),           // 54: paceline.cluster.v1.Call
-	(v1.RaceState)(0),          // 55: paceline.live.v1.RaceState
+	(*ResultPart)(nil),         // 32: paceline.competition.v1.ResultPart
+	(*ResultRow)(nil),          // 33: paceline.competition.v1.ResultRow
+	(*GateTime)(nil),           // 34: paceline.competition.v1.GateTime
+	(*EntryInput)(nil),         // 35: paceline.competition.v1.EntryInput
+	(*InputStream)(nil),        // 36: paceline.competition.v1.InputStream
+	(*Cancelled)(nil),          // 37: paceline.competition.v1.Cancelled
+	(*Fenced)(nil),             // 38: paceline.competition.v1.Fenced
+	(*Command)(nil),            // 39: paceline.competition.v1.Command
+	(*Lock)(nil),               // 40: paceline.competition.v1.Lock
+	(*Leave)(nil),              // 41: paceline.competition.v1.Leave
+	(*Join)(nil),               // 42: paceline.competition.v1.Join
+	(*Ready)(nil),              // 43: paceline.competition.v1.Ready
+	(*StartRace)(nil),          // 44: paceline.competition.v1.StartRace
+	(*PublishProvisional)(nil), // 45: paceline.competition.v1.PublishProvisional
+	(*MakeOfficial)(nil),       // 46: paceline.competition.v1.MakeOfficial
+	(*Correct)(nil),            // 47: paceline.competition.v1.Correct
+	(*CommandDone)(nil),        // 48: paceline.competition.v1.CommandDone
+	(*Report)(nil),             // 49: paceline.competition.v1.Report
+	(*SettleAnswer)(nil),       // 50: paceline.competition.v1.SettleAnswer
+	(*Get)(nil),                // 51: paceline.competition.v1.Get
+	(*State)(nil),              // 52: paceline.competition.v1.State
+	(*EntryState)(nil),         // 53: paceline.competition.v1.EntryState
+	(v1.EntryStatus)(0),        // 54: paceline.live.v1.EntryStatus
+	(*v11.Call)(nil),           // 55: paceline.cluster.v1.Call
+	(v1.RaceState)(0),          // 56: paceline.live.v1.RaceState
 }
 var file_paceline_competition_v1_competition_proto_depIdxs = []int32{
 	0,  // 0: paceline.competition.v1.Gate.kind:type_name -> paceline.competition.v1.GateKind
@@ -4117,45 +4290,48 @@ var file_paceline_competition_v1_competition_proto_depIdxs = []int32{
 	10, // 12: paceline.competition.v1.Audiences.entrant:type_name -> paceline.competition.v1.Audience
 	9,  // 13: paceline.competition.v1.Created.definition:type_name -> paceline.competition.v1.Definition
 	23, // 14: paceline.competition.v1.ReportNoted.basis:type_name -> paceline.competition.v1.StreamBasis
-	53, // 15: paceline.competition.v1.StatusChanged.status:type_name -> paceline.live.v1.EntryStatus
-	34, // 16: paceline.competition.v1.SettleAnswered.input:type_name -> paceline.competition.v1.EntryInput
+	54, // 15: paceline.competition.v1.StatusChanged.status:type_name -> paceline.live.v1.EntryStatus
+	35, // 16: paceline.competition.v1.SettleAnswered.input:type_name -> paceline.competition.v1.EntryInput
 	23, // 17: paceline.competition.v1.LateInput.basis:type_name -> paceline.competition.v1.StreamBasis
 	5,  // 18: paceline.competition.v1.ResultPublished.status:type_name -> paceline.competition.v1.ResultStatus
-	32, // 19: paceline.competition.v1.ResultPublished.rows:type_name -> paceline.competition.v1.ResultRow
-	34, // 20: paceline.competition.v1.ResultPublished.input:type_name -> paceline.competition.v1.EntryInput
-	53, // 21: paceline.competition.v1.ResultRow.status:type_name -> paceline.live.v1.EntryStatus
-	33, // 22: paceline.competition.v1.ResultRow.gates:type_name -> paceline.competition.v1.GateTime
-	35, // 23: paceline.competition.v1.EntryInput.streams:type_name -> paceline.competition.v1.InputStream
-	33, // 24: paceline.competition.v1.EntryInput.gates:type_name -> paceline.competition.v1.GateTime
-	54, // 25: paceline.competition.v1.Command.call:type_name -> paceline.cluster.v1.Call
-	9,  // 26: paceline.competition.v1.Command.create:type_name -> paceline.competition.v1.Definition
-	14, // 27: paceline.competition.v1.Command.add_entry:type_name -> paceline.competition.v1.EntryAdded
-	15, // 28: paceline.competition.v1.Command.withdraw:type_name -> paceline.competition.v1.EntryWithdrawn
-	39, // 29: paceline.competition.v1.Command.lock:type_name -> paceline.competition.v1.Lock
-	41, // 30: paceline.competition.v1.Command.join:type_name -> paceline.competition.v1.Join
-	42, // 31: paceline.competition.v1.Command.ready:type_name -> paceline.competition.v1.Ready
-	43, // 32: paceline.competition.v1.Command.start:type_name -> paceline.competition.v1.StartRace
-	27, // 33: paceline.competition.v1.Command.decide:type_name -> paceline.competition.v1.Decided
-	26, // 34: paceline.competition.v1.Command.penalty:type_name -> paceline.competition.v1.PenaltyAdded
-	44, // 35: paceline.competition.v1.Command.provisional:type_name -> paceline.competition.v1.PublishProvisional
-	45, // 36: paceline.competition.v1.Command.official:type_name -> paceline.competition.v1.MakeOfficial
-	46, // 37: paceline.competition.v1.Command.correct:type_name -> paceline.competition.v1.Correct
-	36, // 38: paceline.competition.v1.Command.cancel:type_name -> paceline.competition.v1.Cancelled
-	40, // 39: paceline.competition.v1.Command.leave:type_name -> paceline.competition.v1.Leave
-	23, // 40: paceline.competition.v1.Report.basis:type_name -> paceline.competition.v1.StreamBasis
-	33, // 41: paceline.competition.v1.Report.gates:type_name -> paceline.competition.v1.GateTime
-	48, // 42: paceline.competition.v1.SettleAnswer.report:type_name -> paceline.competition.v1.Report
-	35, // 43: paceline.competition.v1.SettleAnswer.streams:type_name -> paceline.competition.v1.InputStream
-	9,  // 44: paceline.competition.v1.State.definition:type_name -> paceline.competition.v1.Definition
-	55, // 45: paceline.competition.v1.State.state:type_name -> paceline.live.v1.RaceState
-	52, // 46: paceline.competition.v1.State.entries:type_name -> paceline.competition.v1.EntryState
-	31, // 47: paceline.competition.v1.State.result:type_name -> paceline.competition.v1.ResultPublished
-	53, // 48: paceline.competition.v1.EntryState.status:type_name -> paceline.live.v1.EntryStatus
-	49, // [49:49] is the sub-list for method output_type
-	49, // [49:49] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	33, // 19: paceline.competition.v1.ResultPublished.rows:type_name -> paceline.competition.v1.ResultRow
+	35, // 20: paceline.competition.v1.ResultPublished.input:type_name -> paceline.competition.v1.EntryInput
+	5,  // 21: paceline.competition.v1.ResultPart.status:type_name -> paceline.competition.v1.ResultStatus
+	33, // 22: paceline.competition.v1.ResultPart.rows:type_name -> paceline.competition.v1.ResultRow
+	35, // 23: paceline.competition.v1.ResultPart.input:type_name -> paceline.competition.v1.EntryInput
+	54, // 24: paceline.competition.v1.ResultRow.status:type_name -> paceline.live.v1.EntryStatus
+	34, // 25: paceline.competition.v1.ResultRow.gates:type_name -> paceline.competition.v1.GateTime
+	36, // 26: paceline.competition.v1.EntryInput.streams:type_name -> paceline.competition.v1.InputStream
+	34, // 27: paceline.competition.v1.EntryInput.gates:type_name -> paceline.competition.v1.GateTime
+	55, // 28: paceline.competition.v1.Command.call:type_name -> paceline.cluster.v1.Call
+	9,  // 29: paceline.competition.v1.Command.create:type_name -> paceline.competition.v1.Definition
+	14, // 30: paceline.competition.v1.Command.add_entry:type_name -> paceline.competition.v1.EntryAdded
+	15, // 31: paceline.competition.v1.Command.withdraw:type_name -> paceline.competition.v1.EntryWithdrawn
+	40, // 32: paceline.competition.v1.Command.lock:type_name -> paceline.competition.v1.Lock
+	42, // 33: paceline.competition.v1.Command.join:type_name -> paceline.competition.v1.Join
+	43, // 34: paceline.competition.v1.Command.ready:type_name -> paceline.competition.v1.Ready
+	44, // 35: paceline.competition.v1.Command.start:type_name -> paceline.competition.v1.StartRace
+	27, // 36: paceline.competition.v1.Command.decide:type_name -> paceline.competition.v1.Decided
+	26, // 37: paceline.competition.v1.Command.penalty:type_name -> paceline.competition.v1.PenaltyAdded
+	45, // 38: paceline.competition.v1.Command.provisional:type_name -> paceline.competition.v1.PublishProvisional
+	46, // 39: paceline.competition.v1.Command.official:type_name -> paceline.competition.v1.MakeOfficial
+	47, // 40: paceline.competition.v1.Command.correct:type_name -> paceline.competition.v1.Correct
+	37, // 41: paceline.competition.v1.Command.cancel:type_name -> paceline.competition.v1.Cancelled
+	41, // 42: paceline.competition.v1.Command.leave:type_name -> paceline.competition.v1.Leave
+	23, // 43: paceline.competition.v1.Report.basis:type_name -> paceline.competition.v1.StreamBasis
+	34, // 44: paceline.competition.v1.Report.gates:type_name -> paceline.competition.v1.GateTime
+	49, // 45: paceline.competition.v1.SettleAnswer.report:type_name -> paceline.competition.v1.Report
+	36, // 46: paceline.competition.v1.SettleAnswer.streams:type_name -> paceline.competition.v1.InputStream
+	9,  // 47: paceline.competition.v1.State.definition:type_name -> paceline.competition.v1.Definition
+	56, // 48: paceline.competition.v1.State.state:type_name -> paceline.live.v1.RaceState
+	53, // 49: paceline.competition.v1.State.entries:type_name -> paceline.competition.v1.EntryState
+	31, // 50: paceline.competition.v1.State.result:type_name -> paceline.competition.v1.ResultPublished
+	54, // 51: paceline.competition.v1.EntryState.status:type_name -> paceline.live.v1.EntryStatus
+	52, // [52:52] is the sub-list for method output_type
+	52, // [52:52] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_paceline_competition_v1_competition_proto_init() }
@@ -4163,7 +4339,7 @@ func file_paceline_competition_v1_competition_proto_init() {
 	if File_paceline_competition_v1_competition_proto != nil {
 		return
 	}
-	file_paceline_competition_v1_competition_proto_msgTypes[32].OneofWrappers = []any{
+	file_paceline_competition_v1_competition_proto_msgTypes[33].OneofWrappers = []any{
 		(*Command_Create)(nil),
 		(*Command_AddEntry)(nil),
 		(*Command_Withdraw)(nil),
@@ -4185,7 +4361,7 @@ func file_paceline_competition_v1_competition_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_competition_v1_competition_proto_rawDesc), len(file_paceline_competition_v1_competition_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   47,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

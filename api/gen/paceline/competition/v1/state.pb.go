@@ -38,7 +38,8 @@ type SavedState struct {
 	Result        *ResultPublished       `protobuf:"bytes,9,opt,name=result,proto3" json:"result,omitempty"` // the newest
 	FeedVersion   uint64                 `protobuf:"varint,10,opt,name=feed_version,json=feedVersion,proto3" json:"feed_version,omitempty"`
 	LockedCount   uint32                 `protobuf:"varint,11,opt,name=locked_count,json=lockedCount,proto3" json:"locked_count,omitempty"`
-	Entries       []*SavedEntry          `protobuf:"bytes,12,rep,name=entries,proto3" json:"entries,omitempty"` // by number
+	Entries       []*SavedEntry          `protobuf:"bytes,12,rep,name=entries,proto3" json:"entries,omitempty"`       // by number
+	Publishing    *SavedPublication      `protobuf:"bytes,13,opt,name=publishing,proto3" json:"publishing,omitempty"` // under way
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -157,6 +158,73 @@ func (x *SavedState) GetEntries() []*SavedEntry {
 	return nil
 }
 
+func (x *SavedState) GetPublishing() *SavedPublication {
+	if x != nil {
+		return x.Publishing
+	}
+	return nil
+}
+
+type SavedPublication struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Result        *ResultPublished       `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"` // what is journalled of it; rules_version is not in it
+	Parts         uint32                 `protobuf:"varint,2,opt,name=parts,proto3" json:"parts,omitempty"`
+	Last          uint64                 `protobuf:"varint,3,opt,name=last,proto3" json:"last,omitempty"` // version of the newest part
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SavedPublication) Reset() {
+	*x = SavedPublication{}
+	mi := &file_paceline_competition_v1_state_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SavedPublication) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SavedPublication) ProtoMessage() {}
+
+func (x *SavedPublication) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_competition_v1_state_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SavedPublication.ProtoReflect.Descriptor instead.
+func (*SavedPublication) Descriptor() ([]byte, []int) {
+	return file_paceline_competition_v1_state_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *SavedPublication) GetResult() *ResultPublished {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *SavedPublication) GetParts() uint32 {
+	if x != nil {
+		return x.Parts
+	}
+	return 0
+}
+
+func (x *SavedPublication) GetLast() uint64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
 type SavedSettle struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
@@ -170,7 +238,7 @@ type SavedSettle struct {
 
 func (x *SavedSettle) Reset() {
 	*x = SavedSettle{}
-	mi := &file_paceline_competition_v1_state_proto_msgTypes[1]
+	mi := &file_paceline_competition_v1_state_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -182,7 +250,7 @@ func (x *SavedSettle) String() string {
 func (*SavedSettle) ProtoMessage() {}
 
 func (x *SavedSettle) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_state_proto_msgTypes[1]
+	mi := &file_paceline_competition_v1_state_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -195,7 +263,7 @@ func (x *SavedSettle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SavedSettle.ProtoReflect.Descriptor instead.
 func (*SavedSettle) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_state_proto_rawDescGZIP(), []int{1}
+	return file_paceline_competition_v1_state_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *SavedSettle) GetNumber() uint64 {
@@ -260,7 +328,7 @@ type SavedEntry struct {
 
 func (x *SavedEntry) Reset() {
 	*x = SavedEntry{}
-	mi := &file_paceline_competition_v1_state_proto_msgTypes[2]
+	mi := &file_paceline_competition_v1_state_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -272,7 +340,7 @@ func (x *SavedEntry) String() string {
 func (*SavedEntry) ProtoMessage() {}
 
 func (x *SavedEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_competition_v1_state_proto_msgTypes[2]
+	mi := &file_paceline_competition_v1_state_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -285,7 +353,7 @@ func (x *SavedEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SavedEntry.ProtoReflect.Descriptor instead.
 func (*SavedEntry) Descriptor() ([]byte, []int) {
-	return file_paceline_competition_v1_state_proto_rawDescGZIP(), []int{2}
+	return file_paceline_competition_v1_state_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SavedEntry) GetAdded() *EntryAdded {
@@ -425,7 +493,7 @@ var File_paceline_competition_v1_state_proto protoreflect.FileDescriptor
 
 const file_paceline_competition_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"#paceline/competition/v1/state.proto\x12\x17paceline.competition.v1\x1a)paceline/competition/v1/competition.proto\x1a\x1bpaceline/live/v1/live.proto\"\x81\x04\n" +
+	"#paceline/competition/v1/state.proto\x12\x17paceline.competition.v1\x1a)paceline/competition/v1/competition.proto\x1a\x1bpaceline/live/v1/live.proto\"\xcc\x04\n" +
 	"\n" +
 	"SavedState\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x16\n" +
@@ -443,7 +511,14 @@ const file_paceline_competition_v1_state_proto_rawDesc = "" +
 	"\ffeed_version\x18\n" +
 	" \x01(\x04R\vfeedVersion\x12!\n" +
 	"\flocked_count\x18\v \x01(\rR\vlockedCount\x12=\n" +
-	"\aentries\x18\f \x03(\v2#.paceline.competition.v1.SavedEntryR\aentries\"w\n" +
+	"\aentries\x18\f \x03(\v2#.paceline.competition.v1.SavedEntryR\aentries\x12I\n" +
+	"\n" +
+	"publishing\x18\r \x01(\v2).paceline.competition.v1.SavedPublicationR\n" +
+	"publishing\"~\n" +
+	"\x10SavedPublication\x12@\n" +
+	"\x06result\x18\x01 \x01(\v2(.paceline.competition.v1.ResultPublishedR\x06result\x12\x14\n" +
+	"\x05parts\x18\x02 \x01(\rR\x05parts\x12\x12\n" +
+	"\x04last\x18\x03 \x01(\x04R\x04last\"w\n" +
 	"\vSavedSettle\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x14\n" +
 	"\x05final\x18\x02 \x01(\bR\x05final\x12\x10\n" +
@@ -487,36 +562,39 @@ func file_paceline_competition_v1_state_proto_rawDescGZIP() []byte {
 	return file_paceline_competition_v1_state_proto_rawDescData
 }
 
-var file_paceline_competition_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_paceline_competition_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_paceline_competition_v1_state_proto_goTypes = []any{
-	(*SavedState)(nil),      // 0: paceline.competition.v1.SavedState
-	(*SavedSettle)(nil),     // 1: paceline.competition.v1.SavedSettle
-	(*SavedEntry)(nil),      // 2: paceline.competition.v1.SavedEntry
-	(*Definition)(nil),      // 3: paceline.competition.v1.Definition
-	(*ResultPublished)(nil), // 4: paceline.competition.v1.ResultPublished
-	(*EntryAdded)(nil),      // 5: paceline.competition.v1.EntryAdded
-	(v1.EntryStatus)(0),     // 6: paceline.live.v1.EntryStatus
-	(*GateTime)(nil),        // 7: paceline.competition.v1.GateTime
-	(*StreamBasis)(nil),     // 8: paceline.competition.v1.StreamBasis
-	(*EntryInput)(nil),      // 9: paceline.competition.v1.EntryInput
+	(*SavedState)(nil),       // 0: paceline.competition.v1.SavedState
+	(*SavedPublication)(nil), // 1: paceline.competition.v1.SavedPublication
+	(*SavedSettle)(nil),      // 2: paceline.competition.v1.SavedSettle
+	(*SavedEntry)(nil),       // 3: paceline.competition.v1.SavedEntry
+	(*Definition)(nil),       // 4: paceline.competition.v1.Definition
+	(*ResultPublished)(nil),  // 5: paceline.competition.v1.ResultPublished
+	(*EntryAdded)(nil),       // 6: paceline.competition.v1.EntryAdded
+	(v1.EntryStatus)(0),      // 7: paceline.live.v1.EntryStatus
+	(*GateTime)(nil),         // 8: paceline.competition.v1.GateTime
+	(*StreamBasis)(nil),      // 9: paceline.competition.v1.StreamBasis
+	(*EntryInput)(nil),       // 10: paceline.competition.v1.EntryInput
 }
 var file_paceline_competition_v1_state_proto_depIdxs = []int32{
-	3,  // 0: paceline.competition.v1.SavedState.definition:type_name -> paceline.competition.v1.Definition
-	1,  // 1: paceline.competition.v1.SavedState.settle:type_name -> paceline.competition.v1.SavedSettle
-	4,  // 2: paceline.competition.v1.SavedState.result:type_name -> paceline.competition.v1.ResultPublished
-	2,  // 3: paceline.competition.v1.SavedState.entries:type_name -> paceline.competition.v1.SavedEntry
-	5,  // 4: paceline.competition.v1.SavedEntry.added:type_name -> paceline.competition.v1.EntryAdded
-	6,  // 5: paceline.competition.v1.SavedEntry.ran:type_name -> paceline.live.v1.EntryStatus
-	7,  // 6: paceline.competition.v1.SavedEntry.gates:type_name -> paceline.competition.v1.GateTime
-	8,  // 7: paceline.competition.v1.SavedEntry.basis:type_name -> paceline.competition.v1.StreamBasis
-	6,  // 8: paceline.competition.v1.SavedEntry.ruling:type_name -> paceline.live.v1.EntryStatus
-	9,  // 9: paceline.competition.v1.SavedEntry.input:type_name -> paceline.competition.v1.EntryInput
-	8,  // 10: paceline.competition.v1.SavedEntry.late_basis:type_name -> paceline.competition.v1.StreamBasis
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	4,  // 0: paceline.competition.v1.SavedState.definition:type_name -> paceline.competition.v1.Definition
+	2,  // 1: paceline.competition.v1.SavedState.settle:type_name -> paceline.competition.v1.SavedSettle
+	5,  // 2: paceline.competition.v1.SavedState.result:type_name -> paceline.competition.v1.ResultPublished
+	3,  // 3: paceline.competition.v1.SavedState.entries:type_name -> paceline.competition.v1.SavedEntry
+	1,  // 4: paceline.competition.v1.SavedState.publishing:type_name -> paceline.competition.v1.SavedPublication
+	5,  // 5: paceline.competition.v1.SavedPublication.result:type_name -> paceline.competition.v1.ResultPublished
+	6,  // 6: paceline.competition.v1.SavedEntry.added:type_name -> paceline.competition.v1.EntryAdded
+	7,  // 7: paceline.competition.v1.SavedEntry.ran:type_name -> paceline.live.v1.EntryStatus
+	8,  // 8: paceline.competition.v1.SavedEntry.gates:type_name -> paceline.competition.v1.GateTime
+	9,  // 9: paceline.competition.v1.SavedEntry.basis:type_name -> paceline.competition.v1.StreamBasis
+	7,  // 10: paceline.competition.v1.SavedEntry.ruling:type_name -> paceline.live.v1.EntryStatus
+	10, // 11: paceline.competition.v1.SavedEntry.input:type_name -> paceline.competition.v1.EntryInput
+	9,  // 12: paceline.competition.v1.SavedEntry.late_basis:type_name -> paceline.competition.v1.StreamBasis
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_paceline_competition_v1_state_proto_init() }
@@ -531,7 +609,7 @@ func file_paceline_competition_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_competition_v1_state_proto_rawDesc), len(file_paceline_competition_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -743,6 +743,7 @@ func (x *CreateCompetitionResponse) GetVersion() uint64 {
 type GetCompetitionRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CompetitionId string                 `protobuf:"bytes,1,opt,name=competition_id,json=competitionId,proto3" json:"competition_id,omitempty"`
+	PageToken     string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"` // of entries
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -784,9 +785,18 @@ func (x *GetCompetitionRequest) GetCompetitionId() string {
 	return ""
 }
 
+func (x *GetCompetitionRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// GetCompetitionResponse holds at most 1,000 entries. A result in parts is there without rows: they are GetResult's.
 type GetCompetitionResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Competition   *v13.State             `protobuf:"bytes,1,opt,name=competition,proto3" json:"competition,omitempty"`
+	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"` // empty: no more entries
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -826,6 +836,13 @@ func (x *GetCompetitionResponse) GetCompetition() *v13.State {
 		return x.Competition
 	}
 	return nil
+}
+
+func (x *GetCompetitionResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 type ListCompetitionsRequest struct {
@@ -1152,6 +1169,7 @@ type GetResultRequest struct {
 	Version        uint32                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`                                   // 0: the newest
 	AtLeastStream  string                 `protobuf:"bytes,3,opt,name=at_least_stream,json=atLeastStream,proto3" json:"at_least_stream,omitempty"` // as in ListCompetitionsRequest
 	AtLeastVersion uint64                 `protobuf:"varint,4,opt,name=at_least_version,json=atLeastVersion,proto3" json:"at_least_version,omitempty"`
+	PageToken      string                 `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"` // goes on with the version whose page gave it, whatever version says
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1214,9 +1232,18 @@ func (x *GetResultRequest) GetAtLeastVersion() uint64 {
 	return 0
 }
 
+func (x *GetResultRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// GetResultResponse is a result, or a page of one that is too large for one answer: consecutive rows with their inputs.
 type GetResultResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Result        *v13.ResultPublished   `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"` // empty: these are the last rows
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1256,6 +1283,13 @@ func (x *GetResultResponse) GetResult() *v13.ResultPublished {
 		return x.Result
 	}
 	return nil
+}
+
+func (x *GetResultResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 type ExportBundleRequest struct {
@@ -2158,11 +2192,14 @@ const file_paceline_manage_v1_manage_proto_rawDesc = "" +
 	"definition\"\\\n" +
 	"\x19CreateCompetitionResponse\x12%\n" +
 	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\x04R\aversion\">\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\"]\n" +
 	"\x15GetCompetitionRequest\x12%\n" +
-	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\"Z\n" +
+	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"\x82\x01\n" +
 	"\x16GetCompetitionResponse\x12@\n" +
-	"\vcompetition\x18\x01 \x01(\v2\x1e.paceline.competition.v1.StateR\vcompetition\"\xd0\x01\n" +
+	"\vcompetition\x18\x01 \x01(\v2\x1e.paceline.competition.v1.StateR\vcompetition\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd0\x01\n" +
 	"\x17ListCompetitionsRequest\x12'\n" +
 	"\x0forganization_id\x18\x01 \x01(\tR\x0eorganizationId\x12\x1d\n" +
 	"\n" +
@@ -2185,14 +2222,17 @@ const file_paceline_manage_v1_manage_proto_rawDesc = "" +
 	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\x12:\n" +
 	"\acommand\x18\x02 \x01(\v2 .paceline.competition.v1.CommandR\acommand\"K\n" +
 	"\x0fCommandResponse\x128\n" +
-	"\x04done\x18\x01 \x01(\v2$.paceline.competition.v1.CommandDoneR\x04done\"\xa5\x01\n" +
+	"\x04done\x18\x01 \x01(\v2$.paceline.competition.v1.CommandDoneR\x04done\"\xc4\x01\n" +
 	"\x10GetResultRequest\x12%\n" +
 	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12&\n" +
 	"\x0fat_least_stream\x18\x03 \x01(\tR\ratLeastStream\x12(\n" +
-	"\x10at_least_version\x18\x04 \x01(\x04R\x0eatLeastVersion\"U\n" +
+	"\x10at_least_version\x18\x04 \x01(\x04R\x0eatLeastVersion\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tR\tpageToken\"}\n" +
 	"\x11GetResultResponse\x12@\n" +
-	"\x06result\x18\x01 \x01(\v2(.paceline.competition.v1.ResultPublishedR\x06result\"<\n" +
+	"\x06result\x18\x01 \x01(\v2(.paceline.competition.v1.ResultPublishedR\x06result\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"<\n" +
 	"\x13ExportBundleRequest\x12%\n" +
 	"\x0ecompetition_id\x18\x01 \x01(\tR\rcompetitionId\",\n" +
 	"\x14ExportBundleResponse\x12\x14\n" +
