@@ -103,8 +103,8 @@ func (sh *Shell) spec() machine.Spec[competition.State, competition.Command, com
 			}
 			return 0
 		},
-		EncodeState:   competitioncodec.EncodeState,
-		DecodeState:   competitioncodec.DecodeState,
+		EncodeState: competitioncodec.EncodeState,
+		DecodeState: competitioncodec.DecodeState,
 		Timers: func(s *competition.State) []machine.Timer {
 			var all []machine.Timer
 			for _, t := range competition.Timers(s) {
