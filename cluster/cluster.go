@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -112,9 +114,14 @@ type provider interface {
 func Start(ctx context.Context, cfg Config, kinds func(*Cluster) []Kind) (c *Cluster, err error) {
 	defer func() {
 		if r := recover(); r != nil { // the runtime panics where it cannot listen
-			err = fmt.Errorf("start member: %v", r)
+			err = cannotStart(r, net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port)))
 		}
 	}()
+	if cfg.Many != nil {
+		if err := admitted(ctx, cfg); err != nil {
+			return nil, err
+		}
+	}
 	c = &Cluster{cfg: cfg, provider: &lone{}}
 	if cfg.Many != nil {
 		c.filter = port.NewFilter(port.Allowed{Type: string((&clusterv1.Parcel{}).ProtoReflect().Descriptor().FullName()), Target: link.Name, Address: func() string { return c.system.Address() }}, cfg.Log)
@@ -151,6 +158,18 @@ func Start(ctx context.Context, cfg Config, kinds func(*Cluster) []Kind) (c *Clu
 		return nil, err
 	}
 	return c, nil
+}
+
+// cannotStart says in one sentence why the runtime has panicked. It keeps the text of the system's error only.
+func cannotStart(r any, address string) error {
+	text := fmt.Sprint(r)
+	if strings.Contains(text, "failed to listen") && strings.Contains(text, "address already in use") {
+		return fmt.Errorf("cannot listen for other nodes on %s: another process uses this port (choose another with --cluster-listen)", address)
+	}
+	if err, is := r.(error); is {
+		return fmt.Errorf("start member: %w", err)
+	}
+	return fmt.Errorf("start member: %v", r)
 }
 
 func (c *Cluster) remote() *remote.Config {

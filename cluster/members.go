@@ -29,6 +29,8 @@ type Many struct {
 	Certificate *port.Certificate
 	// Rows keep the members' rows.
 	Rows persistence.Rows
+	// Now is the wall clock that rows tell of and are compared with; nil: the machine's.
+	Now func() time.Time
 	// StepDown is called once when this member must not serve any more because others do; they are those others.
 	StepDown func(others []gossip.Member)
 	// Describe says what this member's row tells of it beside the membership: the feature level by which it writes, and
@@ -203,7 +205,7 @@ func (m *members) row(beat uint64) *clusterv1.NodeRow {
 	defer m.mu.Unlock()
 	r := &clusterv1.NodeRow{
 		Id: m.self.ID, Address: m.self.Address, Gossip: m.self.Gossip, Public: m.self.Public, StartedMs: m.self.StartedMs,
-		Beat: beat, Level: m.self.Level, Members: uint32(len(m.serving)),
+		Beat: beat, NowMs: m.many.now()().UnixMilli(), Level: m.self.Level, Members: uint32(len(m.serving)),
 		Serves: len(m.serving) > 0 && m.verdict.Kind != split.StepDown, Down: m.verdict.Kind == split.StepDown,
 	}
 	if m.many.Describe != nil {

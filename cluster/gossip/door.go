@@ -53,7 +53,7 @@ func openDoor(host string, port int, l *lines, counts *Counts) (*door, error) {
 	}
 	switch {
 	case err != nil && taken(err):
-		return nil, fmt.Errorf("cannot gossip on %s: another process uses this port (UDP or TCP)", net.JoinHostPort(host, fmt.Sprint(port)))
+		return nil, fmt.Errorf("cannot gossip on %s: another process uses this port, UDP or TCP (choose another with --gossip-listen)", net.JoinHostPort(host, fmt.Sprint(port)))
 	case err != nil:
 		return nil, fmt.Errorf("cannot gossip on %s: %w", net.JoinHostPort(host, fmt.Sprint(port)), err)
 	}

@@ -38,6 +38,19 @@ func (g *Gossip) Refused() []Refusal {
 	return all
 }
 
+// Alone is who surely refuses this node, if nobody else is seen.
+func (g *Gossip) Alone() (Refusal, bool) {
+	if g.list.NumMembers() > 1 {
+		return Refusal{}, false
+	}
+	for _, r := range g.Refused() {
+		if r.Sure {
+			return r, true
+		}
+	}
+	return Refusal{}, false
+}
+
 // join tries the seeds, and the members that rows speak of, for as long as they are not seen.
 func (g *Gossip) join() {
 	defer g.ended.Done()

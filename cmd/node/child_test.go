@@ -7,13 +7,25 @@ import (
 	"os/exec"
 	"testing"
 	"time"
+
+	"paceline/domain/unit"
 )
 
 // asProgram makes this test binary the program itself: a process of its own, with its own exit code.
 const asProgram = "PACELINE_TEST_AS_PROGRAM"
 
+// clockAhead sets the wall clock of such a process: a duration, before or behind the machine's.
+const clockAhead = "PACELINE_TEST_CLOCK_AHEAD"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
+		if ahead, err := time.ParseDuration(os.Getenv(clockAhead)); err == nil {
+			read := machineClock.read
+			machineClock.read = func() (unit.InstantMs, time.Duration) {
+				wall, passed := read()
+				return wall.Add(unit.DurationMs(ahead.Milliseconds())), passed
+			}
+		}
 		main() // does not come back
 	}
 	os.Exit(m.Run())

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -29,7 +30,10 @@ func (n *node) startCluster(ctx context.Context) error {
 	}
 	cfg.Log, cfg.Level = n.log, &n.level
 	if cfg.Many != nil {
-		cfg.Many.Rows = n.store.rows
+		if err := n.claimName(); err != nil {
+			return err
+		}
+		cfg.Many.Rows, cfg.Many.Now = n.store.rows, func() time.Time { return wallNow().Time() }
 		cfg.Many.Gossip.Self.Public, cfg.Many.Gossip.Self.Level = n.publicURL(), level.This.Reads
 		cfg.Many.Describe = n.describe
 		cfg.Many.StepDown, cfg.Many.Restart = n.stepDown, n.restart
@@ -49,9 +53,9 @@ func (n *node) startCluster(ctx context.Context) error {
 		}
 		return n.cluster.Stop(ctx)
 	})
-	patience := time.NewTicker(10 * time.Second)
+	patience := time.NewTicker(patienceWith)
 	defer patience.Stop()
-	for {
+	for round := 1; ; round++ {
 		select {
 		case <-n.cluster.Serves():
 			return nil
@@ -60,9 +64,42 @@ func (n *node) startCluster(ctx context.Context) error {
 		case <-ctx.Done():
 			return errors.New("asked to end before the start was complete")
 		case <-patience.C:
+			if err := n.cluster.Refused(); err != nil {
+				return err
+			}
+			if round%2 == 1 {
+				continue
+			}
 			n.log.Warn("waiting to serve: members that serve have rows in the store, and this node does not see them")
 		}
 	}
+}
+
+// patienceWith is how long a node that does not serve waits for somebody who would have it, while another one surely
+// would not: of nodes that start together the right ones find each other meanwhile.
+const patienceWith = 5 * time.Second
+
+// clusterName is where a store keeps whose it is.
+const clusterName = "cluster"
+
+// claimName notes the cluster's name at its first start. Members of two names on one store would not see each other, and
+// each side would serve all of it.
+func (n *node) claimName() error {
+	err := n.store.folder.PutMeta(clusterName, []byte(n.cfg.ClusterName))
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, errThere) {
+		return fmt.Errorf("store the cluster's name: %w", err)
+	}
+	name, _, err := n.store.folder.GetMeta(clusterName)
+	if err != nil {
+		return fmt.Errorf("read the cluster's name: %w", err)
+	}
+	if string(name) != n.cfg.ClusterName {
+		return fmt.Errorf("this keyspace is of the cluster %q, and --cluster-name says %q: two clusters cannot share one", name, n.cfg.ClusterName)
+	}
+	return nil
 }
 
 func (n *node) publicURL() string {

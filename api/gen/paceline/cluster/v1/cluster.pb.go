@@ -1192,11 +1192,12 @@ type NodeRow struct {
 	Beat          uint64                 `protobuf:"varint,6,opt,name=beat,proto3" json:"beat,omitempty"`                            // rises with each renewal
 	Sees          []string               `protobuf:"bytes,7,rep,name=sees,proto3" json:"sees,omitempty"`
 	Serves        bool                   `protobuf:"varint,8,opt,name=serves,proto3" json:"serves,omitempty"`
-	Down          bool                   `protobuf:"varint,9,opt,name=down,proto3" json:"down,omitempty"`        // has stepped down
-	Level         uint32                 `protobuf:"varint,10,opt,name=level,proto3" json:"level,omitempty"`     // newest feature level that it knows
-	Members       uint32                 `protobuf:"varint,11,opt,name=members,proto3" json:"members,omitempty"` // how many it serves with
-	Follows       uint32                 `protobuf:"varint,12,opt,name=follows,proto3" json:"follows,omitempty"` // the feature level by which it writes; 0: a release before levels
-	Unready       string                 `protobuf:"bytes,13,opt,name=unready,proto3" json:"unready,omitempty"`  // code of why clients are better sent elsewhere; empty: they are welcome
+	Down          bool                   `protobuf:"varint,9,opt,name=down,proto3" json:"down,omitempty"`                 // has stepped down
+	Level         uint32                 `protobuf:"varint,10,opt,name=level,proto3" json:"level,omitempty"`              // newest feature level that it knows
+	Members       uint32                 `protobuf:"varint,11,opt,name=members,proto3" json:"members,omitempty"`          // how many it serves with
+	Follows       uint32                 `protobuf:"varint,12,opt,name=follows,proto3" json:"follows,omitempty"`          // the feature level by which it writes; 0: a release before levels
+	Unready       string                 `protobuf:"bytes,13,opt,name=unready,proto3" json:"unready,omitempty"`           // code of why clients are better sent elsewhere; empty: they are welcome
+	NowMs         int64                  `protobuf:"varint,14,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"` // its wall clock when this row was written; 0: a release that did not say
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1320,6 +1321,13 @@ func (x *NodeRow) GetUnready() string {
 		return x.Unready
 	}
 	return ""
+}
+
+func (x *NodeRow) GetNowMs() int64 {
+	if x != nil {
+		return x.NowMs
+	}
+	return 0
 }
 
 // Removed tells a run that others have gone on without it. Sent over gossip.
@@ -1734,7 +1742,7 @@ const file_paceline_cluster_v1_cluster_proto_rawDesc = "" +
 	"\amessage\x18\x03 \x01(\fR\amessage\"\t\n" +
 	"\aRelease\"\n" +
 	"\n" +
-	"\bReleased\"\xba\x02\n" +
+	"\bReleased\"\xd1\x02\n" +
 	"\aNodeRow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
@@ -1750,7 +1758,8 @@ const file_paceline_cluster_v1_cluster_proto_rawDesc = "" +
 	" \x01(\rR\x05level\x12\x18\n" +
 	"\amembers\x18\v \x01(\rR\amembers\x12\x18\n" +
 	"\afollows\x18\f \x01(\rR\afollows\x12\x18\n" +
-	"\aunready\x18\r \x01(\tR\aunready\"3\n" +
+	"\aunready\x18\r \x01(\tR\aunready\x12\x15\n" +
+	"\x06now_ms\x18\x0e \x01(\x03R\x05nowMs\"3\n" +
 	"\aRemoved\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\amembers\x18\x02 \x03(\tR\amembers\"%\n" +
