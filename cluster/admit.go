@@ -138,7 +138,7 @@ func knock(ctx context.Context, address string, config *tls.Config) (there bool,
 	if err != nil {
 		return false, nil
 	}
-	defer raw.Close()
+	defer func() { _ = raw.Close() }()
 	plain := config == nil
 	if plain {
 		config = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // whether there is TLS at all is the question
