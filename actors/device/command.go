@@ -20,7 +20,7 @@ type (
 	Claim struct {
 		step.Meta
 		Person string
-		Until  unit.InstantMs
+		Until  unit.InstantMs // node clock; 0: of a shared machine the default, else until released
 	}
 	// Release ends the claim.
 	Release struct{ step.Meta }

@@ -23,6 +23,9 @@ const (
 	maxSkip       = 1_000_000       // seqs: 11 days at 1 Hz
 	maxUnrecorded = 1024            // streams
 	maxTextBytes  = 120
+	// claimFor is how long a claim on a shared machine holds that names no end: longer than a workout, shorter than a day,
+	// for whoever leaves without a word must not keep others from it.
+	claimFor = 12 * unit.Hour
 )
 
 // Decide says what follows from a command, or why it is refused. It never changes s.
@@ -91,6 +94,9 @@ func decideClaim(s *State, c Claim) ([]Event, error) {
 		return nil, ErrClaimed
 	}
 	e := Claimed{Person: c.Person, Until: c.Until}
+	if e.Until == 0 && s.Device.Owner == "" {
+		e.Until = c.At.Add(claimFor)
+	}
 	if s.Claim == e {
 		return nil, nil
 	}

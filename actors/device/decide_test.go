@@ -80,12 +80,18 @@ func TestDecide(t *testing.T) {
 		{"a shared one is taken", []Event{Registered{}}, Claim{by("athlete:u2"), "u2", noon + 1}, []Event{Claimed{"u2", noon + 1}}, nil},
 		{"a shared one for somebody else", []Event{Registered{}}, Claim{by("athlete:u2"), "u3", 0}, nil, ErrNotYours},
 		{"claimed by another", []Event{Registered{}, Claimed{"u2", 0}}, Claim{by("athlete:u3"), "u3", 0}, nil, ErrClaimed},
-		{"another's claim has ended", []Event{Registered{}, Claimed{"u2", noon}}, Claim{by("athlete:u3"), "u3", 0}, []Event{Claimed{"u3", 0}}, nil},
-		{"claim again", []Event{Registered{}, Claimed{"u2", 0}}, Claim{by("athlete:u2"), "u2", 0}, nil, nil},
+		{"another's claim has ended", []Event{Registered{}, Claimed{"u2", noon}}, Claim{by("athlete:u3"), "u3", noon + 5}, []Event{Claimed{"u3", noon + 5}}, nil},
+		{"claim again", []Event{Registered{}, Claimed{"u2", noon + 1}}, Claim{by("athlete:u2"), "u2", noon + 1}, nil, nil},
+		{"claim one's own again", []Event{watch, Claimed{"u1", 0}}, Claim{by("athlete:u1"), "u1", 0}, nil, nil},
+		{"a shared one without an end", []Event{Registered{}}, Claim{by("athlete:u2"), "u2", 0}, []Event{Claimed{"u2", noon.Add(12 * unit.Hour)}}, nil},
+		{"a shared one without an end, by an operator", []Event{Registered{}}, Claim{by("operator:gym"), "u2", 0}, []Event{Claimed{"u2", noon.Add(12 * unit.Hour)}}, nil},
+		{"a shared one again, which had no end", []Event{Registered{}, Claimed{"u2", 0}}, Claim{by("athlete:u2"), "u2", 0}, []Event{Claimed{"u2", noon.Add(12 * unit.Hour)}}, nil},
 		{"claim into the past", []Event{watch}, Claim{by("athlete:u1"), "u2", noon}, nil, ErrClaimOver},
 		{"claim for nobody", []Event{watch}, Claim{by("athlete:u1"), "", 0}, nil, id.ErrMalformed},
 		{"release", []Event{watch, Claimed{"u2", 0}}, Release{by("athlete:u2")}, []Event{Released{"u2"}}, nil},
 		{"release by the owner", []Event{watch, Claimed{"u2", 0}}, Release{by("athlete:u1")}, []Event{Released{"u2"}}, nil},
+		{"release by an operator", []Event{Registered{}, Claimed{"u2", 0}}, Release{by("operator:gym")}, []Event{Released{"u2"}}, nil},
+		{"release of what nobody has", []Event{Registered{}}, Release{by("athlete:u3")}, nil, nil},
 		{"release by another", []Event{watch, Claimed{"u2", 0}}, Release{by("athlete:u3")}, nil, ErrNotYours},
 		{"release nothing", []Event{watch}, Release{by("athlete:u1")}, nil, nil},
 		{"release nobody's", nil, Release{by("athlete:u1")}, nil, ErrNotRegistered},
@@ -213,6 +219,27 @@ func TestUnknownLimitsAreNotServed(t *testing.T) {
 	e.LimitsVersion = LimitsVersion + 1
 	if _, err := Decide(replay([]Event{watch, e}), open()); !errors.Is(err, ErrLimits) || !fault.Of(err).Retry {
 		t.Errorf("Decide = %v, want %v", err, ErrLimits)
+	}
+}
+
+// TestClaimsOfBeforeReplayAsTheyWere: journals of shared machines hold claims without an end. They hold until they are
+// released.
+func TestClaimsOfBeforeReplayAsTheyWere(t *testing.T) {
+	s := replay([]Event{Registered{Name: "Mill"}, Claimed{"u2", 0}})
+	later := noon.Add(1000 * unit.Day)
+	if !s.Rider("u2", later) {
+		t.Error("the claim has ended by itself")
+	}
+	if _, err := Decide(s, Claim{step.Meta{At: later, By: "athlete:u3"}, "u3", 0}); !errors.Is(err, ErrClaimed) {
+		t.Errorf("claimed by another: %v, want %v", err, ErrClaimed)
+	}
+	events, err := Decide(s, Release{step.Meta{At: later, By: "operator:gym"}})
+	if err != nil || len(events) != 1 {
+		t.Fatalf("release = %v, %v", events, err)
+	}
+	s.Apply(events[0])
+	if _, err := Decide(s, Claim{step.Meta{At: later, By: "athlete:u3"}, "u3", 0}); err != nil {
+		t.Errorf("claimed after the release: %v", err)
 	}
 }
 

@@ -28,7 +28,7 @@ type (
 	// Claimed says who rides a device from now on.
 	Claimed struct {
 		Person string
-		Until  unit.InstantMs // node clock; 0: until released
+		Until  unit.InstantMs // node clock; 0: until released; of a shared machine only in journals of before
 	}
 	// Released ends a claim.
 	Released struct{ Person string }

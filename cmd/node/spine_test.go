@@ -17,7 +17,7 @@ import (
 	userv1 "paceline/api/gen/paceline/user/v1"
 )
 
-// management is the API of a running node, as an operator.
+// management is the API of a running node, as somebody.
 type management struct {
 	users        managev1.UserServiceClient
 	devices      managev1.DeviceServiceClient
@@ -26,7 +26,12 @@ type management struct {
 
 func manage(t *testing.T, s serving, data string) management {
 	t.Helper()
-	code, token, errs := paceline(t, "token", "operator:test", "--data-dir", data)
+	return manageAs(t, s, data, "operator:test")
+}
+
+func manageAs(t *testing.T, s serving, data, subject string) management {
+	t.Helper()
+	code, token, errs := paceline(t, "token", subject, "--data-dir", data)
 	if code != 0 {
 		t.Fatal(errs)
 	}

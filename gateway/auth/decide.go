@@ -36,6 +36,7 @@ const (
 	staff                       // an operator of the installation itself: people belong to no organization
 	selfPublic                  // the principal itself, in a public competition
 	riding                      // an entry of the principal rides in the competition
+	claimed                     // the principal's own claim, or one on a device registered for it
 	cheering                    // somebody else whom the principal may see, in a competition that it may watch
 )
 
@@ -75,6 +76,7 @@ var table = [...]row{
 	/* ReadUser */ {never, own, never, staff},
 	/* RegisterDevice */ {never, own, never, staff},
 	/* ClaimDevice */ {never, own, never, staff},
+	/* ReleaseDevice */ {never, claimed, never, staff},
 	/* ReadDevice */ {never, ownDevice, ownDevice, staff},
 	/* ReadTraining */ {never, own, own, staff},
 	/* CreateCompetition */ {never, never, never, ofOrg},
@@ -120,6 +122,8 @@ func (c condition) holds(p Principal, r Resource) Decision {
 		return decide(r.Person != "" && p.Person() == r.Person, "not_yours")
 	case ownDevice:
 		return decide(p.mayUse(r), "not_your_device")
+	case claimed:
+		return decide(r.Person != "" && r.Person == p.ID || r.owner() == p.ID, "not_yours")
 	case public:
 		return decide(r.Public, "not_public")
 	case publicOrIn:
@@ -150,9 +154,11 @@ func (p Principal) mayUse(r Resource) bool {
 	if p.Role == Device {
 		return r.Device == p.ID
 	}
-	owner := id.Grain{Kind: id.Device, ID: r.Device}.Affinity()
-	return r.Device != "" && owner == p.ID && (r.Person == "" || r.Person == p.ID)
+	return r.owner() == p.ID && (r.Person == "" || r.Person == p.ID)
 }
+
+// owner is whom the device is registered for; of a shared machine that is nobody, and of no device too.
+func (r Resource) owner() string { return id.Grain{Kind: id.Device, ID: r.Device}.Affinity() }
 
 func decide(yes bool, reason string) Decision {
 	if yes {

@@ -38,6 +38,7 @@ const (
 	ReadUser
 	RegisterDevice
 	ClaimDevice
+	ReleaseDevice
 	ReadDevice
 	ReadTraining
 	CreateCompetition
@@ -70,7 +71,7 @@ const Operations = int(operations)
 var names = [...]string{"hello", "open_stream", "close_stream", "telemetry", "skip", "start_workout", "pause", "resume",
 	"lap", "finish_workout", "join", "leave", "ready", "react", "watch_board", "watch_roster", "watch_positions",
 	"watch_entrant_positions", "watch_official_positions", "watch_feed", "watch_workout", "watch_inbox", "unwatch", "ping", "offer_clock", "control_result", "register_user", "read_user",
-	"register_device", "claim_device", "read_device", "read_training", "create_competition", "read_competition",
+	"register_device", "claim_device", "release_device", "read_device", "read_training", "create_competition", "read_competition",
 	"list_competitions", "add_entry", "withdraw_entry", "lock_start_list", "start_race", "decide_entry",
 	"penalize_entry", "publish_provisional", "make_official", "correct_result", "cancel_competition", "read_result",
 	"export_bundle", "read_clock", "back_up",

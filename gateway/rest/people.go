@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 
 	"connectrpc.com/connect"
@@ -137,6 +138,35 @@ func (d devices) ClaimDevice(ctx context.Context, r *connect.Request[managev1.Cl
 		return nil, err
 	}
 	return connect.NewResponse(&managev1.ClaimDeviceResponse{Version: done.Version}), nil
+}
+
+// ReleaseDevice implements managev1.DeviceServiceHandler. Whose claim it is the device knows; it decides once more when
+// it ends it, should somebody else have claimed it in between.
+func (d devices) ReleaseDevice(ctx context.Context, r *connect.Request[managev1.ReleaseDeviceRequest]) (*connect.Response[managev1.ReleaseDeviceResponse], error) {
+	if err := id.CheckScoped(r.Msg.DeviceId); err != nil {
+		return nil, err
+	}
+	p, device := principal(ctx), id.Grain{Kind: id.Device, ID: r.Msg.DeviceId}
+	about := auth.Resource{Device: r.Msg.DeviceId}
+	if p.Role == auth.Athlete { // of nobody else it matters
+		state, err := ask[*devicev1.State](ctx, d.api, device, &devicev1.Get{})
+		if err != nil {
+			return nil, err
+		}
+		about.Person = cmp.Or(state.ClaimedBy, p.Person()) // what nobody has claimed is nobody's to keep
+	}
+	if err := auth.Check(p, auth.ReleaseDevice, about); err != nil {
+		return nil, err
+	}
+	call, err := d.call(ctx, r.Msg.CommandId)
+	if err != nil {
+		return nil, err
+	}
+	done, err := ask[*clusterv1.Ack](ctx, d.api, device, &devicev1.Release{Call: call})
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&managev1.ReleaseDeviceResponse{Version: done.Version}), nil
 }
 
 // GetDevice implements managev1.DeviceServiceHandler.

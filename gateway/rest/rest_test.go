@@ -72,7 +72,7 @@ func (g *grains) Ask(_ context.Context, to id.Grain, m proto.Message) (proto.Mes
 	case *userv1.Get:
 		return &userv1.State{UserId: to.ID}, nil
 	case *devicev1.Get:
-		return &devicev1.State{}, nil
+		return &devicev1.State{ClaimedBy: map[string]string{"mill/mill": "ann", "ann/lent": "bob", "mill/bobs": "bob"}[to.ID]}, nil
 	case *trainingv1.Get:
 		if to.Local() == "none" {
 			return &trainingv1.State{Phase: "none"}, nil
@@ -240,6 +240,11 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"DeviceService/RegisterDevice", `{"device":{"owner":"ann"}}`, [4]int{401, 200, 403, 200}},
 		{"DeviceService/RegisterDevice", `{"device":{"owner":"bob"}}`, [4]int{401, 403, 403, 200}},
 		{"DeviceService/ClaimDevice", `{"deviceId":"mill/mill","personId":"ann"}`, [4]int{401, 200, 403, 200}},
+		{"DeviceService/ReleaseDevice", `{"deviceId":"mill/mill"}`, [4]int{401, 200, 403, 200}},
+		{"DeviceService/ReleaseDevice", `{"deviceId":"mill/bobs"}`, [4]int{401, 403, 403, 200}},
+		{"DeviceService/ReleaseDevice", `{"deviceId":"mill/free"}`, [4]int{401, 200, 403, 200}},
+		{"DeviceService/ReleaseDevice", `{"deviceId":"ann/lent"}`, [4]int{401, 200, 403, 200}},
+		{"DeviceService/ReleaseDevice", `{"deviceId":"bob/watch"}`, [4]int{401, 200, 403, 200}},
 		{"DeviceService/GetDevice", `{"deviceId":"ann/watch"}`, [4]int{401, 200, 200, 200}},
 		{"TrainingService/GetTraining", `{"trainingId":"ann/w1"}`, [4]int{401, 200, 200, 200}},
 		{"TrainingService/GetTraining", `{"trainingId":"bob/w1"}`, [4]int{401, 403, 403, 200}},
@@ -279,7 +284,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 }
 
 func TestEveryProcedureOfTheDeclarationIsTried(t *testing.T) {
-	tried := "RegisterUser GetUser RegisterDevice ClaimDevice GetDevice GetTraining CreateCompetition GetCompetition ListCompetitions Command GetResult ExportBundle GetClock Backup RebuildViews GetClusterStatus RaiseLevel "
+	tried := "RegisterUser GetUser RegisterDevice ClaimDevice ReleaseDevice GetDevice GetTraining CreateCompetition GetCompetition ListCompetitions Command GetResult ExportBundle GetClock Backup RebuildViews GetClusterStatus RaiseLevel "
 	services := managev1.File_paceline_manage_v1_manage_proto.Services()
 	for i := range services.Len() {
 		methods := services.Get(i).Methods()

@@ -187,7 +187,8 @@ func (s *Shell) onGet(now step.Now, from step.Return) {
 		if !st.Registered {
 			return nil, device.ErrNotRegistered
 		}
-		out := &devicev1.State{Device: devicecodec.RegisteredToProto(st.Device), ClaimedBy: st.Claim.Person, Version: version}
+		out := &devicev1.State{Device: devicecodec.RegisteredToProto(st.Device), ClaimedBy: st.Claim.Person,
+			ClaimedUntilMs: int64(st.Claim.Until), Version: version}
 		for _, name := range st.StreamIDs() {
 			f := st.Streams[name]
 			state := &devicev1.StreamState{StreamId: name, Training: f.Opening.Training, RecordedThrough: f.Floor.Through}

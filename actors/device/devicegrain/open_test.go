@@ -555,6 +555,14 @@ func TestGetAndClaims(t *testing.T) {
 	if s.ClaimedBy != "u2" || s.Version != 3 || len(s.Streams) != 1 || s.Streams[0].ThroughSeq != 3 || s.Device.Owner != "u1" {
 		t.Errorf("state %v", s)
 	}
+	if s.ClaimedUntilMs != 0 {
+		t.Errorf("claimed until %d: what is lent is lent until it is given back", s.ClaimedUntilMs)
+	}
+	until := r.wall.Add(unit.Hour)
+	a.ask(&devicev1.Claim{Call: call("athlete:u1"), Person: "u2", UntilMs: int64(until)})
+	if s := a.ask(&devicev1.Get{}).msg.(*devicev1.State); s.ClaimedUntilMs != int64(until) {
+		t.Errorf("claimed until %d, want %d", s.ClaimedUntilMs, until)
+	}
 	if c := a.ask(&devicev1.Release{Call: call("athlete:u2")}); c.err != nil {
 		t.Error(c.err)
 	}

@@ -96,7 +96,7 @@ func (x *Registered) GetOrganizationId() string {
 type Claimed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Person        string                 `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
-	UntilMs       int64                  `protobuf:"varint,2,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"` // node clock; 0: until released
+	UntilMs       int64                  `protobuf:"varint,2,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"` // node clock; 0: until released (of a shared machine no longer written)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -662,7 +662,7 @@ type Claim struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Call          *v11.Call              `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
 	Person        string                 `protobuf:"bytes,2,opt,name=person,proto3" json:"person,omitempty"`
-	UntilMs       int64                  `protobuf:"varint,3,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`
+	UntilMs       int64                  `protobuf:"varint,3,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"` // 0: of a shared machine the rules' default, else until released
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1609,13 +1609,14 @@ func (*Get) Descriptor() ([]byte, []int) {
 }
 
 type State struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Device        *Registered            `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
-	ClaimedBy     string                 `protobuf:"bytes,2,opt,name=claimed_by,json=claimedBy,proto3" json:"claimed_by,omitempty"`
-	Streams       []*StreamState         `protobuf:"bytes,3,rep,name=streams,proto3" json:"streams,omitempty"`
-	Version       uint64                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Device         *Registered            `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	ClaimedBy      string                 `protobuf:"bytes,2,opt,name=claimed_by,json=claimedBy,proto3" json:"claimed_by,omitempty"`
+	Streams        []*StreamState         `protobuf:"bytes,3,rep,name=streams,proto3" json:"streams,omitempty"`
+	Version        uint64                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	ClaimedUntilMs int64                  `protobuf:"varint,5,opt,name=claimed_until_ms,json=claimedUntilMs,proto3" json:"claimed_until_ms,omitempty"` // node clock; 0: until released
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *State) Reset() {
@@ -1672,6 +1673,13 @@ func (x *State) GetStreams() []*StreamState {
 func (x *State) GetVersion() uint64 {
 	if x != nil {
 		return x.Version
+	}
+	return 0
+}
+
+func (x *State) GetClaimedUntilMs() int64 {
+	if x != nil {
+		return x.ClaimedUntilMs
 	}
 	return 0
 }
@@ -1875,13 +1883,14 @@ const file_paceline_device_v1_device_proto_rawDesc = "" +
 	"\asession\x18\x02 \x01(\tR\asession\x123\n" +
 	"\acontrol\x18\x03 \x01(\v2\x19.paceline.live.v1.ControlR\acontrol\x12\x16\n" +
 	"\x06result\x18\x04 \x01(\tR\x06result\"\x05\n" +
-	"\x03Get\"\xb3\x01\n" +
+	"\x03Get\"\xdd\x01\n" +
 	"\x05State\x126\n" +
 	"\x06device\x18\x01 \x01(\v2\x1e.paceline.device.v1.RegisteredR\x06device\x12\x1d\n" +
 	"\n" +
 	"claimed_by\x18\x02 \x01(\tR\tclaimedBy\x129\n" +
 	"\astreams\x18\x03 \x03(\v2\x1f.paceline.device.v1.StreamStateR\astreams\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\x04R\aversion\"\xb6\x01\n" +
+	"\aversion\x18\x04 \x01(\x04R\aversion\x12(\n" +
+	"\x10claimed_until_ms\x18\x05 \x01(\x03R\x0eclaimedUntilMs\"\xb6\x01\n" +
 	"\vStreamState\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\x12\x1a\n" +
 	"\btraining\x18\x02 \x01(\tR\btraining\x12\x1f\n" +

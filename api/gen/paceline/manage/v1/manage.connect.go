@@ -52,6 +52,9 @@ const (
 	// DeviceServiceClaimDeviceProcedure is the fully-qualified name of the DeviceService's ClaimDevice
 	// RPC.
 	DeviceServiceClaimDeviceProcedure = "/paceline.manage.v1.DeviceService/ClaimDevice"
+	// DeviceServiceReleaseDeviceProcedure is the fully-qualified name of the DeviceService's
+	// ReleaseDevice RPC.
+	DeviceServiceReleaseDeviceProcedure = "/paceline.manage.v1.DeviceService/ReleaseDevice"
 	// DeviceServiceGetDeviceProcedure is the fully-qualified name of the DeviceService's GetDevice RPC.
 	DeviceServiceGetDeviceProcedure = "/paceline.manage.v1.DeviceService/GetDevice"
 	// TrainingServiceGetTrainingProcedure is the fully-qualified name of the TrainingService's
@@ -189,6 +192,8 @@ func (UnimplementedUserServiceHandler) GetUser(context.Context, *connect.Request
 type DeviceServiceClient interface {
 	RegisterDevice(context.Context, *connect.Request[RegisterDeviceRequest]) (*connect.Response[RegisterDeviceResponse], error)
 	ClaimDevice(context.Context, *connect.Request[ClaimDeviceRequest]) (*connect.Response[ClaimDeviceResponse], error)
+	// ReleaseDevice ends a claim: the rider's own, any of the device's owner's or an operator's. Without a claim it does nothing.
+	ReleaseDevice(context.Context, *connect.Request[ReleaseDeviceRequest]) (*connect.Response[ReleaseDeviceResponse], error)
 	GetDevice(context.Context, *connect.Request[GetDeviceRequest]) (*connect.Response[GetDeviceResponse], error)
 }
 
@@ -215,6 +220,12 @@ func NewDeviceServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(deviceServiceMethods.ByName("ClaimDevice")),
 			connect.WithClientOptions(opts...),
 		),
+		releaseDevice: connect.NewClient[ReleaseDeviceRequest, ReleaseDeviceResponse](
+			httpClient,
+			baseURL+DeviceServiceReleaseDeviceProcedure,
+			connect.WithSchema(deviceServiceMethods.ByName("ReleaseDevice")),
+			connect.WithClientOptions(opts...),
+		),
 		getDevice: connect.NewClient[GetDeviceRequest, GetDeviceResponse](
 			httpClient,
 			baseURL+DeviceServiceGetDeviceProcedure,
@@ -228,6 +239,7 @@ func NewDeviceServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 type deviceServiceClient struct {
 	registerDevice *connect.Client[RegisterDeviceRequest, RegisterDeviceResponse]
 	claimDevice    *connect.Client[ClaimDeviceRequest, ClaimDeviceResponse]
+	releaseDevice  *connect.Client[ReleaseDeviceRequest, ReleaseDeviceResponse]
 	getDevice      *connect.Client[GetDeviceRequest, GetDeviceResponse]
 }
 
@@ -241,6 +253,11 @@ func (c *deviceServiceClient) ClaimDevice(ctx context.Context, req *connect.Requ
 	return c.claimDevice.CallUnary(ctx, req)
 }
 
+// ReleaseDevice calls paceline.manage.v1.DeviceService.ReleaseDevice.
+func (c *deviceServiceClient) ReleaseDevice(ctx context.Context, req *connect.Request[ReleaseDeviceRequest]) (*connect.Response[ReleaseDeviceResponse], error) {
+	return c.releaseDevice.CallUnary(ctx, req)
+}
+
 // GetDevice calls paceline.manage.v1.DeviceService.GetDevice.
 func (c *deviceServiceClient) GetDevice(ctx context.Context, req *connect.Request[GetDeviceRequest]) (*connect.Response[GetDeviceResponse], error) {
 	return c.getDevice.CallUnary(ctx, req)
@@ -250,6 +267,8 @@ func (c *deviceServiceClient) GetDevice(ctx context.Context, req *connect.Reques
 type DeviceServiceHandler interface {
 	RegisterDevice(context.Context, *connect.Request[RegisterDeviceRequest]) (*connect.Response[RegisterDeviceResponse], error)
 	ClaimDevice(context.Context, *connect.Request[ClaimDeviceRequest]) (*connect.Response[ClaimDeviceResponse], error)
+	// ReleaseDevice ends a claim: the rider's own, any of the device's owner's or an operator's. Without a claim it does nothing.
+	ReleaseDevice(context.Context, *connect.Request[ReleaseDeviceRequest]) (*connect.Response[ReleaseDeviceResponse], error)
 	GetDevice(context.Context, *connect.Request[GetDeviceRequest]) (*connect.Response[GetDeviceResponse], error)
 }
 
@@ -272,6 +291,12 @@ func NewDeviceServiceHandler(svc DeviceServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(deviceServiceMethods.ByName("ClaimDevice")),
 		connect.WithHandlerOptions(opts...),
 	)
+	deviceServiceReleaseDeviceHandler := connect.NewUnaryHandler(
+		DeviceServiceReleaseDeviceProcedure,
+		svc.ReleaseDevice,
+		connect.WithSchema(deviceServiceMethods.ByName("ReleaseDevice")),
+		connect.WithHandlerOptions(opts...),
+	)
 	deviceServiceGetDeviceHandler := connect.NewUnaryHandler(
 		DeviceServiceGetDeviceProcedure,
 		svc.GetDevice,
@@ -284,6 +309,8 @@ func NewDeviceServiceHandler(svc DeviceServiceHandler, opts ...connect.HandlerOp
 			deviceServiceRegisterDeviceHandler.ServeHTTP(w, r)
 		case DeviceServiceClaimDeviceProcedure:
 			deviceServiceClaimDeviceHandler.ServeHTTP(w, r)
+		case DeviceServiceReleaseDeviceProcedure:
+			deviceServiceReleaseDeviceHandler.ServeHTTP(w, r)
 		case DeviceServiceGetDeviceProcedure:
 			deviceServiceGetDeviceHandler.ServeHTTP(w, r)
 		default:
@@ -301,6 +328,10 @@ func (UnimplementedDeviceServiceHandler) RegisterDevice(context.Context, *connec
 
 func (UnimplementedDeviceServiceHandler) ClaimDevice(context.Context, *connect.Request[ClaimDeviceRequest]) (*connect.Response[ClaimDeviceResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("paceline.manage.v1.DeviceService.ClaimDevice is not implemented"))
+}
+
+func (UnimplementedDeviceServiceHandler) ReleaseDevice(context.Context, *connect.Request[ReleaseDeviceRequest]) (*connect.Response[ReleaseDeviceResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("paceline.manage.v1.DeviceService.ReleaseDevice is not implemented"))
 }
 
 func (UnimplementedDeviceServiceHandler) GetDevice(context.Context, *connect.Request[GetDeviceRequest]) (*connect.Response[GetDeviceResponse], error) {

@@ -341,11 +341,12 @@ func (x *RegisterDeviceResponse) GetVersion() uint64 {
 }
 
 type ClaimDeviceRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
-	DeviceId      string                 `protobuf:"bytes,2,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
-	PersonId      string                 `protobuf:"bytes,3,opt,name=person_id,json=personId,proto3" json:"person_id,omitempty"`
-	UntilMs       int64                  `protobuf:"varint,4,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	CommandId string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	DeviceId  string                 `protobuf:"bytes,2,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	PersonId  string                 `protobuf:"bytes,3,opt,name=person_id,json=personId,proto3" json:"person_id,omitempty"`
+	// Node clock. 0: of a machine that riders share, 12 h from now; of a device that is somebody's, until it is released.
+	UntilMs       int64 `protobuf:"varint,4,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -452,6 +453,102 @@ func (x *ClaimDeviceResponse) GetVersion() uint64 {
 	return 0
 }
 
+type ReleaseDeviceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommandId     string                 `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
+	DeviceId      string                 `protobuf:"bytes,2,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseDeviceRequest) Reset() {
+	*x = ReleaseDeviceRequest{}
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseDeviceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseDeviceRequest) ProtoMessage() {}
+
+func (x *ReleaseDeviceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseDeviceRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseDeviceRequest) Descriptor() ([]byte, []int) {
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ReleaseDeviceRequest) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
+func (x *ReleaseDeviceRequest) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+type ReleaseDeviceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseDeviceResponse) Reset() {
+	*x = ReleaseDeviceResponse{}
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseDeviceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseDeviceResponse) ProtoMessage() {}
+
+func (x *ReleaseDeviceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseDeviceResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseDeviceResponse) Descriptor() ([]byte, []int) {
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ReleaseDeviceResponse) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 type GetDeviceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
@@ -461,7 +558,7 @@ type GetDeviceRequest struct {
 
 func (x *GetDeviceRequest) Reset() {
 	*x = GetDeviceRequest{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[8]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -473,7 +570,7 @@ func (x *GetDeviceRequest) String() string {
 func (*GetDeviceRequest) ProtoMessage() {}
 
 func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[8]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -486,7 +583,7 @@ func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeviceRequest.ProtoReflect.Descriptor instead.
 func (*GetDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{8}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetDeviceRequest) GetDeviceId() string {
@@ -505,7 +602,7 @@ type GetDeviceResponse struct {
 
 func (x *GetDeviceResponse) Reset() {
 	*x = GetDeviceResponse{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[9]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -517,7 +614,7 @@ func (x *GetDeviceResponse) String() string {
 func (*GetDeviceResponse) ProtoMessage() {}
 
 func (x *GetDeviceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[9]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -530,7 +627,7 @@ func (x *GetDeviceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeviceResponse.ProtoReflect.Descriptor instead.
 func (*GetDeviceResponse) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{9}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetDeviceResponse) GetDevice() *v11.State {
@@ -549,7 +646,7 @@ type GetTrainingRequest struct {
 
 func (x *GetTrainingRequest) Reset() {
 	*x = GetTrainingRequest{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[10]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -561,7 +658,7 @@ func (x *GetTrainingRequest) String() string {
 func (*GetTrainingRequest) ProtoMessage() {}
 
 func (x *GetTrainingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[10]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -574,7 +671,7 @@ func (x *GetTrainingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrainingRequest.ProtoReflect.Descriptor instead.
 func (*GetTrainingRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{10}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetTrainingRequest) GetTrainingId() string {
@@ -593,7 +690,7 @@ type GetTrainingResponse struct {
 
 func (x *GetTrainingResponse) Reset() {
 	*x = GetTrainingResponse{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[11]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -605,7 +702,7 @@ func (x *GetTrainingResponse) String() string {
 func (*GetTrainingResponse) ProtoMessage() {}
 
 func (x *GetTrainingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[11]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -618,7 +715,7 @@ func (x *GetTrainingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTrainingResponse.ProtoReflect.Descriptor instead.
 func (*GetTrainingResponse) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{11}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetTrainingResponse) GetTraining() *v12.State {
@@ -639,7 +736,7 @@ type CreateCompetitionRequest struct {
 
 func (x *CreateCompetitionRequest) Reset() {
 	*x = CreateCompetitionRequest{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[12]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +748,7 @@ func (x *CreateCompetitionRequest) String() string {
 func (*CreateCompetitionRequest) ProtoMessage() {}
 
 func (x *CreateCompetitionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[12]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +761,7 @@ func (x *CreateCompetitionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCompetitionRequest.ProtoReflect.Descriptor instead.
 func (*CreateCompetitionRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{12}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreateCompetitionRequest) GetCommandId() string {
@@ -698,7 +795,7 @@ type CreateCompetitionResponse struct {
 
 func (x *CreateCompetitionResponse) Reset() {
 	*x = CreateCompetitionResponse{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[13]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -710,7 +807,7 @@ func (x *CreateCompetitionResponse) String() string {
 func (*CreateCompetitionResponse) ProtoMessage() {}
 
 func (x *CreateCompetitionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[13]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -723,7 +820,7 @@ func (x *CreateCompetitionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCompetitionResponse.ProtoReflect.Descriptor instead.
 func (*CreateCompetitionResponse) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{13}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateCompetitionResponse) GetCompetitionId() string {
@@ -750,7 +847,7 @@ type GetCompetitionRequest struct {
 
 func (x *GetCompetitionRequest) Reset() {
 	*x = GetCompetitionRequest{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[14]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -762,7 +859,7 @@ func (x *GetCompetitionRequest) String() string {
 func (*GetCompetitionRequest) ProtoMessage() {}
 
 func (x *GetCompetitionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[14]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -775,7 +872,7 @@ func (x *GetCompetitionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCompetitionRequest.ProtoReflect.Descriptor instead.
 func (*GetCompetitionRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{14}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetCompetitionRequest) GetCompetitionId() string {
@@ -803,7 +900,7 @@ type GetCompetitionResponse struct {
 
 func (x *GetCompetitionResponse) Reset() {
 	*x = GetCompetitionResponse{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[15]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -815,7 +912,7 @@ func (x *GetCompetitionResponse) String() string {
 func (*GetCompetitionResponse) ProtoMessage() {}
 
 func (x *GetCompetitionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[15]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -828,7 +925,7 @@ func (x *GetCompetitionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCompetitionResponse.ProtoReflect.Descriptor instead.
 func (*GetCompetitionResponse) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{15}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetCompetitionResponse) GetCompetition() *v13.State {
@@ -860,7 +957,7 @@ type ListCompetitionsRequest struct {
 
 func (x *ListCompetitionsRequest) Reset() {
 	*x = ListCompetitionsRequest{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[16]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -872,7 +969,7 @@ func (x *ListCompetitionsRequest) String() string {
 func (*ListCompetitionsRequest) ProtoMessage() {}
 
 func (x *ListCompetitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[16]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -885,7 +982,7 @@ func (x *ListCompetitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCompetitionsRequest.ProtoReflect.Descriptor instead.
 func (*ListCompetitionsRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{16}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListCompetitionsRequest) GetOrganizationId() string {
@@ -933,7 +1030,7 @@ type ListCompetitionsResponse struct {
 
 func (x *ListCompetitionsResponse) Reset() {
 	*x = ListCompetitionsResponse{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[17]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -945,7 +1042,7 @@ func (x *ListCompetitionsResponse) String() string {
 func (*ListCompetitionsResponse) ProtoMessage() {}
 
 func (x *ListCompetitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[17]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -958,7 +1055,7 @@ func (x *ListCompetitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCompetitionsResponse.ProtoReflect.Descriptor instead.
 func (*ListCompetitionsResponse) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{17}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListCompetitionsResponse) GetCompetitions() []*CompetitionSummary {
@@ -990,7 +1087,7 @@ type CompetitionSummary struct {
 
 func (x *CompetitionSummary) Reset() {
 	*x = CompetitionSummary{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[18]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1002,7 +1099,7 @@ func (x *CompetitionSummary) String() string {
 func (*CompetitionSummary) ProtoMessage() {}
 
 func (x *CompetitionSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[18]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1015,7 +1112,7 @@ func (x *CompetitionSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompetitionSummary.ProtoReflect.Descriptor instead.
 func (*CompetitionSummary) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{18}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CompetitionSummary) GetCompetitionId() string {
@@ -1077,7 +1174,7 @@ type CommandRequest struct {
 
 func (x *CommandRequest) Reset() {
 	*x = CommandRequest{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[19]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1089,7 +1186,7 @@ func (x *CommandRequest) String() string {
 func (*CommandRequest) ProtoMessage() {}
 
 func (x *CommandRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[19]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1102,7 +1199,7 @@ func (x *CommandRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandRequest.ProtoReflect.Descriptor instead.
 func (*CommandRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{19}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CommandRequest) GetCompetitionId() string {
@@ -1128,7 +1225,7 @@ type CommandResponse struct {
 
 func (x *CommandResponse) Reset() {
 	*x = CommandResponse{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[20]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1140,7 +1237,7 @@ func (x *CommandResponse) String() string {
 func (*CommandResponse) ProtoMessage() {}
 
 func (x *CommandResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[20]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1153,7 +1250,7 @@ func (x *CommandResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandResponse.ProtoReflect.Descriptor instead.
 func (*CommandResponse) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{20}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CommandResponse) GetDone() *v13.CommandDone {
@@ -1176,7 +1273,7 @@ type GetResultRequest struct {
 
 func (x *GetResultRequest) Reset() {
 	*x = GetResultRequest{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[21]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1188,7 +1285,7 @@ func (x *GetResultRequest) String() string {
 func (*GetResultRequest) ProtoMessage() {}
 
 func (x *GetResultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[21]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1201,7 +1298,7 @@ func (x *GetResultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResultRequest.ProtoReflect.Descriptor instead.
 func (*GetResultRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{21}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetResultRequest) GetCompetitionId() string {
@@ -1250,7 +1347,7 @@ type GetResultResponse struct {
 
 func (x *GetResultResponse) Reset() {
 	*x = GetResultResponse{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[22]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1359,7 @@ func (x *GetResultResponse) String() string {
 func (*GetResultResponse) ProtoMessage() {}
 
 func (x *GetResultResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[22]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1372,7 @@ func (x *GetResultResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResultResponse.ProtoReflect.Descriptor instead.
 func (*GetResultResponse) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{22}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetResultResponse) GetResult() *v13.ResultPublished {
@@ -1301,7 +1398,7 @@ type ExportBundleRequest struct {
 
 func (x *ExportBundleRequest) Reset() {
 	*x = ExportBundleRequest{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[23]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1313,7 +1410,7 @@ func (x *ExportBundleRequest) String() string {
 func (*ExportBundleRequest) ProtoMessage() {}
 
 func (x *ExportBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[23]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1326,7 +1423,7 @@ func (x *ExportBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportBundleRequest.ProtoReflect.Descriptor instead.
 func (*ExportBundleRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{23}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ExportBundleRequest) GetCompetitionId() string {
@@ -1345,7 +1442,7 @@ type ExportBundleResponse struct {
 
 func (x *ExportBundleResponse) Reset() {
 	*x = ExportBundleResponse{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[24]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1357,7 +1454,7 @@ func (x *ExportBundleResponse) String() string {
 func (*ExportBundleResponse) ProtoMessage() {}
 
 func (x *ExportBundleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[24]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1370,7 +1467,7 @@ func (x *ExportBundleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportBundleResponse.ProtoReflect.Descriptor instead.
 func (*ExportBundleResponse) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{24}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ExportBundleResponse) GetChunk() []byte {
@@ -1388,7 +1485,7 @@ type BackupRequest struct {
 
 func (x *BackupRequest) Reset() {
 	*x = BackupRequest{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[25]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +1497,7 @@ func (x *BackupRequest) String() string {
 func (*BackupRequest) ProtoMessage() {}
 
 func (x *BackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[25]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +1510,7 @@ func (x *BackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
 func (*BackupRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{25}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{27}
 }
 
 type BackupResponse struct {
@@ -1425,7 +1522,7 @@ type BackupResponse struct {
 
 func (x *BackupResponse) Reset() {
 	*x = BackupResponse{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[26]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +1534,7 @@ func (x *BackupResponse) String() string {
 func (*BackupResponse) ProtoMessage() {}
 
 func (x *BackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[26]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +1547,7 @@ func (x *BackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
 func (*BackupResponse) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{26}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *BackupResponse) GetChunk() []byte {
@@ -1470,7 +1567,7 @@ type RebuildViewsRequest struct {
 
 func (x *RebuildViewsRequest) Reset() {
 	*x = RebuildViewsRequest{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[27]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1482,7 +1579,7 @@ func (x *RebuildViewsRequest) String() string {
 func (*RebuildViewsRequest) ProtoMessage() {}
 
 func (x *RebuildViewsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[27]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1495,7 +1592,7 @@ func (x *RebuildViewsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildViewsRequest.ProtoReflect.Descriptor instead.
 func (*RebuildViewsRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{27}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RebuildViewsRequest) GetViews() string {
@@ -1522,7 +1619,7 @@ type RebuildViewsResponse struct {
 
 func (x *RebuildViewsResponse) Reset() {
 	*x = RebuildViewsResponse{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[28]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1534,7 +1631,7 @@ func (x *RebuildViewsResponse) String() string {
 func (*RebuildViewsResponse) ProtoMessage() {}
 
 func (x *RebuildViewsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[28]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1547,7 +1644,7 @@ func (x *RebuildViewsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RebuildViewsResponse.ProtoReflect.Descriptor instead.
 func (*RebuildViewsResponse) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{28}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RebuildViewsResponse) GetPhase() string {
@@ -1572,7 +1669,7 @@ type GetClockRequest struct {
 
 func (x *GetClockRequest) Reset() {
 	*x = GetClockRequest{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[29]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +1681,7 @@ func (x *GetClockRequest) String() string {
 func (*GetClockRequest) ProtoMessage() {}
 
 func (x *GetClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[29]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +1694,7 @@ func (x *GetClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClockRequest.ProtoReflect.Descriptor instead.
 func (*GetClockRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{29}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{31}
 }
 
 type GetClockResponse struct {
@@ -1610,7 +1707,7 @@ type GetClockResponse struct {
 
 func (x *GetClockResponse) Reset() {
 	*x = GetClockResponse{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[30]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +1719,7 @@ func (x *GetClockResponse) String() string {
 func (*GetClockResponse) ProtoMessage() {}
 
 func (x *GetClockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[30]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1635,7 +1732,7 @@ func (x *GetClockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClockResponse.ProtoReflect.Descriptor instead.
 func (*GetClockResponse) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{30}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetClockResponse) GetNowMs() int64 {
@@ -1662,7 +1759,7 @@ type GetClusterStatusRequest struct {
 
 func (x *GetClusterStatusRequest) Reset() {
 	*x = GetClusterStatusRequest{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[31]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1674,7 +1771,7 @@ func (x *GetClusterStatusRequest) String() string {
 func (*GetClusterStatusRequest) ProtoMessage() {}
 
 func (x *GetClusterStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[31]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1687,7 +1784,7 @@ func (x *GetClusterStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterStatusRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{31}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetClusterStatusRequest) GetOwnerKind() string {
@@ -1720,7 +1817,7 @@ type GetClusterStatusResponse struct {
 
 func (x *GetClusterStatusResponse) Reset() {
 	*x = GetClusterStatusResponse{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[32]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1732,7 +1829,7 @@ func (x *GetClusterStatusResponse) String() string {
 func (*GetClusterStatusResponse) ProtoMessage() {}
 
 func (x *GetClusterStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[32]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1745,7 +1842,7 @@ func (x *GetClusterStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetClusterStatusResponse) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{32}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetClusterStatusResponse) GetCluster() string {
@@ -1828,7 +1925,7 @@ type ClusterMember struct {
 
 func (x *ClusterMember) Reset() {
 	*x = ClusterMember{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[33]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1840,7 +1937,7 @@ func (x *ClusterMember) String() string {
 func (*ClusterMember) ProtoMessage() {}
 
 func (x *ClusterMember) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[33]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1853,7 +1950,7 @@ func (x *ClusterMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterMember.ProtoReflect.Descriptor instead.
 func (*ClusterMember) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{33}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ClusterMember) GetId() string {
@@ -1975,7 +2072,7 @@ type GrainOwner struct {
 
 func (x *GrainOwner) Reset() {
 	*x = GrainOwner{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[34]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1987,7 +2084,7 @@ func (x *GrainOwner) String() string {
 func (*GrainOwner) ProtoMessage() {}
 
 func (x *GrainOwner) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[34]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2000,7 +2097,7 @@ func (x *GrainOwner) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrainOwner.ProtoReflect.Descriptor instead.
 func (*GrainOwner) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{34}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GrainOwner) GetGrain() string {
@@ -2054,7 +2151,7 @@ type RaiseLevelRequest struct {
 
 func (x *RaiseLevelRequest) Reset() {
 	*x = RaiseLevelRequest{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[35]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2066,7 +2163,7 @@ func (x *RaiseLevelRequest) String() string {
 func (*RaiseLevelRequest) ProtoMessage() {}
 
 func (x *RaiseLevelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[35]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2079,7 +2176,7 @@ func (x *RaiseLevelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaiseLevelRequest.ProtoReflect.Descriptor instead.
 func (*RaiseLevelRequest) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{35}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RaiseLevelRequest) GetTo() uint32 {
@@ -2099,7 +2196,7 @@ type RaiseLevelResponse struct {
 
 func (x *RaiseLevelResponse) Reset() {
 	*x = RaiseLevelResponse{}
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[36]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2111,7 +2208,7 @@ func (x *RaiseLevelResponse) String() string {
 func (*RaiseLevelResponse) ProtoMessage() {}
 
 func (x *RaiseLevelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paceline_manage_v1_manage_proto_msgTypes[36]
+	mi := &file_paceline_manage_v1_manage_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2124,7 +2221,7 @@ func (x *RaiseLevelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaiseLevelResponse.ProtoReflect.Descriptor instead.
 func (*RaiseLevelResponse) Descriptor() ([]byte, []int) {
-	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{36}
+	return file_paceline_manage_v1_manage_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RaiseLevelResponse) GetFrom() uint32 {
@@ -2173,6 +2270,12 @@ const file_paceline_manage_v1_manage_proto_rawDesc = "" +
 	"\tperson_id\x18\x03 \x01(\tR\bpersonId\x12\x19\n" +
 	"\buntil_ms\x18\x04 \x01(\x03R\auntilMs\"/\n" +
 	"\x13ClaimDeviceResponse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\"R\n" +
+	"\x14ReleaseDeviceRequest\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x1b\n" +
+	"\tdevice_id\x18\x02 \x01(\tR\bdeviceId\"1\n" +
+	"\x15ReleaseDeviceResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\"/\n" +
 	"\x10GetDeviceRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\"F\n" +
@@ -2297,10 +2400,11 @@ const file_paceline_manage_v1_manage_proto_rawDesc = "" +
 	"\x02to\x18\x02 \x01(\rR\x02to2\xc4\x01\n" +
 	"\vUserService\x12a\n" +
 	"\fRegisterUser\x12'.paceline.manage.v1.RegisterUserRequest\x1a(.paceline.manage.v1.RegisterUserResponse\x12R\n" +
-	"\aGetUser\x12\".paceline.manage.v1.GetUserRequest\x1a#.paceline.manage.v1.GetUserResponse2\xb2\x02\n" +
+	"\aGetUser\x12\".paceline.manage.v1.GetUserRequest\x1a#.paceline.manage.v1.GetUserResponse2\x98\x03\n" +
 	"\rDeviceService\x12g\n" +
 	"\x0eRegisterDevice\x12).paceline.manage.v1.RegisterDeviceRequest\x1a*.paceline.manage.v1.RegisterDeviceResponse\x12^\n" +
-	"\vClaimDevice\x12&.paceline.manage.v1.ClaimDeviceRequest\x1a'.paceline.manage.v1.ClaimDeviceResponse\x12X\n" +
+	"\vClaimDevice\x12&.paceline.manage.v1.ClaimDeviceRequest\x1a'.paceline.manage.v1.ClaimDeviceResponse\x12d\n" +
+	"\rReleaseDevice\x12(.paceline.manage.v1.ReleaseDeviceRequest\x1a).paceline.manage.v1.ReleaseDeviceResponse\x12X\n" +
 	"\tGetDevice\x12$.paceline.manage.v1.GetDeviceRequest\x1a%.paceline.manage.v1.GetDeviceResponse2q\n" +
 	"\x0fTrainingService\x12^\n" +
 	"\vGetTraining\x12&.paceline.manage.v1.GetTrainingRequest\x1a'.paceline.manage.v1.GetTrainingResponse2\xf1\x04\n" +
@@ -2331,7 +2435,7 @@ func file_paceline_manage_v1_manage_proto_rawDescGZIP() []byte {
 	return file_paceline_manage_v1_manage_proto_rawDescData
 }
 
-var file_paceline_manage_v1_manage_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_paceline_manage_v1_manage_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_paceline_manage_v1_manage_proto_goTypes = []any{
 	(*RegisterUserRequest)(nil),       // 0: paceline.manage.v1.RegisterUserRequest
 	(*RegisterUserResponse)(nil),      // 1: paceline.manage.v1.RegisterUserResponse
@@ -2341,98 +2445,102 @@ var file_paceline_manage_v1_manage_proto_goTypes = []any{
 	(*RegisterDeviceResponse)(nil),    // 5: paceline.manage.v1.RegisterDeviceResponse
 	(*ClaimDeviceRequest)(nil),        // 6: paceline.manage.v1.ClaimDeviceRequest
 	(*ClaimDeviceResponse)(nil),       // 7: paceline.manage.v1.ClaimDeviceResponse
-	(*GetDeviceRequest)(nil),          // 8: paceline.manage.v1.GetDeviceRequest
-	(*GetDeviceResponse)(nil),         // 9: paceline.manage.v1.GetDeviceResponse
-	(*GetTrainingRequest)(nil),        // 10: paceline.manage.v1.GetTrainingRequest
-	(*GetTrainingResponse)(nil),       // 11: paceline.manage.v1.GetTrainingResponse
-	(*CreateCompetitionRequest)(nil),  // 12: paceline.manage.v1.CreateCompetitionRequest
-	(*CreateCompetitionResponse)(nil), // 13: paceline.manage.v1.CreateCompetitionResponse
-	(*GetCompetitionRequest)(nil),     // 14: paceline.manage.v1.GetCompetitionRequest
-	(*GetCompetitionResponse)(nil),    // 15: paceline.manage.v1.GetCompetitionResponse
-	(*ListCompetitionsRequest)(nil),   // 16: paceline.manage.v1.ListCompetitionsRequest
-	(*ListCompetitionsResponse)(nil),  // 17: paceline.manage.v1.ListCompetitionsResponse
-	(*CompetitionSummary)(nil),        // 18: paceline.manage.v1.CompetitionSummary
-	(*CommandRequest)(nil),            // 19: paceline.manage.v1.CommandRequest
-	(*CommandResponse)(nil),           // 20: paceline.manage.v1.CommandResponse
-	(*GetResultRequest)(nil),          // 21: paceline.manage.v1.GetResultRequest
-	(*GetResultResponse)(nil),         // 22: paceline.manage.v1.GetResultResponse
-	(*ExportBundleRequest)(nil),       // 23: paceline.manage.v1.ExportBundleRequest
-	(*ExportBundleResponse)(nil),      // 24: paceline.manage.v1.ExportBundleResponse
-	(*BackupRequest)(nil),             // 25: paceline.manage.v1.BackupRequest
-	(*BackupResponse)(nil),            // 26: paceline.manage.v1.BackupResponse
-	(*RebuildViewsRequest)(nil),       // 27: paceline.manage.v1.RebuildViewsRequest
-	(*RebuildViewsResponse)(nil),      // 28: paceline.manage.v1.RebuildViewsResponse
-	(*GetClockRequest)(nil),           // 29: paceline.manage.v1.GetClockRequest
-	(*GetClockResponse)(nil),          // 30: paceline.manage.v1.GetClockResponse
-	(*GetClusterStatusRequest)(nil),   // 31: paceline.manage.v1.GetClusterStatusRequest
-	(*GetClusterStatusResponse)(nil),  // 32: paceline.manage.v1.GetClusterStatusResponse
-	(*ClusterMember)(nil),             // 33: paceline.manage.v1.ClusterMember
-	(*GrainOwner)(nil),                // 34: paceline.manage.v1.GrainOwner
-	(*RaiseLevelRequest)(nil),         // 35: paceline.manage.v1.RaiseLevelRequest
-	(*RaiseLevelResponse)(nil),        // 36: paceline.manage.v1.RaiseLevelResponse
-	(*v1.Profile)(nil),                // 37: paceline.user.v1.Profile
-	(*v1.State)(nil),                  // 38: paceline.user.v1.State
-	(*v11.Registered)(nil),            // 39: paceline.device.v1.Registered
-	(*v11.State)(nil),                 // 40: paceline.device.v1.State
-	(*v12.State)(nil),                 // 41: paceline.training.v1.State
-	(*v13.Definition)(nil),            // 42: paceline.competition.v1.Definition
-	(*v13.State)(nil),                 // 43: paceline.competition.v1.State
-	(*v13.Command)(nil),               // 44: paceline.competition.v1.Command
-	(*v13.CommandDone)(nil),           // 45: paceline.competition.v1.CommandDone
-	(*v13.ResultPublished)(nil),       // 46: paceline.competition.v1.ResultPublished
-	(*v14.NodeStatus)(nil),            // 47: paceline.cluster.v1.NodeStatus
+	(*ReleaseDeviceRequest)(nil),      // 8: paceline.manage.v1.ReleaseDeviceRequest
+	(*ReleaseDeviceResponse)(nil),     // 9: paceline.manage.v1.ReleaseDeviceResponse
+	(*GetDeviceRequest)(nil),          // 10: paceline.manage.v1.GetDeviceRequest
+	(*GetDeviceResponse)(nil),         // 11: paceline.manage.v1.GetDeviceResponse
+	(*GetTrainingRequest)(nil),        // 12: paceline.manage.v1.GetTrainingRequest
+	(*GetTrainingResponse)(nil),       // 13: paceline.manage.v1.GetTrainingResponse
+	(*CreateCompetitionRequest)(nil),  // 14: paceline.manage.v1.CreateCompetitionRequest
+	(*CreateCompetitionResponse)(nil), // 15: paceline.manage.v1.CreateCompetitionResponse
+	(*GetCompetitionRequest)(nil),     // 16: paceline.manage.v1.GetCompetitionRequest
+	(*GetCompetitionResponse)(nil),    // 17: paceline.manage.v1.GetCompetitionResponse
+	(*ListCompetitionsRequest)(nil),   // 18: paceline.manage.v1.ListCompetitionsRequest
+	(*ListCompetitionsResponse)(nil),  // 19: paceline.manage.v1.ListCompetitionsResponse
+	(*CompetitionSummary)(nil),        // 20: paceline.manage.v1.CompetitionSummary
+	(*CommandRequest)(nil),            // 21: paceline.manage.v1.CommandRequest
+	(*CommandResponse)(nil),           // 22: paceline.manage.v1.CommandResponse
+	(*GetResultRequest)(nil),          // 23: paceline.manage.v1.GetResultRequest
+	(*GetResultResponse)(nil),         // 24: paceline.manage.v1.GetResultResponse
+	(*ExportBundleRequest)(nil),       // 25: paceline.manage.v1.ExportBundleRequest
+	(*ExportBundleResponse)(nil),      // 26: paceline.manage.v1.ExportBundleResponse
+	(*BackupRequest)(nil),             // 27: paceline.manage.v1.BackupRequest
+	(*BackupResponse)(nil),            // 28: paceline.manage.v1.BackupResponse
+	(*RebuildViewsRequest)(nil),       // 29: paceline.manage.v1.RebuildViewsRequest
+	(*RebuildViewsResponse)(nil),      // 30: paceline.manage.v1.RebuildViewsResponse
+	(*GetClockRequest)(nil),           // 31: paceline.manage.v1.GetClockRequest
+	(*GetClockResponse)(nil),          // 32: paceline.manage.v1.GetClockResponse
+	(*GetClusterStatusRequest)(nil),   // 33: paceline.manage.v1.GetClusterStatusRequest
+	(*GetClusterStatusResponse)(nil),  // 34: paceline.manage.v1.GetClusterStatusResponse
+	(*ClusterMember)(nil),             // 35: paceline.manage.v1.ClusterMember
+	(*GrainOwner)(nil),                // 36: paceline.manage.v1.GrainOwner
+	(*RaiseLevelRequest)(nil),         // 37: paceline.manage.v1.RaiseLevelRequest
+	(*RaiseLevelResponse)(nil),        // 38: paceline.manage.v1.RaiseLevelResponse
+	(*v1.Profile)(nil),                // 39: paceline.user.v1.Profile
+	(*v1.State)(nil),                  // 40: paceline.user.v1.State
+	(*v11.Registered)(nil),            // 41: paceline.device.v1.Registered
+	(*v11.State)(nil),                 // 42: paceline.device.v1.State
+	(*v12.State)(nil),                 // 43: paceline.training.v1.State
+	(*v13.Definition)(nil),            // 44: paceline.competition.v1.Definition
+	(*v13.State)(nil),                 // 45: paceline.competition.v1.State
+	(*v13.Command)(nil),               // 46: paceline.competition.v1.Command
+	(*v13.CommandDone)(nil),           // 47: paceline.competition.v1.CommandDone
+	(*v13.ResultPublished)(nil),       // 48: paceline.competition.v1.ResultPublished
+	(*v14.NodeStatus)(nil),            // 49: paceline.cluster.v1.NodeStatus
 }
 var file_paceline_manage_v1_manage_proto_depIdxs = []int32{
-	37, // 0: paceline.manage.v1.RegisterUserRequest.profile:type_name -> paceline.user.v1.Profile
-	38, // 1: paceline.manage.v1.GetUserResponse.user:type_name -> paceline.user.v1.State
-	39, // 2: paceline.manage.v1.RegisterDeviceRequest.device:type_name -> paceline.device.v1.Registered
-	40, // 3: paceline.manage.v1.GetDeviceResponse.device:type_name -> paceline.device.v1.State
-	41, // 4: paceline.manage.v1.GetTrainingResponse.training:type_name -> paceline.training.v1.State
-	42, // 5: paceline.manage.v1.CreateCompetitionRequest.definition:type_name -> paceline.competition.v1.Definition
-	43, // 6: paceline.manage.v1.GetCompetitionResponse.competition:type_name -> paceline.competition.v1.State
-	18, // 7: paceline.manage.v1.ListCompetitionsResponse.competitions:type_name -> paceline.manage.v1.CompetitionSummary
-	44, // 8: paceline.manage.v1.CommandRequest.command:type_name -> paceline.competition.v1.Command
-	45, // 9: paceline.manage.v1.CommandResponse.done:type_name -> paceline.competition.v1.CommandDone
-	46, // 10: paceline.manage.v1.GetResultResponse.result:type_name -> paceline.competition.v1.ResultPublished
-	33, // 11: paceline.manage.v1.GetClusterStatusResponse.members:type_name -> paceline.manage.v1.ClusterMember
-	34, // 12: paceline.manage.v1.GetClusterStatusResponse.owner:type_name -> paceline.manage.v1.GrainOwner
-	47, // 13: paceline.manage.v1.ClusterMember.says:type_name -> paceline.cluster.v1.NodeStatus
+	39, // 0: paceline.manage.v1.RegisterUserRequest.profile:type_name -> paceline.user.v1.Profile
+	40, // 1: paceline.manage.v1.GetUserResponse.user:type_name -> paceline.user.v1.State
+	41, // 2: paceline.manage.v1.RegisterDeviceRequest.device:type_name -> paceline.device.v1.Registered
+	42, // 3: paceline.manage.v1.GetDeviceResponse.device:type_name -> paceline.device.v1.State
+	43, // 4: paceline.manage.v1.GetTrainingResponse.training:type_name -> paceline.training.v1.State
+	44, // 5: paceline.manage.v1.CreateCompetitionRequest.definition:type_name -> paceline.competition.v1.Definition
+	45, // 6: paceline.manage.v1.GetCompetitionResponse.competition:type_name -> paceline.competition.v1.State
+	20, // 7: paceline.manage.v1.ListCompetitionsResponse.competitions:type_name -> paceline.manage.v1.CompetitionSummary
+	46, // 8: paceline.manage.v1.CommandRequest.command:type_name -> paceline.competition.v1.Command
+	47, // 9: paceline.manage.v1.CommandResponse.done:type_name -> paceline.competition.v1.CommandDone
+	48, // 10: paceline.manage.v1.GetResultResponse.result:type_name -> paceline.competition.v1.ResultPublished
+	35, // 11: paceline.manage.v1.GetClusterStatusResponse.members:type_name -> paceline.manage.v1.ClusterMember
+	36, // 12: paceline.manage.v1.GetClusterStatusResponse.owner:type_name -> paceline.manage.v1.GrainOwner
+	49, // 13: paceline.manage.v1.ClusterMember.says:type_name -> paceline.cluster.v1.NodeStatus
 	0,  // 14: paceline.manage.v1.UserService.RegisterUser:input_type -> paceline.manage.v1.RegisterUserRequest
 	2,  // 15: paceline.manage.v1.UserService.GetUser:input_type -> paceline.manage.v1.GetUserRequest
 	4,  // 16: paceline.manage.v1.DeviceService.RegisterDevice:input_type -> paceline.manage.v1.RegisterDeviceRequest
 	6,  // 17: paceline.manage.v1.DeviceService.ClaimDevice:input_type -> paceline.manage.v1.ClaimDeviceRequest
-	8,  // 18: paceline.manage.v1.DeviceService.GetDevice:input_type -> paceline.manage.v1.GetDeviceRequest
-	10, // 19: paceline.manage.v1.TrainingService.GetTraining:input_type -> paceline.manage.v1.GetTrainingRequest
-	12, // 20: paceline.manage.v1.CompetitionService.CreateCompetition:input_type -> paceline.manage.v1.CreateCompetitionRequest
-	14, // 21: paceline.manage.v1.CompetitionService.GetCompetition:input_type -> paceline.manage.v1.GetCompetitionRequest
-	16, // 22: paceline.manage.v1.CompetitionService.ListCompetitions:input_type -> paceline.manage.v1.ListCompetitionsRequest
-	19, // 23: paceline.manage.v1.CompetitionService.Command:input_type -> paceline.manage.v1.CommandRequest
-	21, // 24: paceline.manage.v1.CompetitionService.GetResult:input_type -> paceline.manage.v1.GetResultRequest
-	23, // 25: paceline.manage.v1.CompetitionService.ExportBundle:input_type -> paceline.manage.v1.ExportBundleRequest
-	29, // 26: paceline.manage.v1.NodeService.GetClock:input_type -> paceline.manage.v1.GetClockRequest
-	25, // 27: paceline.manage.v1.NodeService.Backup:input_type -> paceline.manage.v1.BackupRequest
-	27, // 28: paceline.manage.v1.NodeService.RebuildViews:input_type -> paceline.manage.v1.RebuildViewsRequest
-	31, // 29: paceline.manage.v1.NodeService.GetClusterStatus:input_type -> paceline.manage.v1.GetClusterStatusRequest
-	35, // 30: paceline.manage.v1.NodeService.RaiseLevel:input_type -> paceline.manage.v1.RaiseLevelRequest
-	1,  // 31: paceline.manage.v1.UserService.RegisterUser:output_type -> paceline.manage.v1.RegisterUserResponse
-	3,  // 32: paceline.manage.v1.UserService.GetUser:output_type -> paceline.manage.v1.GetUserResponse
-	5,  // 33: paceline.manage.v1.DeviceService.RegisterDevice:output_type -> paceline.manage.v1.RegisterDeviceResponse
-	7,  // 34: paceline.manage.v1.DeviceService.ClaimDevice:output_type -> paceline.manage.v1.ClaimDeviceResponse
-	9,  // 35: paceline.manage.v1.DeviceService.GetDevice:output_type -> paceline.manage.v1.GetDeviceResponse
-	11, // 36: paceline.manage.v1.TrainingService.GetTraining:output_type -> paceline.manage.v1.GetTrainingResponse
-	13, // 37: paceline.manage.v1.CompetitionService.CreateCompetition:output_type -> paceline.manage.v1.CreateCompetitionResponse
-	15, // 38: paceline.manage.v1.CompetitionService.GetCompetition:output_type -> paceline.manage.v1.GetCompetitionResponse
-	17, // 39: paceline.manage.v1.CompetitionService.ListCompetitions:output_type -> paceline.manage.v1.ListCompetitionsResponse
-	20, // 40: paceline.manage.v1.CompetitionService.Command:output_type -> paceline.manage.v1.CommandResponse
-	22, // 41: paceline.manage.v1.CompetitionService.GetResult:output_type -> paceline.manage.v1.GetResultResponse
-	24, // 42: paceline.manage.v1.CompetitionService.ExportBundle:output_type -> paceline.manage.v1.ExportBundleResponse
-	30, // 43: paceline.manage.v1.NodeService.GetClock:output_type -> paceline.manage.v1.GetClockResponse
-	26, // 44: paceline.manage.v1.NodeService.Backup:output_type -> paceline.manage.v1.BackupResponse
-	28, // 45: paceline.manage.v1.NodeService.RebuildViews:output_type -> paceline.manage.v1.RebuildViewsResponse
-	32, // 46: paceline.manage.v1.NodeService.GetClusterStatus:output_type -> paceline.manage.v1.GetClusterStatusResponse
-	36, // 47: paceline.manage.v1.NodeService.RaiseLevel:output_type -> paceline.manage.v1.RaiseLevelResponse
-	31, // [31:48] is the sub-list for method output_type
-	14, // [14:31] is the sub-list for method input_type
+	8,  // 18: paceline.manage.v1.DeviceService.ReleaseDevice:input_type -> paceline.manage.v1.ReleaseDeviceRequest
+	10, // 19: paceline.manage.v1.DeviceService.GetDevice:input_type -> paceline.manage.v1.GetDeviceRequest
+	12, // 20: paceline.manage.v1.TrainingService.GetTraining:input_type -> paceline.manage.v1.GetTrainingRequest
+	14, // 21: paceline.manage.v1.CompetitionService.CreateCompetition:input_type -> paceline.manage.v1.CreateCompetitionRequest
+	16, // 22: paceline.manage.v1.CompetitionService.GetCompetition:input_type -> paceline.manage.v1.GetCompetitionRequest
+	18, // 23: paceline.manage.v1.CompetitionService.ListCompetitions:input_type -> paceline.manage.v1.ListCompetitionsRequest
+	21, // 24: paceline.manage.v1.CompetitionService.Command:input_type -> paceline.manage.v1.CommandRequest
+	23, // 25: paceline.manage.v1.CompetitionService.GetResult:input_type -> paceline.manage.v1.GetResultRequest
+	25, // 26: paceline.manage.v1.CompetitionService.ExportBundle:input_type -> paceline.manage.v1.ExportBundleRequest
+	31, // 27: paceline.manage.v1.NodeService.GetClock:input_type -> paceline.manage.v1.GetClockRequest
+	27, // 28: paceline.manage.v1.NodeService.Backup:input_type -> paceline.manage.v1.BackupRequest
+	29, // 29: paceline.manage.v1.NodeService.RebuildViews:input_type -> paceline.manage.v1.RebuildViewsRequest
+	33, // 30: paceline.manage.v1.NodeService.GetClusterStatus:input_type -> paceline.manage.v1.GetClusterStatusRequest
+	37, // 31: paceline.manage.v1.NodeService.RaiseLevel:input_type -> paceline.manage.v1.RaiseLevelRequest
+	1,  // 32: paceline.manage.v1.UserService.RegisterUser:output_type -> paceline.manage.v1.RegisterUserResponse
+	3,  // 33: paceline.manage.v1.UserService.GetUser:output_type -> paceline.manage.v1.GetUserResponse
+	5,  // 34: paceline.manage.v1.DeviceService.RegisterDevice:output_type -> paceline.manage.v1.RegisterDeviceResponse
+	7,  // 35: paceline.manage.v1.DeviceService.ClaimDevice:output_type -> paceline.manage.v1.ClaimDeviceResponse
+	9,  // 36: paceline.manage.v1.DeviceService.ReleaseDevice:output_type -> paceline.manage.v1.ReleaseDeviceResponse
+	11, // 37: paceline.manage.v1.DeviceService.GetDevice:output_type -> paceline.manage.v1.GetDeviceResponse
+	13, // 38: paceline.manage.v1.TrainingService.GetTraining:output_type -> paceline.manage.v1.GetTrainingResponse
+	15, // 39: paceline.manage.v1.CompetitionService.CreateCompetition:output_type -> paceline.manage.v1.CreateCompetitionResponse
+	17, // 40: paceline.manage.v1.CompetitionService.GetCompetition:output_type -> paceline.manage.v1.GetCompetitionResponse
+	19, // 41: paceline.manage.v1.CompetitionService.ListCompetitions:output_type -> paceline.manage.v1.ListCompetitionsResponse
+	22, // 42: paceline.manage.v1.CompetitionService.Command:output_type -> paceline.manage.v1.CommandResponse
+	24, // 43: paceline.manage.v1.CompetitionService.GetResult:output_type -> paceline.manage.v1.GetResultResponse
+	26, // 44: paceline.manage.v1.CompetitionService.ExportBundle:output_type -> paceline.manage.v1.ExportBundleResponse
+	32, // 45: paceline.manage.v1.NodeService.GetClock:output_type -> paceline.manage.v1.GetClockResponse
+	28, // 46: paceline.manage.v1.NodeService.Backup:output_type -> paceline.manage.v1.BackupResponse
+	30, // 47: paceline.manage.v1.NodeService.RebuildViews:output_type -> paceline.manage.v1.RebuildViewsResponse
+	34, // 48: paceline.manage.v1.NodeService.GetClusterStatus:output_type -> paceline.manage.v1.GetClusterStatusResponse
+	38, // 49: paceline.manage.v1.NodeService.RaiseLevel:output_type -> paceline.manage.v1.RaiseLevelResponse
+	32, // [32:50] is the sub-list for method output_type
+	14, // [14:32] is the sub-list for method input_type
 	14, // [14:14] is the sub-list for extension type_name
 	14, // [14:14] is the sub-list for extension extendee
 	0,  // [0:14] is the sub-list for field type_name
@@ -2449,7 +2557,7 @@ func file_paceline_manage_v1_manage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paceline_manage_v1_manage_proto_rawDesc), len(file_paceline_manage_v1_manage_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   37,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   5,
 		},
