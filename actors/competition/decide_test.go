@@ -29,6 +29,8 @@ func TestDecide(t *testing.T) {
 	}
 	two := func(t rapid.TB) *race { return running(t, fiveK(), 2) }
 	provisional := func(t rapid.TB) *race { return settledRace(t) }
+	unbound := func(t rapid.TB) *race { r := open(t); r.do(Lock{on(gun - 800)}, Start{on(gun - 700), gun}); return r }
+	cutoff := gun.Add(fiveK().CutoffAfter)
 	for _, tt := range []struct {
 		name  string
 		given func(rapid.TB) *race
@@ -66,6 +68,9 @@ func TestDecide(t *testing.T) {
 		{"another training before the gun", two, Join{Meta: by("athlete:u1", gun-1), User: "u1", Training: "u1/x"}, "EntryBound"},
 		{"another training after the gun", two, Join{Meta: by("athlete:u1", gun), User: "u1", Training: "u1/x"}, "competition.binding_fixed"},
 		{"another training by an official", two, Join{Meta: on(gun), User: "u1", Training: "u1/x"}, "EntryBound"},
+		{"join just before the cut-off", unbound, Join{Meta: by("athlete:u7", cutoff-1), User: "u7", Training: "u7/w"}, "EntryBound"},
+		{"join at the cut-off", unbound, Join{Meta: by("athlete:u7", cutoff), User: "u7", Training: "u7/w"}, "competition.cut_off"},
+		{"join at the cut-off, by an official", unbound, Join{Meta: on(cutoff), User: "u7", Training: "u7/w"}, "EntryBound"},
 		{"ready", open, Ready{on(gun), "u7"}, "EntryReady"},
 		{"ready after the gun", two, Ready{on(gun), "u1"}, "competition.already_running"},
 		{"withdraw before the gun", two, Withdraw{on(gun - 1), 1, "ill"}, "StatusChanged(dns) EntryWithdrawn"},

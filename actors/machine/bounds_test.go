@@ -3,12 +3,38 @@ package machine
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
 	"paceline/domain/step"
 	"paceline/persistence"
 )
+
+// TestOneCommandIsBounded: what one command emits goes into one append, or is a fault of the rule that changes nothing.
+func TestOneCommandIsBounded(t *testing.T) {
+	for _, tt := range []struct {
+		size int
+		want error
+	}{{persistence.MaxAppendBytes, nil}, {persistence.MaxAppendBytes + 1, ErrTooLarge}} {
+		s, size := bulky(), tt.size
+		s.Encode = func(e counterEvent) (uint32, uint32, []byte, error) { return e.kind, 1, make([]byte, size), nil }
+		l := newBench(t).live(s)
+		l.settle()
+		before := *l.m.State()
+		l.submit("big", add{by: 2})
+		l.settle()
+		if r := l.replies["big"]; !errors.Is(r.Err, tt.want) || r.Err != nil && !reflect.DeepEqual(*l.m.State(), before) {
+			t.Errorf("%d bytes: %v, want %v; the state is %v, was %v", tt.size, r.Err, tt.want, *l.m.State(), before)
+		}
+		size = 1
+		l.submit("small", add{by: 4})
+		l.settle()
+		if r := l.replies["small"]; r.Err != nil {
+			t.Errorf("after %d bytes: %v", tt.size, r.Err)
+		}
+	}
+}
 
 // bulky is the counter with events of 200 KiB.
 func bulky() Spec[counter, Command, counterEvent] {

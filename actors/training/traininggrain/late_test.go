@@ -167,9 +167,14 @@ func TestRowMovesAway(t *testing.T) {
 	r.stream(121, 10)
 	r.within(unit.Second, func() bool { return false })
 	wakes = 0
-	r.within(70*unit.Second, func() bool { return false })
-	if wakes == 0 {
-		t.Error("not woken soon after a block")
+	r.within(115*unit.Second, func() bool { return false })
+	if wakes < 2 {
+		t.Errorf("woken %d times in the two minutes after a block, want the row to stay where it is", wakes)
+	}
+	wakes = 0
+	r.within(4*unit.Minute, func() bool { return false })
+	if wakes > 4 {
+		t.Errorf("woken %d times in the four minutes after that, want the row moved away", wakes)
 	}
 }
 
@@ -184,6 +189,22 @@ func TestIdle(t *testing.T) {
 	st := r.state()
 	if st.Phase != training.PhaseOver || st.Finish.By != training.BySystem || st.Finish.Reason != "idle" {
 		t.Errorf("after seven hours %s: %+v", st.Phase, st.Finish)
+	}
+}
+
+// A workout that rides for a race is wanted until the race's cut-off, however long it says nothing.
+func TestIdleInAnOpenRace(t *testing.T) {
+	r := running(t)
+	b := binding(r.held.GetBindingVersion()+1, r.now().Node)
+	b.CutoffAtMs = int64(r.now().Node.Add(9 * unit.Hour))
+	r.tell(&trainingv1.Bind{Bound: b}, nil)
+	r.within(8*unit.Hour, func() bool { return false })
+	if got := r.state().Phase; got != training.PhaseLive {
+		t.Fatalf("after eight hours, the race is open: %s", got)
+	}
+	r.within(2*unit.Hour, func() bool { return false })
+	if st := r.state(); st.Phase != training.PhaseOver || st.Finish.Reason != "idle" {
+		t.Errorf("an hour after the cut-off: %s: %+v", st.Phase, st.Finish)
 	}
 }
 
