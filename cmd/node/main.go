@@ -46,7 +46,7 @@ type process struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := execute(process{ctx: ctx, out: os.Stdout, err: os.Stderr}, os.Args[1:])
 	if code == exitRestart && ctx.Err() == nil {
@@ -89,7 +89,11 @@ func execute(p process, args []string) int {
 	if err == nil {
 		err = k.Run(p)
 	}
-	if err != nil {
+	var misread *kong.ParseError
+	switch {
+	case errors.As(err, &misread):
+		fmt.Fprintf(p.err, "paceline: %v (see %s)\n", err, helpFor(misread))
+	case err != nil:
 		fmt.Fprintln(p.err, "paceline:", err)
 	}
 	switch {
@@ -99,4 +103,17 @@ func execute(p process, args []string) int {
 		return 1
 	}
 	return 0
+}
+
+// helpFor is the command whose help shows what could have been meant: of the part that was understood.
+func helpFor(e *kong.ParseError) string {
+	words := "paceline"
+	if e.Context != nil {
+		for _, p := range e.Context.Path {
+			if p.Command != nil {
+				words += " " + p.Command.Name
+			}
+		}
+	}
+	return words + " --help"
 }

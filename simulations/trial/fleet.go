@@ -10,15 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"paceline/gateway/auth"
+	"paceline/simulations/process"
 	"paceline/simulations/swarm"
 )
 
@@ -232,48 +231,23 @@ func (p *Process) start() error {
 		"--gossip-key-file="+f.in("certs/gossip.key"), "--node-ca="+f.in("certs/ca.pem"),
 		"--node-cert="+f.in("certs/"+p.name+".pem"), "--node-key="+f.in("certs/"+p.name+".key"))
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = attributes()
 	exited := make(chan struct{})
-	began := make(chan error, 1)
-	go func() {
-		// On Linux a node ends with the thread that has started it, so that thread waits for it.
-		runtime.LockOSThread()
-		if p.in != nil {
-			if err := p.in.enter(); err != nil {
-				began <- err
-				return
-			}
-		}
-		if err := cmd.Start(); err != nil {
-			began <- fmt.Errorf("trial: start %s: %w", p.name, err)
-			return
-		}
-		began <- nil
-		guard(cmd.Process.Pid)
-		err := cmd.Wait()
+	enter := func() error { return nil }
+	if p.in != nil {
+		enter = p.in.enter
+	}
+	if err := process.Start(cmd, enter, func(err error) {
 		p.mu.Lock()
 		p.err = err
 		p.mu.Unlock()
 		close(exited)
-	}()
-	if err := <-began; err != nil {
-		return err
+	}); err != nil {
+		return fmt.Errorf("trial: start %s: %w", p.name, err)
 	}
 	p.mu.Lock()
 	p.cmd, p.exited = cmd, exited
 	p.mu.Unlock()
 	return nil
-}
-
-// guard ends a node when this process is gone, however that ends. The kernel's death signal is lost when a node executes
-// itself again.
-func guard(pid int) {
-	cmd := exec.Command("sh", "-c", `while kill -0 "$1" && kill -0 "$2"; do sleep 1; done 2>/dev/null; kill -0 "$1" 2>/dev/null || kill -9 "$2"`,
-		"guard", strconv.Itoa(os.Getpid()), strconv.Itoa(pid))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if cmd.Start() == nil { // else the kernel's signal has to do
-		go func() { _ = cmd.Wait() }() // it sees within a second that the node is gone
-	}
 }
 
 // Ready waits until the node says so.

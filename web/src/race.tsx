@@ -43,7 +43,7 @@ export function Race({ id }: { id: string }) {
           </section>
         </div>
         <div class="column">
-          <section class="card"><h2>{isOver(state) ? "Result" : hasBegun(state) ? "Board" : "Start list"}</h2>
+          <section class="card"><h2>{isOver(state) ? "Result" : hasBegun(state) || !state ? "Board" : "Start list"}</h2>
             <Board rows={rows} live={live} race={race} state={state} now={now} />
           </section>
           {isOver(state) && race?.result && <GateTimes race={race} gunAtMs={live.board.gunAtMs} name={name} />}

@@ -22,12 +22,13 @@ export const isOut = (s: string | undefined): boolean => ["DNF", "DNS", "DSQ"].i
 export interface Visit { name: string; kind: string; atMm: number }
 
 export function visits(track: Track | undefined): Visit[] {
-  const gates = track?.gates ?? [];
-  const laps = Math.max(track?.laps ?? 1, 1);
+  if (!track) return []; // not known yet: a gate without a name is better than one with a wrong name
+  const gates = track.gates ?? [];
+  const laps = Math.max(track.laps ?? 1, 1);
   const visit = (g: Gate, lap: number): Visit => ({
     name: laps > 1 && g.kind !== "GATE_KIND_START" ? `${g.id}, lap ${lap}` : (g.id ?? ""), kind: g.kind ?? "", atMm: num(g.atMm),
   });
-  if (track?.format === "FORMAT_DISTANCE") {
+  if (track.format === "FORMAT_DISTANCE") {
     return gates.length ? gates.map((g) => visit(g, 1)) : [{ name: "finish", kind: "GATE_KIND_FINISH", atMm: num(track.distanceMm) }];
   }
   if (!gates.length) return [{ name: "start", kind: "GATE_KIND_START", atMm: 0 }, { name: "finish", kind: "GATE_KIND_FINISH", atMm: 0 }];

@@ -12,6 +12,7 @@ test("the start is passed once, every other gate on each lap", () => {
   assert.deepEqual(visits({ format: "FORMAT_COURSE", gates, laps: 2 }).map((v) => v.name),
     ["start", "bridge, lap 1", "finish, lap 1", "bridge, lap 2", "finish, lap 2"]);
   assert.deepEqual(visits({ format: "FORMAT_COURSE", gates }).map((v) => v.name), ["start", "bridge", "finish"]);
+  assert.deepEqual(visits(undefined), []); // not known yet: no gate is called the finish
   assert.deepEqual(visits({ format: "FORMAT_COURSE" }).map((v) => v.name), ["start", "finish"]);
   assert.deepEqual(visits({ format: "FORMAT_DISTANCE", distanceMm: "5000000" }).map((v) => [v.name, v.atMm]), [["finish", 5_000_000]]);
 });

@@ -19,6 +19,7 @@ import (
 
 	"paceline/domain/unit"
 	"paceline/gateway/auth"
+	"paceline/simulations/process"
 )
 
 // child is a node as a process of its own.
@@ -85,22 +86,18 @@ func (c *child) start(origin unit.InstantMs, rate float64) error {
 		close(serves)
 	}}
 	cmd.Stderr = c.log
-	// A group of its own: an interrupt from the terminal is for us, and we end it in order.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("demo: start the node: %w", err)
-	}
 	exited := make(chan struct{})
-	c.mu.Lock()
-	c.cmd, c.exited, c.serves, c.killed = cmd, exited, serves, false
-	c.mu.Unlock()
-	go func() {
-		err := cmd.Wait()
+	if err := process.Start(cmd, func() error { return nil }, func(err error) {
 		c.mu.Lock()
 		c.err = err
 		c.mu.Unlock()
 		close(exited)
-	}()
+	}); err != nil {
+		return fmt.Errorf("demo: start the node: %w", err)
+	}
+	c.mu.Lock()
+	c.cmd, c.exited, c.serves, c.killed = cmd, exited, serves, false
+	c.mu.Unlock()
 	return nil
 }
 
@@ -114,7 +111,7 @@ func (c *child) up(ctx context.Context) error {
 	select {
 	case <-serves:
 	case <-c.exitedChan():
-		return fmt.Errorf("demo: the node has ended (%w); its log is %s", c.exitErr(), c.log.Name())
+		return fmt.Errorf("demo: %w", c.ended())
 	case <-ctx.Done():
 		return fmt.Errorf("demo: the node did not come up within %v; its log is %s", upWithin, c.log.Name())
 	}
@@ -133,7 +130,7 @@ func (c *child) up(ctx context.Context) error {
 		}
 		select {
 		case <-c.exitedChan():
-			return fmt.Errorf("demo: the node has ended (%w); its log is %s", c.exitErr(), c.log.Name())
+			return fmt.Errorf("demo: %w", c.ended())
 		case <-ctx.Done():
 			return fmt.Errorf("demo: the node did not come up within %v; its log is %s", upWithin, c.log.Name())
 		case <-time.After(25 * time.Millisecond):
@@ -194,6 +191,16 @@ func (c *child) exitErr() error {
 	return c.err
 }
 
+// ended says how the process ended, in its own last words if it had some; it has ended.
+func (c *child) ended() error {
+	said, _ := os.ReadFile(c.log.Name())
+	lines := strings.Split(strings.TrimSpace(string(said)), "\n")
+	if last, ok := strings.CutPrefix(lines[len(lines)-1], "paceline: "); ok {
+		return fmt.Errorf("the node has ended: %s (%w); its log is %s", last, c.exitErr(), c.log.Name())
+	}
+	return fmt.Errorf("the node has ended (%w); its log is %s", c.exitErr(), c.log.Name())
+}
+
 // kill ends the process as a power cut would.
 func (c *child) kill() error {
 	c.mu.Lock()
@@ -215,6 +222,11 @@ func (c *child) stop() error {
 	c.mu.Unlock()
 	if cmd == nil {
 		return nil
+	}
+	select {
+	case <-exited:
+		return nil // by itself, and whoever waited for it has said so
+	default:
 	}
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	select {

@@ -1,8 +1,8 @@
-package trial
+package process
 
 import "syscall"
 
-// attributes let a node end with the thread that has started it, so also if this process is killed.
+// attributes let a process end with the thread that has started it, so also if this process is killed.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
