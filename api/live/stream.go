@@ -45,6 +45,10 @@ type Stream struct {
 	offered  bool
 	refusals int
 
+	closing   bool // nothing more will be Put, and the node is to know
+	closeSent bool // on the present connection
+	closed    bool // the node has acknowledged it
+
 	onControl    func(*livev1.Control) Result
 	lateControls int
 }
@@ -126,18 +130,46 @@ func (s *Stream) Wait(ctx context.Context, seq uint64) error {
 	}
 }
 
-// Close waits until everything is acknowledged and says that nothing more will come.
+// Close waits until everything is acknowledged, says that nothing more will come, and waits until that is acknowledged
+// too, over reconnects. If ctx ends first, what is pending stays so: it is said as long as the client runs, and Close may
+// be called again.
 func (s *Stream) Close(ctx context.Context) error {
-	last := s.LastSeq()
-	if err := s.Wait(ctx, last); err != nil {
+	if err := s.Wait(ctx, s.LastSeq()); err != nil {
 		return err
 	}
 	s.c.mu.Lock()
-	defer s.c.mu.Unlock()
-	s.c.sendLocked(&livev1.ClientMessage{Message: &livev1.ClientMessage_CloseStream{CloseStream: &livev1.CloseStream{
-		StreamId: s.spec.StreamId, LastSeq: last}}})
-	s.c.forget(s, nil)
-	return nil
+	s.closing = true
+	s.sayClosed()
+	s.c.mu.Unlock()
+	for {
+		s.c.mu.Lock()
+		closed, err, changed := s.closed, s.err, s.changed
+		if closed {
+			s.c.forget(s, nil)
+		}
+		s.c.mu.Unlock()
+		switch {
+		case closed:
+			return nil
+		case err != nil:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// sayClosed says that nothing more will come, once on each connection; without one it is said after the next.
+func (s *Stream) sayClosed() {
+	if !s.closing || s.closeSent || s.closed || !s.isOpen {
+		return
+	}
+	s.closeSent = s.c.sendLocked(&livev1.ClientMessage{Message: &livev1.ClientMessage_CloseStream{CloseStream: &livev1.CloseStream{
+		StreamId: s.spec.StreamId, LastSeq: s.putSeq}}})
+	s.progress = time.Now()
 }
 
 func (s *Stream) wake() {
@@ -147,12 +179,16 @@ func (s *Stream) wake() {
 
 // open asks for the stream on the present connection.
 func (s *Stream) open() {
+	if s.closed {
+		return
+	}
+	s.closeSent = false
 	s.isOpen, s.flying, s.sent, s.opening = false, nil, 0, time.Now()
 	s.spec.DeviceTimeMs = int64(s.c.cfg.Clock())
 	s.c.sendLocked(&livev1.ClientMessage{Message: &livev1.ClientMessage_OpenStream{OpenStream: proto.Clone(s.spec).(*livev1.OpenStream)}})
 }
 
-func (s *Stream) lost() { s.isOpen, s.flying = false, nil }
+func (s *Stream) lost() { s.isOpen, s.flying, s.closeSent = false, nil, false }
 
 func (s *Stream) opened(o *livev1.StreamOpened) {
 	s.isOpen, s.progress = true, time.Now()
@@ -162,6 +198,7 @@ func (s *Stream) opened(o *livev1.StreamOpened) {
 	s.offered = false
 	s.offerClock()
 	s.pump(time.Now())
+	s.sayClosed()
 }
 
 // handled drops what need not be kept any longer.
@@ -193,6 +230,10 @@ func (s *Stream) acknowledged(a *livev1.Ack) {
 	}
 	s.handled(a.ThroughSeq)
 	s.refusals += len(a.Refused)
+	if s.closeSent && a.ThroughSeq >= s.putSeq {
+		s.closed = true
+		s.wake()
+	}
 	if s.onAck != nil {
 		s.onAck(a)
 	}
@@ -207,7 +248,7 @@ func (s *Stream) refused(e *livev1.Error) {
 		s.sent = max(s.acked, e.ExpectedSeq-min(e.ExpectedSeq, 1))
 		s.pump(time.Now())
 	case e.Code == "stream.not_open" || e.Retry:
-		s.isOpen, s.flying = false, nil
+		s.isOpen, s.flying, s.closeSent = false, nil, false
 		s.opening = time.Now().Add(-reopenAfter + time.Second) // again in a second
 	default:
 		s.err = &fault.Fault{Kind: fault.Invalid, Code: e.Code, Message: e.Message, Detail: e.Detail}
@@ -230,7 +271,7 @@ func (s *Stream) throttle(t *livev1.Throttle, now unit.InstantMs) {
 
 // tend is called once a second.
 func (s *Stream) tend(now time.Time) {
-	if s.err != nil {
+	if s.err != nil || s.closed {
 		return
 	}
 	patience := reopenAfter
@@ -239,10 +280,11 @@ func (s *Stream) tend(now time.Time) {
 	}
 	switch {
 	case !s.isOpen && now.Sub(s.opening) > reopenAfter,
-		s.isOpen && len(s.flying) > 0 && now.Sub(s.progress) > patience:
+		s.isOpen && (len(s.flying) > 0 || s.closeSent) && now.Sub(s.progress) > patience:
 		s.open()
 	default:
 		s.pump(now)
+		s.sayClosed() // there was no room for it
 	}
 }
 

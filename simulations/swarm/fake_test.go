@@ -107,6 +107,9 @@ func (f *fakeNode) answer(m *livev1.ClientMessage) []*livev1.ServerMessage {
 		return one(&livev1.ServerMessage{Message: &livev1.ServerMessage_StreamOpened{StreamOpened: &livev1.StreamOpened{StreamId: id, ThroughSeq: f.through[id]}}})
 	case *livev1.ClientMessage_Telemetry:
 		return one(f.store(m.Telemetry))
+	case *livev1.ClientMessage_CloseStream:
+		id := m.CloseStream.StreamId
+		return one(&livev1.ServerMessage{Message: &livev1.ServerMessage_Ack{Ack: &livev1.Ack{StreamId: id, ThroughSeq: f.through[id]}}})
 	case *livev1.ClientMessage_Subscribe:
 		return f.board
 	}
