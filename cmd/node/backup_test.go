@@ -293,6 +293,11 @@ func TestFoldersThatCannotBeServed(t *testing.T) {
 		"a table is damaged":  {func(f string) { change(newest(f, "*.sst"), flip) }, "the data folder is damaged"},
 		"a table is gone":     {func(f string) { _ = os.Remove(newest(f, "*.sst")) }, "the data folder is damaged"},
 		"the list is damaged": {func(f string) { change(newest(f, "MANIFEST-*"), flip) }, "the data folder is damaged"},
+		"somebody else's folder": {func(f string) {
+			_ = os.RemoveAll(f)
+			_ = os.MkdirAll(f, 0o700)
+			_ = os.WriteFile(filepath.Join(f, "thesis.tex"), nil, 0o600)
+		}, "not a node's"},
 		"a newer folder": {func(f string) {
 			change(filepath.Join(f, "paceline.json"), func([]byte) []byte { return []byte(`{"format":2}`) })
 		}, "newer release"},

@@ -29,9 +29,13 @@ func (t tokenCmd) Run(p process) error {
 	if t.Life <= 0 || t.Life > auth.MaxTokenLife {
 		return fmt.Errorf("--life %v: want more than 0 and at most %v", t.Life, auth.MaxTokenLife)
 	}
+	_, missing := os.Stat(t.tokenKeysFile())
 	keys, err := t.openTokenKeys()
 	if err != nil {
 		return err
+	}
+	if missing != nil { // perhaps a typing error: no node that runs knows this key
+		fmt.Fprintf(p.err, "paceline: made the development key %s; the token is good at nodes that start with it\n", t.tokenKeysFile())
 	}
 	if t.Organization != "" {
 		who.Organization = t.Organization

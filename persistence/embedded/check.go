@@ -62,6 +62,27 @@ func (cfg Config) examine(fs vfs.FS, lock *pebble.Lock) error {
 	return cfg.readOnly(fs, lock, names)
 }
 
+// ours reports whether a file of this name says that a node has been here.
+func ours(n string) bool {
+	return n == formatFile || strings.HasPrefix(n, "MANIFEST-") || strings.HasSuffix(n, ".sst") || strings.HasSuffix(n, ".log")
+}
+
+// strange refuses a folder of somebody else, as of a typing error, before even the lock is put into it: a node's many
+// files are not to lie among his. What a first start leaves that was interrupted is a node's.
+func (cfg Config) strange(names []string) error {
+	if slices.ContainsFunc(names, ours) {
+		return nil
+	}
+	for _, n := range names {
+		begun := slices.ContainsFunc([]string{"LOCK", "lost+found", "marker.", "OPTIONS-", "temporary.", backupPrefix},
+			func(prefix string) bool { return strings.HasPrefix(n, prefix) })
+		if !begun {
+			return fmt.Errorf("%w: %s holds %s (name an empty folder)", ErrStrange, cfg.Folder, n)
+		}
+	}
+	return nil
+}
+
 func (cfg Config) damaged(format string, args ...any) error {
 	what, _, _ := strings.Cut(fmt.Sprintf(format, args...), "\n")
 	return fmt.Errorf("%w: %s: %s (nothing was changed; what can be had is in a backup: paceline restore)", ErrDamaged, cfg.Folder, what)

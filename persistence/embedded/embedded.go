@@ -55,6 +55,7 @@ var (
 	ErrInUse   = errors.New("the data folder is in use by another process")
 	ErrFormat  = errors.New("the data folder was written by a newer release")
 	ErrDamaged = errors.New("the data folder is damaged")
+	ErrStrange = errors.New("the data folder is not a node's")
 )
 
 // formatVersion of the whole folder; higher ones are refused.
@@ -97,10 +98,13 @@ func openOn(cfg Config, fs vfs.FS) (*Rows, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	// Locked before Pebble looks at anything, so that this failure has a sentence of its own.
 	if err := fs.MkdirAll(cfg.Folder, 0o700); err != nil {
 		return nil, fmt.Errorf("embedded: data folder: %w", err)
 	}
+	if err := cfg.strange(files(fs, cfg.Folder)); err != nil {
+		return nil, err
+	}
+	// Locked before Pebble looks at anything, so that this failure has a sentence of its own.
 	lock, err := pebble.LockDirectory(cfg.Folder, fs)
 	if err != nil {
 		return nil, fmt.Errorf("embedded: %w: %s", ErrInUse, cfg.Folder)
