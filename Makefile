@@ -16,7 +16,7 @@ run: build ## a node on the embedded store: ARGS='--help' for its flags
 test: ## everything that must hold, in under 20 minutes
 	@scripts/test.sh
 
-test-all: ## test, then 20 rounds of killing replicas, 20,000 seeds, fuzzing and lint
+test-all: ## test, then 20 rounds of killing replicas, 5,000 seeds, fuzzing and lint
 	@ROUNDS='$(or $(ROUNDS),20)' scripts/test-all.sh
 
 bench: ## the hot paths beside their bare baselines: ROUNDS=n, or BENCH=regexp for any

@@ -27,16 +27,16 @@ step() { # step NAME COMMAND...
 go_tests() {
 	local log=bin/test/$1.json
 	shift
-	go test -json -timeout "${TEST_TIMEOUT:-15m}" "$@" | tee "$log" | bin/tools/testreport | tee "${log%.json}.txt"
+	go test -json -timeout "${TEST_TIMEOUT:-25m}" "$@" | tee "$log" | bin/tools/testreport | tee "${log%.json}.txt"
 	local codes=("${PIPESTATUS[@]}")
 	[ "${codes[0]}" -eq 0 ] && [ "${codes[2]}" -eq 0 ]
 }
 
 # Whole nodes with Proto.Actor's remote and cluster run without the race detector: the library has known races
 # of its own (docs/testing.md names them), which would drown ours. Everything else runs under it.
-# The world is one thread on a virtual clock: the detector could find nothing in it and would make its 1,000 seeds
-# ten times as slow.
-whole_nodes='^paceline/(cluster|cmd|simulations/trial|simulations/swarm|simulations/world)(/|$)'
+# The world is one thread on a virtual clock, the audit computes results one after the other: the detector could find
+# nothing in them and would make 1,000 seeds and large fields ten times as slow.
+whole_nodes='^paceline/(cluster|cmd|simulations/trial|simulations/swarm|simulations/world|simulations/audit)(/|$)'
 
 # The Cassandra of this run, on addresses and in a folder of its own: it starts while the page and the packages are built.
 cassandra=

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -46,6 +47,9 @@ func TestMemoryWhileTheStoreIsAway(t *testing.T) {
 		floodsAway(t, s, data, (cacheMB+4*memtableMB)<<20, func() { rows.Set(faulty.Weather{Hangs: true}) }, func() { rows.Set(faulty.Weather{}) })
 	})
 	t.Run("cql", func(t *testing.T) {
+		if os.Getenv(longOutage) == "" {
+			t.Skip("takes more than a minute: runs in make test-all, or with " + longOutage + "=15s")
+		}
 		const workers = 16
 		p := newCQLPlace(t)
 		p.migrate()
