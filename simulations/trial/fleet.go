@@ -32,6 +32,7 @@ type Fleet struct {
 	hosts          string
 	keyspace       string
 	nodes          []*Process
+	previous       string   // the build before this one; empty: the trial needs none
 	network        *network // between the nodes; nil: the loopback
 	store          Store    // its servers, if the fleet has some of its own
 }
@@ -42,6 +43,7 @@ type Process struct {
 	name                   string
 	http, cluster, gossips string // host:port
 	log                    string // file
+	program                program
 	in                     *space // where it runs; nil: here
 
 	mu     sync.Mutex
@@ -230,6 +232,7 @@ func (p *Process) start() error {
 		"--listen="+p.http, "--cluster-listen="+p.cluster, "--gossip-listen="+p.gossips, "--seeds="+strings.Join(seeds, ","),
 		"--gossip-key-file="+f.in("certs/gossip.key"), "--node-ca="+f.in("certs/ca.pem"),
 		"--node-cert="+f.in("certs/"+p.name+".pem"), "--node-key="+f.in("certs/"+p.name+".key"))
+	p.program.onto(cmd)
 	cmd.Stdout, cmd.Stderr = log, log
 	exited := make(chan struct{})
 	enter := func() error { return nil }

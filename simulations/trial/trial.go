@@ -26,6 +26,9 @@ type Trial struct {
 	Ring      int      // servers of a store of its own, with as many copies; 0: the store of all trials
 	ClocksOff bool     // of two of three devices, by minutes
 	Shows     []string // rows of the kill table that it can show, see docs/testing.md
+	// Previous is for a trial with the build before this one, Prepare says what is other before the nodes start.
+	Previous bool
+	Prepare  func(f *Fleet)
 	// Do is done 8 s after the gun. owner is the node that the race lives on.
 	Do func(ctx context.Context, r *Round) error
 }
@@ -100,6 +103,9 @@ const backWithin = 60 * time.Second
 
 // Run holds the trial on a fresh fleet.
 func (t Trial) Run(ctx context.Context, f *Fleet, size Size, progress io.Writer) (*Outcome, error) {
+	if t.Prepare != nil {
+		t.Prepare(f)
+	}
 	run := f.nodes[:t.starts()]
 	if err := f.Start(ctx, run...); err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ func TestTrials(t *testing.T) {
 	}
 	binary := build(t)
 	var rows []string
-	for _, trial := range slices.Concat(Table, Splits) {
+	for _, trial := range slices.Concat(Table, Splits, Rolls) {
 		if !some.MatchString(trial.Name) {
 			continue
 		}
@@ -76,7 +76,7 @@ func TestTrials(t *testing.T) {
 	fmt.Println(strings.Join(rows, "\n"))
 	fmt.Println("rows of the kill table that they can show (each by itself: go test ./simulations/world -run TestKillTable)")
 	shown := map[string][]string{}
-	for _, trial := range slices.Concat(Table, Splits) {
+	for _, trial := range slices.Concat(Table, Splits, Rolls) {
 		for _, row := range trial.Shows {
 			shown[row] = append(shown[row], trial.Name)
 		}
@@ -99,6 +99,7 @@ func build(t *testing.T) string {
 func hold(t *testing.T, trial Trial, size Size, binary string) *Outcome {
 	t.Helper()
 	hosts := testkit.CQLHosts(t)
+	previous := previousFor(t, trial)
 	wanted := Wanted{Binary: binary, Folder: t.TempDir(), Nodes: trial.wants(), Network: trial.Network}
 	if trial.Ring > 0 {
 		ring := testkit.StartRing(t, trial.Ring)
@@ -118,6 +119,7 @@ func hold(t *testing.T, trial Trial, size Size, binary string) *Outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.previous = previous
 	defer func() {
 		if err := f.Close(); err != nil {
 			t.Error(err)
