@@ -28,6 +28,7 @@ import (
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	"paceline/domain/id"
 	"paceline/domain/step"
+	"paceline/internal/testkit"
 )
 
 // counter is a grain that counts what it is sent, and is asked about it.
@@ -198,16 +199,7 @@ func TestPassivationLosesNothing(t *testing.T) {
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(5 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline:
-			t.Fatalf("not in time: %s", what)
-		case <-tick.C:
-		}
-	}
+	testkit.Until(t, 5*time.Second, what, ok)
 }
 
 func TestASweptGrainMayStay(t *testing.T) {

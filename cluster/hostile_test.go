@@ -22,6 +22,7 @@ import (
 	"paceline/cluster/gossip"
 	"paceline/cluster/port"
 	"paceline/domain/id"
+	"paceline/internal/testkit"
 	"paceline/persistence/memory"
 )
 
@@ -163,16 +164,7 @@ func (b *besieged) withstood(attack string) {
 // eventually is until, for a machine that does much else.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline:
-			t.Fatalf("not in time: %s", what)
-		case <-tick.C:
-		}
-	}
+	testkit.Until(t, 30*time.Second, what, ok)
 }
 
 // crowdOf calls f from so many goroutines, each with a source of chance of its own.

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"paceline/internal/testkit"
 )
 
 // watched is a member, and what it was told.
@@ -109,16 +111,7 @@ func (w *watched) told() int {
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline:
-			t.Fatalf("not in time: %s", what)
-		case <-tick.C:
-		}
-	}
+	testkit.Until(t, 20*time.Second, what, ok)
 }
 
 func sees(w *watched, ids ...string) func() bool {

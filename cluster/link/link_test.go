@@ -14,6 +14,7 @@ import (
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	"paceline/cluster/call"
 	"paceline/domain/id"
+	"paceline/internal/testkit"
 )
 
 // alone is a router of one member, called "me".
@@ -49,16 +50,7 @@ func open(t *testing.T, queue int) *Link {
 
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(5 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline:
-			t.Fatalf("not in time: %s", what)
-		case <-tick.C:
-		}
-	}
+	testkit.Until(t, 5*time.Second, what, ok)
 }
 
 type hub struct {
