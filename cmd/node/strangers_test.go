@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,6 +23,7 @@ import (
 	"time"
 
 	"paceline/cluster/port"
+	procs "paceline/simulations/process" // process is what commands get here
 )
 
 // processes are nodes of one cluster, each a process of its own, with certificates and a gossip key.
@@ -45,12 +45,11 @@ func (p *processes) in(name string) string { return filepath.Join(p.dir, name) }
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := procs.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 // args of a node with these addresses; certs is a folder of certificates, name the node's.

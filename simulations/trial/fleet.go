@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -94,7 +93,7 @@ func (f *Fleet) place(w Wanted) (err error) {
 		p := &Process{fleet: f, name: fmt.Sprintf("node-%d", i+1)}
 		p.log = f.in(p.name + ".log")
 		f.nodes = append(f.nodes, p)
-		if p.http, err = freeAddress(); err != nil {
+		if p.http, err = process.FreeAddress(); err != nil {
 			return err
 		}
 		if f.network != nil {
@@ -103,8 +102,8 @@ func (f *Fleet) place(w Wanted) (err error) {
 			for _, host := range w.Hosts {
 				err = errors.Join(err, f.network.out(i, host))
 			}
-		} else if p.cluster, err = freeAddress(); err == nil {
-			p.gossips, err = freeAddress()
+		} else if p.cluster, err = process.FreeAddress(); err == nil {
+			p.gossips, err = process.FreeAddress()
 		}
 		if err != nil {
 			return err
@@ -114,15 +113,6 @@ func (f *Fleet) place(w Wanted) (err error) {
 }
 
 func (f *Fleet) in(name string) string { return filepath.Join(f.folder, name) }
-
-// freeAddress is one that nobody listens on just now; a node must have the same one after it was killed.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("trial: %w", err)
-	}
-	return l.Addr().String(), l.Close()
-}
 
 // Command runs another of the program's commands to its end.
 func (f *Fleet) Command(ctx context.Context, args ...string) (string, error) {

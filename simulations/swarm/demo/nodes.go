@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"paceline/domain/unit"
+	"paceline/simulations/process"
 	"paceline/simulations/swarm"
 )
 
@@ -47,11 +47,11 @@ func (r *run) makeCluster(ctx context.Context) error {
 	var gossips []string
 	for _, c := range r.nodes {
 		args = append(args, c.name)
-		gossip, err := freeAddress()
+		gossip, err := process.FreeAddress()
 		if err != nil {
 			return err
 		}
-		if c.among, err = freeAddress(); err != nil {
+		if c.among, err = process.FreeAddress(); err != nil {
 			return err
 		}
 		gossips = append(gossips, gossip)
@@ -72,15 +72,6 @@ func (r *run) makeCluster(ctx context.Context) error {
 			"--node-cert="+file+".pem", "--node-key="+file+".key")
 	}
 	return nil
-}
-
-// freeAddress is one that nobody listens on just now: the others must know it before the node runs.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("demo: %w", err)
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // startNodes starts all and waits until they serve, and see each other. The first one is alone at first: it makes the
