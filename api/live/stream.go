@@ -112,12 +112,17 @@ func (s *Stream) Refused() int {
 
 // Wait waits until everything through seq is acknowledged.
 func (s *Stream) Wait(ctx context.Context, seq uint64) error {
+	return s.await(ctx, func() bool { return s.acked >= seq })
+}
+
+// await waits until it is so, the stream has failed, or ctx ends. so is called with the client's lock held.
+func (s *Stream) await(ctx context.Context, so func() bool) error {
 	for {
 		s.c.mu.Lock()
-		acked, err, changed := s.acked, s.err, s.changed
+		done, err, changed := so(), s.err, s.changed
 		s.c.mu.Unlock()
 		switch {
-		case acked >= seq:
+		case done:
 			return nil
 		case err != nil:
 			return err
@@ -141,25 +146,12 @@ func (s *Stream) Close(ctx context.Context) error {
 	s.closing = true
 	s.sayClosed()
 	s.c.mu.Unlock()
-	for {
-		s.c.mu.Lock()
-		closed, err, changed := s.closed, s.err, s.changed
-		if closed {
+	return s.await(ctx, func() bool {
+		if s.closed {
 			s.c.forget(s, nil)
 		}
-		s.c.mu.Unlock()
-		switch {
-		case closed:
-			return nil
-		case err != nil:
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-changed:
-		}
-	}
+		return s.closed
+	})
 }
 
 // sayClosed says that nothing more will come, once on each connection; without one it is said after the next.
