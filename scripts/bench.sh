@@ -55,6 +55,7 @@ suite=(
 	"actors/device ^BenchmarkAccept(Bare)?\$ 100ms"
 	"actors/device/devicegrain ^BenchmarkFrame(Bare)?\$ 100ms"
 	"persistence/embedded ^Benchmark(Block|Append)(Bare)?\$/^p(16|128)\$ 200ms"
+	"persistence/embedded ^BenchmarkStored\$ 12800x"
 	"cmd/node ^BenchmarkRecovery\$ 200ms"
 	"persistence/cql ^Benchmark(Block|Append)\$/^p(32|16)\$ 1600x"
 	"domain/rank ^BenchmarkUpdateRank(Redis)?\$/^any\$ 200ms"

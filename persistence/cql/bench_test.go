@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,55 +19,6 @@ import (
 
 // Ours and a bare gocql that sends the same statements, on the same session, with the same number of writers, in turns
 // of a fraction of a second: what else the machine and the server do, they do to both.
-
-// inTurns runs b.N of each, so many writers at a time. The ratio is the median over the rounds of each round's own.
-func inTurns(b *testing.B, writers int, ours, bare func(w, n int) error) {
-	const each = 10 // writes of one writer in one turn
-	var wall, cpu [2]time.Duration
-	turn := func(which, from int, f func(w, n int) error) time.Duration {
-		var wg sync.WaitGroup
-		began, spent := time.Now(), testkit.Spent()
-		for w := range writers {
-			wg.Go(func() {
-				for n := from; n < from+each; n++ {
-					if err := f(w, n); err != nil {
-						b.Error(err)
-						return
-					}
-				}
-			})
-		}
-		wg.Wait()
-		took := time.Since(began)
-		wall[which] += took
-		cpu[which] += testkit.Spent() - spent
-		return took
-	}
-	turn(0, 0, ours) // prepares the statements and fills the pool
-	turn(1, 0, bare)
-	wall, cpu = [2]time.Duration{}, [2]time.Duration{}
-	b.ResetTimer()
-	var ratios []float64
-	done := 0
-	for round := 1; done < b.N && !b.Failed(); round++ {
-		var a, z time.Duration
-		if round%2 == 0 {
-			a = turn(0, each*round, ours)
-			z = turn(1, each*round, bare)
-		} else {
-			z = turn(1, each*round, bare)
-			a = turn(0, each*round, ours)
-		}
-		ratios = append(ratios, z.Seconds()/a.Seconds())
-		done += writers * each
-	}
-	slices.Sort(ratios)
-	b.ReportMetric(100*ratios[len(ratios)/2], "%-of-bare")
-	b.ReportMetric(float64(done)/wall[0].Seconds(), "rows/s")
-	b.ReportMetric(float64(done)/wall[1].Seconds(), "bare-rows/s")
-	b.ReportMetric(float64(cpu[0].Nanoseconds())/float64(done), "cpu-ns/op")
-	b.ReportMetric(float64(cpu[1].Nanoseconds())/float64(done), "bare-cpu-ns/op")
-}
 
 func frameOf(first uint64, samples int) *sample.Batch {
 	batch := &sample.Batch{FirstSeq: first}
@@ -95,7 +44,7 @@ func BenchmarkBlock(b *testing.B) {
 			stmt := tables[persistence.TableSeries].put.cql
 			session := server(b).session.Session
 			prefix := rows.(*apart).prefix
-			inTurns(b, writers, func(w, n int) error {
+			testkit.InTurns(b, writers, func(w, n int) error {
 				f := sample.Batch{FirstSeq: uint64(2 * (n + 1)), AtMs: template.AtMs, Columns: template.Columns}
 				k := persistence.SeriesKey{Device: fmt.Sprint("user/", w), Stream: "stream", Subject: "user"}
 				_, err := s.PutBlock(context.Background(), k, &f)
@@ -117,7 +66,7 @@ func BenchmarkAppend(b *testing.B) {
 			t := &tables[persistence.TableJournal]
 			session := server(b).session.Session
 			prefix := rows.(*apart).prefix
-			inTurns(b, writers, func(w, n int) error {
+			testkit.InTurns(b, writers, func(w, n int) error {
 				a := persistence.Append{Grain: id.Of(id.Competition, fmt.Sprint(w)), Expected: uint64(n), AppendID: fmt.Sprint("append-", n),
 					Records: []persistence.Record{{Version: uint64(n + 1), Kind: 1, Format: 1, Payload: payload}}}
 				ok, head, err := s.Append(context.Background(), a)

@@ -2,7 +2,9 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -113,4 +115,62 @@ func BenchmarkAppend(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkStored is what the plan names: rows a second of so many writers beside those of a bare Pebble, in turns. The bare
+// journal is the same conditional batch: the head is read, compared, and written with the event, synced.
+func BenchmarkStored(b *testing.B) {
+	const writers = 32
+	b.Run("block", func(b *testing.B) {
+		r := openAt(b, b.TempDir())
+		s := persistence.Over(r)
+		template := frame(2)
+		cell := persistence.AppendBlock(nil, template)
+		testkit.InTurns(b, writers, func(w, n int) error {
+			f := sample.Batch{FirstSeq: uint64(2 * (n + 1)), AtMs: template.AtMs, Columns: template.Columns}
+			_, err := s.PutBlock(context.Background(), streamOf(w), &f)
+			return err
+		}, func(w, n int) error {
+			return r.db.Set([]byte(fmt.Sprintf("%d/stream-of-a-device/%020d/some-block-id..", w, n)), cell, pebble.Sync)
+		})
+	})
+	b.Run("append", func(b *testing.B) {
+		r := openAt(b, b.TempDir())
+		s := persistence.Over(r)
+		payload := make([]byte, 100)
+		testkit.InTurns(b, writers, func(w, n int) error {
+			a := persistence.Append{Grain: id.Of(id.Competition, fmt.Sprint(w)), Expected: uint64(n), AppendID: fmt.Sprint("append-", n),
+				Records: []persistence.Record{{Version: uint64(n + 1), Kind: 1, Format: 1, Payload: payload}}}
+			ok, head, err := s.Append(context.Background(), a)
+			if err == nil && !ok {
+				err = fmt.Errorf("writer %d is refused after %d: %+v", w, n, head)
+			}
+			return err
+		}, func(w, n int) error {
+			key := fmt.Appendf(nil, "%d/head", w)
+			head, err := bareHead(r, key)
+			if err != nil || head != n {
+				return fmt.Errorf("bare writer %d at %d: head %d (%v)", w, n, head, err)
+			}
+			batch := r.db.NewBatch()
+			_ = batch.Set(key, fmt.Appendf(nil, "%020d", n+1), nil)
+			_ = batch.Set(fmt.Appendf(nil, "%d/event/%020d", w, n), payload, nil)
+			if err := batch.Commit(pebble.Sync); err != nil {
+				return err
+			}
+			return batch.Close()
+		})
+	})
+}
+
+func bareHead(r *Rows, key []byte) (int, error) {
+	v, closer, err := r.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	head, err := strconv.Atoi(string(v))
+	return head, errors.Join(err, closer.Close())
 }
