@@ -7,6 +7,7 @@
 #        scripts/cassandra.sh stop     stops exactly those nodes, by pid; their data stays (stop -9: at once)
 #        scripts/cassandra.sh kill N   SIGKILL for node N;   scripts/cassandra.sh start N brings it back
 #        scripts/cassandra.sh pause N   SIGSTOP for node N: it holds its connections and answers nothing;   resume N lets it go on
+#        scripts/cassandra.sh nodetool N ARGUMENTS…   Cassandra's own nodetool on node N, where CASSANDRA_JMX_PORT was set at its start
 #        scripts/cassandra.sh hosts    prints address:port of the nodes, as PACELINE_CQL_HOSTS takes them
 #        scripts/cassandra.sh get      only fetches the jars
 #        scripts/cassandra.sh clean    removes the data of a ring that is stopped
@@ -16,6 +17,7 @@
 #   CASSANDRA_DIR             folder of the ring (bin/cassandra/ring-$NODES)
 #   CASSANDRA_NET=127.0.0     first three numbers of the addresses
 #   CASSANDRA_PORT=9042       CQL;   CASSANDRA_STORAGE_PORT=7000 between the nodes
+#   CASSANDRA_JMX_PORT        for nodetool: on 127.0.0.1, and the next ports for the next nodes (unset: none is opened)
 #   CASSANDRA_HEAP=1g         of each node (768m with more than one)
 #   CASSANDRA_SYNC=batch      commit log: batch, group (10 ms) or periodic (which is not durable)
 #   CASSANDRA_AUTH=           password: asks for user and password (cassandra, cassandra)
@@ -151,7 +153,9 @@ launch() {
 	done
 	configure "$n"
 	[ ! -e "$folder/system.log" ] || mv "$folder/system.log" "$folder/system.before.log"
-	setsid "$java" -Xms"$heap" -Xmx"$heap" "@scripts/cassandra/jvm.options" \
+	local jmx=()
+	[ -z "${CASSANDRA_JMX_PORT:-}" ] || jmx=(-Dcassandra.jmx.local.port=$((CASSANDRA_JMX_PORT + n - 1)))
+	setsid "$java" -Xms"$heap" -Xmx"$heap" "@scripts/cassandra/jvm.options" "${jmx[@]}" \
 		-Dpaceline.cassandra="$folder" -Dcassandra.config="file://$folder/conf/cassandra.yaml" \
 		-Dcassandra.storagedir="$folder" -Dcassandra-foreground=yes \
 		-Dlogback.configurationFile="$root/scripts/cassandra/logback.xml" -Djava.io.tmpdir="$folder/conf" \
@@ -264,6 +268,17 @@ signal_node() {
 	kill "$1" "$pid"
 }
 
+nodetool() {
+	local n=$1 java
+	shift
+	[ -n "${CASSANDRA_JMX_PORT:-}" ] || fail "nodetool needs CASSANDRA_JMX_PORT, the same as when the ring was started"
+	java=$(find_java) || fail "Java 17 is needed and not found; set JAVA_HOME to one"
+	# Its options are a server's (what it opens of Java), its heap is a tool's.
+	"$java" -Xmx128m "@scripts/cassandra/jvm.options" -Dcassandra.storagedir="$ring/$n" -Dpaceline.cassandra="$ring/$n/nodetool" \
+		-Dlogback.configurationFile="$root/scripts/cassandra/logback.xml" -cp "$lib/*" \
+		org.apache.cassandra.tools.NodeTool -h 127.0.0.1 -p $((CASSANDRA_JMX_PORT + n - 1)) "$@"
+}
+
 clean() {
 	local n
 	while read -r ring; do
@@ -281,6 +296,7 @@ stop) stop "${2:--15}" ;;
 kill) kill_node "${2:?which node?}" ;;
 pause) signal_node -STOP "${2:?which node?}" ;;
 resume) signal_node -CONT "${2:?which node?}" ;;
+nodetool) nodetool "${@:2}" ;;
 hosts) hosts ;;
 get) get ;;
 clean) clean ;;

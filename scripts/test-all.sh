@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make test, then what takes too long for every day: the loss of a replica, the trials, more seeds of the simulated world, fuzzing,
+# make test, then what takes too long for every day: the loss of a replica, the trials, outages, a backup of a keyspace, more seeds, fuzzing,
 # the linters. Usage: [ROUNDS=20] [SEEDS=5000] [FUZZTIME=30s] scripts/test-all.sh
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -18,6 +18,8 @@ PACELINE_LONG_OUTAGE=30s go test -count=1 -timeout 5m ./cmd/node -run '^TestTheS
 echo "== a race over a Cassandra that is slow, stopped, killed and back; memory meanwhile"
 scripts/deps.sh java maven && PACELINE_LONG_OUTAGE=15s go test -count=1 -timeout 20m -v ./cmd/node -run '^(TestCassandraIsSlowStoppedAndKilled|TestMemoryWhileTheStoreIsAway)$' \
 	| tee bin/test/cassandra-outage.txt || failed+=("a race over a Cassandra that is away")
+echo "== a keyspace is backed up, its ring destroyed, and restored on another"
+PACELINE_LONG_BACKUP=1 go test -count=1 -timeout 20m -v ./cmd/node -run '^TestCQLBackupAndRestore$' || failed+=("backup of a keyspace")
 scripts/fuzz.sh || failed+=("fuzz")
 scripts/lint.sh || failed+=("lint")
 if [ ${#failed[@]} -gt 0 ]; then

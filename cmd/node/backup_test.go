@@ -17,6 +17,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	competitionv1 "paceline/api/gen/paceline/competition/v1"
 	managev1 "paceline/api/gen/paceline/manage/v1"
 	userv1 "paceline/api/gen/paceline/user/v1"
 	"paceline/domain/unit"
@@ -107,9 +108,18 @@ func TestBackupWhileServing(t *testing.T) {
 		t.Errorf("started without its keys: %d %s", code, errs)
 	}
 	copyTree(t, data+".keys", restored+".keys")
-	wantSamples(t, restored, running, samples)
+	wantSamples(t, settings{DataDir: restored, Store: "embedded", StoreCacheMB: 8, StoreMemtableMB: 1}, running, samples)
 	s = serve(t, "--data-dir", restored)
-	api := manage(t, s, restored)
+	wantRestored(t, s, restored, people, over, result)
+	if code := s.stop(); code != 0 {
+		t.Fatalf("exit code %d: %s", code, s.out)
+	}
+}
+
+// wantRestored looks at a node on what was restored: everybody is there, and the race that was over has the same result, which verifies.
+func wantRestored(t *testing.T, s serving, data string, people []string, over *race, result *competitionv1.ResultPublished) {
+	t.Helper()
+	api := manage(t, s, data)
 	for _, id := range people {
 		if _, err := api.users.GetUser(t.Context(), connect.NewRequest(&managev1.GetUserRequest{UserId: id})); err != nil {
 			t.Errorf("%s was acknowledged before the backup: %v", id, err)
@@ -120,21 +130,17 @@ func TestBackupWhileServing(t *testing.T) {
 		t.Errorf("result = %v, want %v", got.Competition.GetResult(), result)
 	}
 	bundle := filepath.Join(t.TempDir(), "bundle.zip")
-	if code, _, errs := paceline(t, "export", over.id, "-o", bundle, "--listen", strings.TrimPrefix(s.url, "http://"), "--data-dir", restored); code != 0 {
+	if code, _, errs := paceline(t, "export", over.id, "-o", bundle, "--listen", strings.TrimPrefix(s.url, "http://"), "--data-dir", data); code != 0 {
 		t.Fatalf("export: %s", errs)
 	}
 	if code, out, errs := paceline(t, "verify", bundle); code != 0 || !strings.Contains(out, "verified: all 2 entries agree") {
 		t.Errorf("verify: %d\n%s%s", code, out, errs)
 	}
-	if code := s.stop(); code != 0 {
-		t.Fatalf("exit code %d: %s", code, s.out)
-	}
 }
 
 // wantSamples looks past everything at the rows: what was acknowledged of each stream is there.
-func wantSamples(t *testing.T, data string, r *race, acked []uint64) {
+func wantSamples(t *testing.T, set settings, r *race, acked []uint64) {
 	t.Helper()
-	set := settings{DataDir: data, Store: "embedded", StoreCacheMB: 8, StoreMemtableMB: 1}
 	st, err := openStore(t.Context(), set, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

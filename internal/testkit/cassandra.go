@@ -30,6 +30,7 @@ type Ring struct {
 	script   string
 	settings []string
 	hosts    []string
+	folder   string
 }
 
 // ringWithin is for a whole ring to start, on a machine that does other things too.
@@ -37,7 +38,19 @@ const ringWithin = 5 * time.Minute
 
 // StartRing starts a Cassandra of so many nodes on loopback addresses and in a folder of its own; it ends, data
 // and all, with the test, also when the test is killed.
-func StartRing(t testing.TB, nodes int) *Ring {
+func StartRing(t testing.TB, nodes int) *Ring { return startRing(t, nodes) }
+
+// StartRingWithTool is StartRing with a port for Nodetool on each node.
+func StartRingWithTool(t testing.TB, nodes int) *Ring {
+	t.Helper()
+	first, err := freePorts(nodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startRing(t, nodes, "CASSANDRA_JMX_PORT="+strconv.Itoa(first))
+}
+
+func startRing(t testing.TB, nodes int, settings ...string) *Ring {
 	t.Helper()
 	net, err := freeNet()
 	if err != nil {
@@ -47,16 +60,16 @@ func StartRing(t testing.TB, nodes int) *Ring {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Ring{script: script, settings: []string{
-		"NODES=" + strconv.Itoa(nodes), "CASSANDRA_NET=" + net, "CASSANDRA_DIR=" + t.TempDir(),
-		"CASSANDRA_WITH=" + strconv.Itoa(os.Getpid()), "CASSANDRA_PORT=" + cqlPort,
-		"CASSANDRA_HEAP=768m", "CASSANDRA_WAIT=" + strconv.Itoa(int(ringWithin.Seconds())),
-	}}
+	r := &Ring{script: script, folder: t.TempDir()}
+	r.settings = append(settings,
+		"NODES="+strconv.Itoa(nodes), "CASSANDRA_NET="+net, "CASSANDRA_DIR="+r.folder,
+		"CASSANDRA_WITH="+strconv.Itoa(os.Getpid()), "CASSANDRA_PORT="+cqlPort,
+		"CASSANDRA_HEAP=768m", "CASSANDRA_WAIT="+strconv.Itoa(int(ringWithin.Seconds())))
 	for n := range nodes {
 		r.hosts = append(r.hosts, fmt.Sprintf("%s.%d:%s", net, n+1, cqlPort))
 	}
 	t.Cleanup(func() {
-		if err := r.run("stop", "-9"); err != nil {
+		if err := r.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -80,6 +93,17 @@ func (r *Ring) Pause(n int) error { return r.run("pause", strconv.Itoa(n)) }
 
 // Resume ends Pause.
 func (r *Ring) Resume(n int) error { return r.run("resume", strconv.Itoa(n)) }
+
+// Nodetool is Cassandra's own tool on node n of a ring of StartRingWithTool.
+func (r *Ring) Nodetool(n int, arguments ...string) error {
+	return r.run(append([]string{"nodetool", strconv.Itoa(n)}, arguments...)...)
+}
+
+// Data is the folder of node n's keyspaces.
+func (r *Ring) Data(n int) string { return filepath.Join(r.folder, strconv.Itoa(n), "data") }
+
+// Stop ends all nodes at once; their data stays until the test is over.
+func (r *Ring) Stop() error { return r.run("stop", "-9") }
 
 func (r *Ring) run(arguments ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), ringWithin+time.Minute)
@@ -106,6 +130,23 @@ func freeNet() (string, error) {
 		}
 	}
 	return "", fmt.Errorf("testkit: no loopback net is free")
+}
+
+// freePorts finds so many ports of 127.0.0.1 in a row, below those that the system gives to connections.
+func freePorts(n int) (first int, err error) {
+	for first = 20_000 + os.Getpid()%8_000; first < 30_000; first += n {
+		free := true
+		for p := first; free && p < first+n; p++ {
+			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p)))
+			if free = err == nil; free {
+				free = l.Close() == nil
+			}
+		}
+		if free {
+			return first, nil
+		}
+	}
+	return 0, fmt.Errorf("testkit: no %d ports in a row are free", n)
 }
 
 func scriptOf(name string) (string, error) {
