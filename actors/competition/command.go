@@ -23,6 +23,7 @@ type (
 		User, Category string
 		Heat, Wave     uint32
 		Offset         unit.DurationMs
+		InOne          bool // the result must be one event: who may have to read it knows no parts
 	}
 	// Withdraw takes an entry out. Number 0: that of the athlete who asks.
 	Withdraw struct {

@@ -41,6 +41,8 @@ func decideAddEntry(s *State, c AddEntry) ([]Event, error) {
 		return nil, ErrNumberRange.With("%d", number)
 	case len(s.entries) >= MaxEntries(len(s.Course.Visits())):
 		return nil, ErrFull.With("at most %d", MaxEntries(len(s.Course.Visits())))
+	case c.InOne && len(s.entries) >= MaxEntriesInOne(len(s.Course.Visits())):
+		return nil, ErrFull.With("at most %d as long as an older release may have to read it, see paceline cluster raise", MaxEntriesInOne(len(s.Course.Visits())))
 	case s.byUser[c.User] != nil:
 		return nil, ErrEntered
 	case s.byNumber[number] != nil:

@@ -27,6 +27,14 @@ func TestDecide(t *testing.T) {
 		r.do(AddEntry{Meta: on(gun - 900), Number: 7, User: "u7"})
 		return r
 	}
+	full := func(t rapid.TB) *race {
+		r, d := newRace(t), fiveK()
+		r.do(Create{on(gun - 1000), d})
+		for i := range MaxEntriesInOne(len(r.s.Course.Visits())) {
+			r.do(AddEntry{Meta: on(gun - 900), User: fmt.Sprint("u", i), InOne: true})
+		}
+		return r
+	}
 	two := func(t rapid.TB) *race { return running(t, fiveK(), 2) }
 	provisional := func(t rapid.TB) *race { return settledRace(t) }
 	unbound := func(t rapid.TB) *race { r := open(t); r.do(Lock{on(gun - 800)}, Start{on(gun - 700), gun}); return r }
@@ -50,6 +58,8 @@ func TestDecide(t *testing.T) {
 		{"enter in no category of this race", draft, AddEntry{Meta: on(gun), User: "a", Category: "X"}, "competition.category"},
 		{"a mass start has no offsets", draft, AddEntry{Meta: on(gun), User: "a", Offset: 1}, "competition.start_offset"},
 		{"a number too high", draft, AddEntry{Meta: on(gun), User: "a", Number: 100_000}, "competition.number"},
+		{"one more than a result of one event holds", full, AddEntry{Meta: on(gun), User: "z", InOne: true}, "competition.full"},
+		{"one more, in parts", full, AddEntry{Meta: on(gun), User: "z"}, "EntryAdded"},
 		{"nobody", draft, AddEntry{Meta: on(gun), User: ""}, "id.malformed"},
 		{"a person twice", open, AddEntry{Meta: on(gun), User: "u7"}, "competition.already_entered"},
 		{"a number twice", open, AddEntry{Meta: on(gun), User: "b", Number: 7}, "competition.number_taken"},

@@ -128,6 +128,9 @@ func MaxEntries(visits int) int {
 	return min(MaxField, MaxFieldBytes/each)
 }
 
+// MaxEntriesInOne is how many entries it takes if its result must be one event.
+func MaxEntriesInOne(visits int) int { return MaxResultBytes / (rowBytes + gateBytes*visits) }
+
 // normal checks a definition and fills in what it leaves open.
 func (d Definition) normal() (Definition, error) {
 	if d.Organization == "" {

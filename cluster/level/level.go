@@ -17,6 +17,8 @@ const (
 	Before uint32 = 1
 	// NodeStatus allows NodeStatusAsk between members.
 	NodeStatus uint32 = 2
+	// LargeFields allows races whose result is published in parts (ADR 0023): events that a release before does not know.
+	LargeFields uint32 = 3
 )
 
 // Build is what a binary can do.
@@ -27,7 +29,7 @@ type Build struct {
 }
 
 // This is this binary.
-var This = Build{Oldest: Before, Reads: NodeStatus, Writes: NodeStatus}
+var This = Build{Oldest: Before, Reads: LargeFields, Writes: LargeFields}
 
 // Said is the level that a member of any release says it can read.
 func Said(l uint32) uint32 { return max(l, Before) }

@@ -308,7 +308,7 @@ func TestFoldersThatCannotBeServed(t *testing.T) {
 			change(filepath.Join(f, "paceline.json"), func([]byte) []byte { return []byte(`{"format":2}`) })
 		}, "newer release"},
 		"snapshots of a newer form": {func(f string) { change(filepath.Join(f, "paceline.json"), newerSnapshots) }, "snapshots of races in format 99"},
-		"a newer feature level":     {func(f string) { change(filepath.Join(f, "paceline.json"), newerLevel) }, "feature level 99, this release reads up to 2"},
+		"a newer feature level":     {func(f string) { change(filepath.Join(f, "paceline.json"), newerLevel) }, fmt.Sprintf("feature level 99, this release reads up to %d", newestLevel)},
 		"a newer form of everything": {func(f string) {
 			_ = os.Rename(newest(f, "marker.format-version.*"), filepath.Join(f, "marker.format-version.000099.099"))
 		}, "newer release"},

@@ -101,19 +101,19 @@ func TestClusterStatusAndRaise(t *testing.T) {
 	if out, _ := m.ask(one, "status"); !strings.Contains(out, "feature level 1,") || !strings.Contains(out, "what the other nodes do is asked from feature level 2 on") {
 		t.Errorf("at level 1: %s", out)
 	}
-	if out, errs := m.ask(two, "raise"); out != "raised from feature level 1 to 2\nall members follow\n" {
+	if out, errs := m.ask(two, "raise"); out != fmt.Sprintf("raised from feature level 1 to %d\nall members follow\n", newestLevel) {
 		t.Fatalf("raise: %s%s", out, errs)
 	}
 	m.until("all is said", func() string {
 		r := m.status(one)
 		shards := uint32(0)
 		for _, n := range r.Members {
-			if n.Says == nil || n.Says.Member != n.Id || n.Says.Members != 2 || !n.Says.Swept || n.Says.Follows != 2 {
+			if n.Says == nil || n.Says.Member != n.Id || n.Says.Members != 2 || !n.Says.Swept || n.Says.Follows != level.This.Writes {
 				return n.String()
 			}
 			shards += n.Says.Shards
 		}
-		if r.Level != 2 || shards != 256 {
+		if r.Level != level.This.Writes || shards != 256 {
 			return fmt.Sprintf("level %d, %d shards", r.Level, shards)
 		}
 		return ""
@@ -127,7 +127,7 @@ func TestClusterStatusAndRaise(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if at, err := level.In(rows).Raise(t.Context(), 2, 9); err != nil || at != 9 {
+	if at, err := level.In(rows).Raise(t.Context(), level.This.Reads, 9); err != nil || at != 9 {
 		t.Fatal(at, err)
 	}
 	if err := rows.Close(); err != nil {
@@ -135,7 +135,7 @@ func TestClusterStatusAndRaise(t *testing.T) {
 	}
 	code, _, errs := pacelineWithin(t, 30*time.Second, append(append([]string{"run", "--listen", "127.0.0.1:0", "--store", "cql"}, m.place.flags...), m.args(3)...)...)
 	lines := strings.Split(strings.TrimSpace(errs), "\n") // before it the log warns that there is one copy only
-	sentence(t, code, lines[len(lines)-1], "this release is too old for the cluster: it is at feature level 9, and this release reads up to 2")
+	sentence(t, code, lines[len(lines)-1], fmt.Sprintf("this release is too old for the cluster: it is at feature level 9, and this release reads up to %d", newestLevel))
 	for _, s := range m.nodes {
 		m.until("a node that cannot read the level ends", func() string {
 			if out := s.out.String(); !strings.Contains(out, "this release is too old for the cluster") {

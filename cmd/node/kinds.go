@@ -12,6 +12,7 @@ import (
 	"paceline/actors/training/traininggrain"
 	"paceline/actors/user/usergrain"
 	"paceline/cluster"
+	"paceline/cluster/level"
 	"paceline/domain/id"
 	"paceline/domain/step"
 )
@@ -37,6 +38,7 @@ func (n *node) kinds() []cluster.Kind {
 			cfg := competitiongrain.Default()
 			cfg.Grain, cfg.Activation, cfg.Member, cfg.Random, cfg.NewID = a.grain, a.id, a.member, rand.Uint64, appendID
 			cfg.SettleDelay = n.cfg.settleDelay()
+			cfg.Parts = func() bool { return n.level.Allows(level.LargeFields) }
 			return competitiongrain.New(cfg)
 		}),
 	}

@@ -2,16 +2,51 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"connectrpc.com/connect"
+
+	"paceline/actors/competition"
+	competitionv1 "paceline/api/gen/paceline/competition/v1"
+	managev1 "paceline/api/gen/paceline/manage/v1"
 	"paceline/cluster/level"
 	"paceline/persistence"
 	"paceline/persistence/embedded"
 )
+
+var newestLevel = int(level.This.Writes)
+
+// largeField makes a race that is as full as a result of one event may be. What it returns enters one more. The course has as many gates as one may have, so that some forty people are enough.
+func largeField(t *testing.T, api managev1.CompetitionServiceClient) (enterMore func() error) {
+	t.Helper()
+	track := &competitionv1.Track{Format: competitionv1.Format_FORMAT_DISTANCE, Sport: "running", DistanceMm: 256_000}
+	for i := range 255 {
+		track.Gates = append(track.Gates, &competitionv1.Gate{Id: fmt.Sprint("g", i), Kind: competitionv1.GateKind_GATE_KIND_SPLIT, AtMm: int64(i+1) * 1000})
+	}
+	track.Gates = append(track.Gates, &competitionv1.Gate{Id: "finish", Kind: competitionv1.GateKind_GATE_KIND_FINISH, AtMm: 256_000})
+	race := must[managev1.CreateCompetitionResponse](t)(api.CreateCompetition(t.Context(), connect.NewRequest(&managev1.CreateCompetitionRequest{
+		Definition: &competitionv1.Definition{Name: "Large", Track: track, Start: competitionv1.StartKind_START_KIND_MASS, RankBy: competitionv1.RankBy_RANK_BY_GUN}}))).CompetitionId
+	entered := 0
+	enter := func() error {
+		_, err := api.Command(t.Context(), connect.NewRequest(&managev1.CommandRequest{CompetitionId: race, Command: &competitionv1.Command{
+			Command: &competitionv1.Command_AddEntry{AddEntry: &competitionv1.EntryAdded{UserId: fmt.Sprintf("018f0000-0000-7000-8000-%012d", entered+1)}}}}))
+		if err == nil {
+			entered++
+		}
+		return err
+	}
+	for range competition.MaxEntriesInOne(len(track.Gates)) {
+		if err := enter(); err != nil {
+			t.Fatalf("entry %d: %v", entered+1, err)
+		}
+	}
+	return enter
+}
 
 // TestLevelOfAFolder: a folder begins at the newest level or where it is told to, is raised by its node, stays there,
 // and one that a release before levels has made is at the first.
@@ -38,32 +73,35 @@ func TestLevelOfAFolder(t *testing.T) {
 		return out
 	}
 	s := serve(t, "--data-dir", data, "--first-level", "1")
-	if out := ask(s, "status"); !strings.Contains(out, "feature level 1,") || !strings.Contains(out, "every member can read feature level 2: paceline cluster raise") {
+	if out := ask(s, "status"); !strings.Contains(out, "feature level 1,") || !strings.Contains(out, fmt.Sprintf("every member can read feature level %d: paceline cluster raise", newestLevel)) {
 		t.Errorf("at the start: %s", out)
 	}
 	if n := noted(); n != 0 {
 		t.Errorf("level %d is noted before it was raised: a release before levels would refuse the folder", n)
 	}
-	if out := ask(s, "raise", "--to", "3"); !strings.Contains(out, "This release cannot write that feature level. (3 was asked for, it writes up to 2)") {
+	if out := ask(s, "raise", "--to", fmt.Sprint(newestLevel+1)); !strings.Contains(out, fmt.Sprintf("This release cannot write that feature level. (%d was asked for, it writes up to %d)", newestLevel+1, newestLevel)) {
 		t.Errorf("to what nobody writes: %s", out)
 	}
-	if out := ask(s, "raise"); out != "raised from feature level 1 to 2\nall members follow\n" {
+	enterMore := largeField(t, manage(t, s, data).competitions)
+	wantCode(t, "one entry more than an older release can read the result of", enterMore(), "competition.full")
+	if out := ask(s, "raise"); out != fmt.Sprintf("raised from feature level 1 to %d\nall members follow\n", newestLevel) {
 		t.Errorf("raise: %q", out)
 	}
-	if out := ask(s, "raise"); out != "the feature level is 2 already\n" {
+	wantCode(t, "one entry more after the raise", enterMore(), "")
+	if out := ask(s, "raise"); out != fmt.Sprintf("the feature level is %d already\n", newestLevel) {
 		t.Errorf("raise again: %q", out)
 	}
 	if out := ask(s, "raise", "--to", "1"); !strings.Contains(out, "A feature level is never lowered.") {
 		t.Errorf("lower: %q", out)
 	}
-	if n := noted(); n != 2 {
-		t.Errorf("the folder says level %d, want 2", n)
+	if n := noted(); n != newestLevel {
+		t.Errorf("the folder says level %d, want %d", n, newestLevel)
 	}
 	if code := s.stop(); code != 0 {
 		t.Fatal(s.out)
 	}
 	s = serve(t, "--data-dir", data, "--first-level", "1", "--drop-snapshots")
-	if out := ask(s, "status"); !strings.Contains(out, "feature level 2,") || noted() != 2 {
+	if out := ask(s, "status"); !strings.Contains(out, fmt.Sprintf("feature level %d,", newestLevel)) || noted() != newestLevel {
 		t.Errorf("after a restart: %s, noted %d", out, noted())
 	}
 	s.stop()
@@ -73,19 +111,19 @@ func TestLevelOfAFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	serve(t, "--data-dir", data).stop()
-	if noted() != 2 {
+	if noted() != newestLevel {
 		t.Error("the level's row is not noted in the folder")
 	}
 	inFolder(t, data, func(rows persistence.Rows) {
-		if _, err := level.In(rows).Raise(t.Context(), 2, 9); err != nil {
+		if _, err := level.In(rows).Raise(t.Context(), level.This.Reads, 9); err != nil {
 			t.Fatal(err)
 		}
 	})
 	code, _, errs := paceline(t, "run", "--listen", "127.0.0.1:0", "--data-dir", data)
-	sentence(t, code, errs, "this release is too old for the cluster: it is at feature level 9, and this release reads up to 2")
+	sentence(t, code, errs, fmt.Sprintf("this release is too old for the cluster: it is at feature level 9, and this release reads up to %d", newestLevel))
 	for _, wrong := range []string{"9", "-1"} {
 		code, _, errs = paceline(t, "run", "--listen", "127.0.0.1:0", "--data-dir", data, "--first-level="+wrong)
-		sentence(t, code, errs, "this release begins at 1 to 2")
+		sentence(t, code, errs, fmt.Sprintf("this release begins at 1 to %d", newestLevel))
 	}
 }
 
@@ -95,7 +133,7 @@ func TestLevelOfAnOlderFolder(t *testing.T) {
 	serve(t, "--data-dir", data).stop()
 	inFolder(t, data, func(rows persistence.Rows) {
 		p := persistence.Part{Table: persistence.TableControl, Key: (&persistence.Key{}).Str("meta").Str("feature level").String()}
-		if ok, _, err := rows.PutIf(t.Context(), p, 2, persistence.Head{}, nil); err != nil || !ok {
+		if ok, _, err := rows.PutIf(t.Context(), p, uint64(newestLevel), persistence.Head{}, nil); err != nil || !ok {
 			t.Fatal(ok, err)
 		}
 	})

@@ -27,6 +27,7 @@ type Config struct {
 	WaitForOfficial unit.DurationMs // how far a race that waits for its officials moves its wake-up
 	SnapshotEvery   uint64          // events; 0: the machine's own
 	PartBytes       int             // what a part of a result may hold; 0: what the rules allow
+	Parts           func() bool     // whether there may be results in parts, now; nil: always
 }
 
 // Default are the numbers of the design; SettleDelay is that of a store that several processes write.

@@ -28,7 +28,8 @@ func (sh *Shell) commandOf(now step.Now, meta step.Meta, msg *competitionv1.Comm
 		return competition.Create{Meta: meta, Definition: competitioncodec.DefinitionFromProto(c.Create)}
 	case *competitionv1.Command_AddEntry:
 		return competition.AddEntry{Meta: meta, Number: c.AddEntry.GetEntry(), User: c.AddEntry.GetUserId(), Category: c.AddEntry.GetCategory(),
-			Heat: c.AddEntry.GetHeat(), Wave: c.AddEntry.GetWave(), Offset: unit.DurationMs(c.AddEntry.GetStartOffsetMs())}
+			Heat: c.AddEntry.GetHeat(), Wave: c.AddEntry.GetWave(), Offset: unit.DurationMs(c.AddEntry.GetStartOffsetMs()),
+			InOne: sh.cfg.Parts != nil && !sh.cfg.Parts()}
 	case *competitionv1.Command_Withdraw:
 		return competition.Withdraw{Meta: meta, Number: c.Withdraw.GetEntry(), Reason: c.Withdraw.GetReason()}
 	case *competitionv1.Command_Leave:
