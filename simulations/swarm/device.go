@@ -125,6 +125,9 @@ func (d *Device) Die() { d.dead.Store(true) }
 // Dead reports a device that was told to die.
 func (d *Device) Dead() bool { return d.dead.Load() }
 
+// NoNetwork reports that the recording has no network just now.
+func (d *Device) NoNetwork() bool { return d.offline.Load() }
+
 // Drop ends the present connection as a failing network would; the device comes back.
 func (d *Device) Drop() {
 	if c := d.client.Load(); c != nil {

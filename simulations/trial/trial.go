@@ -69,8 +69,8 @@ type silence struct {
 // Outcome is a row of the report.
 type Outcome struct {
 	Name string
-	// From the fault to: the first viewer's first board of then on that is whole, the last viewer's, and every device's
-	// first acknowledgement of then on.
+	// From the fault to: the first viewer's first board of then on that is whole, the last viewer's, and the first
+	// acknowledgement of then on of every device that has a network by its recording.
 	Board, Boards, Acks time.Duration
 	// Grains: to the last answer of the race and of each athlete's device and training.
 	Grains     time.Duration
@@ -227,7 +227,7 @@ func (r *Round) Back(ctx context.Context, lost bool) error {
 		}
 		silent := 0
 		for i, d := range r.watch.Devices {
-			if d.Acked() <= acked[i] && acked[i] < uint64(d.Samples.Len()) {
+			if d.Acked() <= acked[i] && acked[i] < uint64(d.Samples.Len()) && !d.NoNetwork() {
 				silent++
 			}
 		}
