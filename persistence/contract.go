@@ -20,6 +20,8 @@ var (
 	ErrFull = errors.New("the store is full")
 	// ErrCorrupt: what was read cannot be what was written.
 	ErrCorrupt = errors.New("stored bytes are corrupt")
+	// ErrHole is an ErrUnavailable: a version below the journal's head is not there. Soon it is, or it is lost.
+	ErrHole = errors.New("a version is missing")
 	// ErrErased: the subject's key has been destroyed.
 	ErrErased = errors.New("subject erased")
 )
@@ -74,6 +76,8 @@ type Journal interface {
 	// ReadJournal returns the events after a version, in order, without a hole, at most limit (0: 1024), and
 	// whether there may be more.
 	ReadJournal(ctx context.Context, g id.Grain, after uint64, limit int) (records []Record, more bool, err error)
+	// JournalFrom is ReadJournal that also says where the journal ends, if that was reached.
+	JournalFrom(ctx context.Context, g id.Grain, after uint64, limit int) (JournalRead, error)
 }
 
 // Snapshot is a cached state: losing it costs time, never truth.

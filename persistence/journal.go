@@ -133,31 +133,37 @@ func (s *RowStore) Head(ctx context.Context, g id.Grain) (Head, error) {
 
 // ReadJournal implements Journal.
 func (s *RowStore) ReadJournal(ctx context.Context, g id.Grain, after uint64, limit int) ([]Record, bool, error) {
+	r, err := s.JournalFrom(ctx, g, after, limit)
+	return r.Records, r.More, err
+}
+
+// JournalFrom implements Journal.
+func (s *RowStore) JournalFrom(ctx context.Context, g id.Grain, after uint64, limit int) (JournalRead, error) {
 	if limit <= 0 {
 		limit = journalReadLimit
 	}
-	records, more, ok, err := s.readAhead(ctx, g, after, limit)
+	r, ok, err := s.readAhead(ctx, g, after, limit)
+	if err == nil && !ok {
+		r, err = s.readOneByOne(ctx, g, after, limit)
+	}
 	if err != nil {
-		return nil, false, readError(g, after, err)
+		return JournalRead{}, readError(g, after, err)
 	}
-	if ok {
-		return records, more, nil
-	}
-	return s.readOneByOne(ctx, g, after, limit)
+	return r, nil
 }
 
 // readOneByOne goes from bucket to bucket, whatever lies where.
-func (s *RowStore) readOneByOne(ctx context.Context, g id.Grain, after uint64, limit int) ([]Record, bool, error) {
+func (s *RowStore) readOneByOne(ctx context.Context, g id.Grain, after uint64, limit int) (JournalRead, error) {
 	bucket, head, err := s.bucketHolding(ctx, g, after)
 	if err != nil {
-		return nil, false, readError(g, after, err)
+		return JournalRead{}, err
 	}
 	var records []Record
 	size := 0
 	for head.Version > after {
 		page, err := s.readBucket(ctx, g, bucket, after, head.Version, limit-len(records))
 		if err != nil {
-			return nil, false, readError(g, after, err)
+			return JournalRead{}, err
 		}
 		for i := range page {
 			size += len(page[i].Payload)
@@ -165,17 +171,20 @@ func (s *RowStore) readOneByOne(ctx context.Context, g id.Grain, after uint64, l
 		records = append(records, page...)
 		after += uint64(len(page))
 		if len(records) >= limit || size >= journalReadBytes {
-			return records, true, nil // perhaps more: the next read finds out
+			return JournalRead{Records: records, More: true}, nil // perhaps: the next read finds out
 		}
 		if after < head.Version {
 			continue
 		}
 		bucket = head.Version / JournalBucket
 		if head, err = s.rows.Head(ctx, journalPart(g, bucket)); err != nil {
-			return nil, false, readError(g, after, err)
+			return JournalRead{}, err
 		}
 	}
-	return records, false, nil
+	if len(records) > 0 {
+		return JournalRead{Records: records, Head: after}, nil
+	}
+	return JournalRead{Head: head.Version}, nil
 }
 
 // bucketHolding finds the bucket that holds version after+1, or the one in which it would come to lie. A group
@@ -204,6 +213,9 @@ func (s *RowStore) bucketHolding(ctx context.Context, g id.Grain, after uint64) 
 			return c - 1, lower, nil
 		}
 		if lower.Version > 0 {
+			if head.Version == 0 {
+				head = lower // the journal's end
+			}
 			break // it ends at or below after: what follows is in b, if anywhere
 		}
 	}
@@ -233,7 +245,7 @@ func (s *RowStore) readBucket(ctx context.Context, g id.Grain, bucket, after, up
 		if uint64(len(records)) == want {
 			return records, nil
 		}
-		why = fmt.Errorf("%w: hole after version %d below head %d", ErrUnavailable, after+uint64(len(records)), upTo)
+		why = fmt.Errorf("%w: %w: hole after version %d below head %d", ErrUnavailable, ErrHole, after+uint64(len(records)), upTo)
 		if err := live(ctx); err != nil {
 			return nil, err
 		}

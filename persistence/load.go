@@ -53,16 +53,16 @@ type ahead struct {
 // readAhead reads the events after a version from the bucket in which the next one should lie and from the one behind
 // it, in one round trip; in a second one with the bucket below, where a group over a border lies. ok is false if it is
 // not there either.
-func (s *RowStore) readAhead(ctx context.Context, g id.Grain, after uint64, limit int) (records []Record, more, ok bool, err error) {
+func (s *RowStore) readAhead(ctx context.Context, g id.Grain, after uint64, limit int) (r JournalRead, ok bool, err error) {
 	b := after / JournalBucket
 	for c := b; ; c-- {
 		a, err := s.lookAhead(ctx, g, c, after, limit)
 		if err != nil {
-			return nil, false, false, err
+			return JournalRead{}, false, err
 		}
-		records, more, ok, err = s.join(g, a, after, limit)
+		r, ok, err = s.join(g, a, after, limit)
 		if ok || err != nil || c == 0 || c < b {
-			return records, more, ok, err
+			return r, ok, err
 		}
 	}
 }
@@ -83,19 +83,20 @@ func (s *RowStore) lookAhead(ctx context.Context, g id.Grain, bucket, after uint
 
 // join takes the events after a version from two buckets. What lies in the second counts only if the head of the first
 // leads there, and no row counts beyond its head. ok is false if the next event may lie below.
-func (s *RowStore) join(g id.Grain, a *ahead, after uint64, limit int) (records []Record, more, ok bool, err error) {
+func (s *RowStore) join(g id.Grain, a *ahead, after uint64, limit int) (r JournalRead, ok bool, err error) {
 	first, second := a.heads[0].Version, a.heads[1].Version
 	switch {
 	case first == 0 && after > 0:
-		return nil, false, false, nil
+		return r, false, nil
 	case first <= after:
 		// The end, if nothing lies behind: the head of a bucket in which the next event would lie.
-		return nil, false, first/JournalBucket == a.bucket || second == 0, nil
+		return JournalRead{Head: first}, first/JournalBucket == a.bucket || second == 0, nil
 	case len(a.rows[0]) == 0 || a.rows[0][0].Cluster != seqKey(after+1):
-		return nil, false, false, nil
+		return r, false, nil
 	}
-	if records, err = follow(nil, a.rows[0], after, first); err != nil {
-		return nil, false, false, err
+	records, err := follow(nil, a.rows[0], after, first)
+	if err != nil {
+		return r, false, err
 	}
 	s.learn(g, a.bucket)
 	head, end := first, after+uint64(len(records))
@@ -103,12 +104,12 @@ func (s *RowStore) join(g id.Grain, a *ahead, after uint64, limit int) (records 
 		s.learn(g, a.bucket+1)
 		head = second
 		if records, err = follow(records, a.rows[1], end, head); err != nil {
-			return nil, false, false, err
+			return r, false, err
 		}
 		end = after + uint64(len(records))
 	}
 	records, cut := page(records, limit)
-	return records, cut || end < head || head/JournalBucket > a.bucket+1, true, nil
+	return JournalRead{Records: records, More: cut || end < head || head/JournalBucket > a.bucket+1, Head: head}, true, nil
 }
 
 // follow appends the rows that continue the events through end, up to the head; a hole ends them.

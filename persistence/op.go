@@ -104,6 +104,7 @@ type AppendDone struct {
 type JournalRead struct {
 	Records []Record
 	More    bool
+	Head    uint64 // the last version that the journal holds, where More is false: below After if the reader is ahead of it
 }
 
 // Loaded is the outcome of a LoadOp.
@@ -126,8 +127,7 @@ func (o HeadOp) Run(ctx context.Context, s Store, _ EventStream) (any, error) {
 
 // Run implements Op.
 func (o ReadJournalOp) Run(ctx context.Context, s Store, _ EventStream) (any, error) {
-	r, more, err := s.ReadJournal(ctx, o.Grain, o.After, o.Limit)
-	return JournalRead{r, more}, err
+	return s.JournalFrom(ctx, o.Grain, o.After, o.Limit)
 }
 
 // Run implements Op.

@@ -3,6 +3,7 @@ package persistence
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 
@@ -76,7 +77,7 @@ func (s *RowStore) snapshotKeys(ctx context.Context, p Part) (keys []chunkKey, p
 	for _, r := range rows {
 		c, err := parseChunkKey(r.Cluster)
 		if err != nil {
-			return nil, nil, err
+			continue // no part of a snapshot that can be read
 		}
 		if n := len(keys); n == 0 || keys[n-1].of() != c.of() {
 			keys, present = append(keys, c), append(present, 0)
@@ -139,14 +140,16 @@ func (s *RowStore) LastSnapshot(ctx context.Context, g id.Grain, name string) (S
 	p := SnapshotPart(g, name)
 	// Mostly the newest is whole, and its chunks are among the first rows: one round trip.
 	first, err := s.rows.Range(ctx, p, Range{Limit: chunksAtOnce})
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrCorrupt): // one of them; each by itself, then
+	case err != nil:
 		return Snapshot{}, false, fmt.Errorf("%s of %v: %w", name, g, err)
-	}
-	if len(first) == 0 {
+	case len(first) == 0:
 		return Snapshot{}, false, nil
-	}
-	if snap, ok, err := s.assemble(ctx, p, first); ok || err != nil {
-		return snap, ok, err
+	default:
+		if snap, ok, err := s.assemble(ctx, p, first); ok || err != nil {
+			return snap, ok, err
+		}
 	}
 	keys, present, err := s.snapshotKeys(ctx, p)
 	if err != nil {
@@ -159,6 +162,9 @@ func (s *RowStore) LastSnapshot(ctx context.Context, g id.Grain, name string) (S
 		last := k
 		last.chunk = k.chunks
 		rows, err := s.rows.Range(ctx, p, Range{From: k.of(), To: last.String()})
+		if errors.Is(err, ErrCorrupt) {
+			continue
+		}
 		if err != nil {
 			return Snapshot{}, false, fmt.Errorf("%s of %v at %d: %w", name, g, k.version, err)
 		}
@@ -175,10 +181,7 @@ func (s *RowStore) assemble(ctx context.Context, p Part, rows []Row) (Snapshot, 
 		return Snapshot{}, false, nil
 	}
 	k, err := parseChunkKey(rows[0].Cluster)
-	if err != nil {
-		return Snapshot{}, false, err
-	}
-	if uint64(len(rows)) < uint64(k.chunks) {
+	if err != nil || uint64(len(rows)) < uint64(k.chunks) {
 		return Snapshot{}, false, nil
 	}
 	var b []byte

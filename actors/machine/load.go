@@ -3,15 +3,22 @@ package machine
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"paceline/domain/step"
 	"paceline/domain/unit"
 	"paceline/persistence"
 )
 
+// holesMost is how often a version may be missing, some ten seconds in all, until the journal counts as damaged. Whoever
+// asks next makes an activation that looks again.
+const holesMost = 8
+
 // loader is recovery under way.
 type loader struct {
 	after  uint64 // next page begins behind it
+	at     uint64 // version of the snapshot
+	holes  int    // reads that met one
 	waitMs unit.DurationMs
 }
 
@@ -30,7 +37,7 @@ func (m *Machine[S, C, E]) startLoad(now step.Now) {
 					m.resetState() // a cache that this build cannot read
 				}
 			}
-			m.load.after = min(m.version, m.cursor)
+			m.load.after, m.load.at = min(m.version, m.cursor), m.version
 			m.loadPage(now)
 		})
 }
@@ -44,6 +51,12 @@ func (m *Machine[S, C, E]) loadAgain(now step.Now, err error) {
 	if !errors.Is(err, persistence.ErrUnavailable) && !errors.Is(err, persistence.ErrUnknown) {
 		m.fail(now, "recovery failed: "+err.Error(), err)
 		return
+	}
+	if errors.Is(err, persistence.ErrHole) {
+		if m.load.holes++; m.load.holes > holesMost {
+			m.fail(now, "recovery failed: "+err.Error(), fmt.Errorf("%w: %w", persistence.ErrCorrupt, err))
+			return
+		}
 	}
 	m.load.waitMs = min(max(2*m.load.waitMs, retryFirst), retryMost)
 	m.out(step.After{Key: tickLoadRetry, At: now.Wall.Add(m.load.waitMs)})
@@ -71,11 +84,18 @@ func (m *Machine[S, C, E]) loadPage(now step.Now) {
 					m.unpublished = append(m.unpublished, r)
 				}
 			}
-			if page.More {
+			switch {
+			case page.More:
 				m.loadPage(now)
-				return
+			case page.Head < m.load.at:
+				// The snapshot is ahead of the journal: a restore has left it behind, it is of another past. So may the cursor be.
+				m.resetState()
+				m.load.after, m.load.at, m.cursor = 0, 0, 0
+				m.loadPage(now)
+			default:
+				m.cursor = min(m.cursor, page.Head)
+				m.loaded(now)
 			}
-			m.loaded(now)
 		})
 }
 

@@ -55,6 +55,15 @@ func (b *rowBook) issued(version uint64) {
 	}
 }
 
+// unlikeOld moves a new row by as little as makes it another than those that are to be deleted: a deletion that is under
+// way, or repeated, would take it.
+func (b *rowBook) unlikeOld(w persistence.Wakeup) persistence.Wakeup {
+	for slices.ContainsFunc(b.old, func(o *row) bool { return o.wakeup == w }) {
+		w.Due++
+	}
+	return w
+}
+
 // shown is the rows of others in a fixed order: two runs of one schedule must be the same.
 func (b *rowBook) shown() []persistence.Wakeup {
 	return slices.SortedFunc(maps.Keys(b.foreign), func(x, y persistence.Wakeup) int {
@@ -96,7 +105,7 @@ func (m *Machine[S, C, E]) ensureRow(now step.Now, reason string, due, at unit.I
 		m.writeRow(r) // as it was, for it may be there
 		return false
 	}
-	fresh := &row{at: at, wakeup: persistence.Wakeup{Grain: m.cfg.Grain, Due: due, Reason: reason, Activation: m.cfg.Activation}}
+	fresh := &row{at: at, wakeup: m.rows.unlikeOld(persistence.Wakeup{Grain: m.cfg.Grain, Due: due, Reason: reason, Activation: m.cfg.Activation})}
 	if r != nil && (r.acked || r.doubtful) {
 		m.rows.old = append(m.rows.old, r) // the new one first
 	}
@@ -138,6 +147,7 @@ func (m *Machine[S, C, E]) Postpone(now step.Now, due unit.InstantMs) []step.Out
 		}
 		fresh := &row{wakeup: r.wakeup}
 		fresh.wakeup.Due = due
+		fresh.wakeup = m.rows.unlikeOld(fresh.wakeup)
 		m.rows.moving = true
 		if step.RuleRowMovedFirst.Off() {
 			m.deleteRow(r.wakeup, nil)

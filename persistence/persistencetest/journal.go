@@ -74,6 +74,7 @@ func testBorders(t *testing.T, rows persistence.Rows) {
 				}
 			}
 		}
+		wantAhead(t, s, g, at)
 		starts := []uint64{0, 1, 1019, 1020, 1021, 1022, 1023, 1024, 1025, 1029, 1030, 1031, 2046, 2047, 2048, 2049, at - 1, at}
 		for _, after := range starts {
 			if after <= at {
@@ -95,6 +96,7 @@ func testGiantGroup(t *testing.T, rows persistence.Rows) {
 			t.Fatalf("read %d events after %d, want %d", got, after, 4502-after)
 		}
 	}
+	wantAhead(t, s, race, 4502)
 	if h := must(persistence.Over(rows).Head(context.Background(), race))(t); h.Version != 4502 {
 		t.Fatalf("Head = %+v", h)
 	}

@@ -87,8 +87,9 @@ func readAll(t testing.TB, s persistence.Store, g id.Grain, after uint64, limit 
 	t.Helper()
 	var all []persistence.Record
 	for {
-		page, more, err := s.ReadJournal(context.Background(), g, after, limit)
+		read, err := s.JournalFrom(context.Background(), g, after, limit)
 		check(t, err)
+		page, more := read.Records, read.More
 		for _, r := range page {
 			if r.Version != after+1 {
 				t.Fatalf("version %d after %d", r.Version, after)
@@ -100,10 +101,23 @@ func readAll(t testing.TB, s persistence.Store, g id.Grain, after uint64, limit 
 		}
 		all = append(all, page...)
 		if !more {
+			if read.Head != after {
+				t.Fatalf("read through %d, the journal is said to end at %d", after, read.Head)
+			}
 			return all
 		}
 		if len(page) == 0 {
 			t.Fatalf("more after %d, but an empty page", after)
+		}
+	}
+}
+
+// wantAhead: a reader that is ahead of the journal is told where that ends.
+func wantAhead(t testing.TB, s persistence.Store, g id.Grain, head uint64) {
+	t.Helper()
+	for _, by := range []uint64{1, 2, persistence.JournalBucket} {
+		if r, err := s.JournalFrom(context.Background(), g, head+by, 0); err != nil || r.More || len(r.Records) > 0 || r.Head != head {
+			t.Fatalf("read after %d of a journal that ends at %d = %+v, %v", head+by, head, r, err)
 		}
 	}
 }

@@ -277,3 +277,48 @@ func TestWrappingKeyFile(t *testing.T) {
 		t.Errorf("a short key: %v, want ErrKeyFile", err)
 	}
 }
+
+// TestADamagedSnapshotIsPassedOver: it is a cache. The one before it counts, or none, and the next one is written as ever.
+func TestADamagedSnapshotIsPassedOver(t *testing.T) {
+	ctx := context.Background()
+	rows := memory.New()
+	s := persistence.Over(seal(t, rows))
+	part := persistence.SnapshotPart(ride, "snapshot")
+	damage := func() {
+		t.Helper()
+		newest, err := rows.Range(ctx, part, persistence.Range{Limit: 1})
+		if err != nil || len(newest) != 1 {
+			t.Fatal(newest, err)
+		}
+		cell := bytes.Clone(newest[0].Cell)
+		cell[len(cell)-1] ^= 1
+		if err := rows.Put(ctx, []persistence.Mutation{{Part: part, Row: persistence.Row{Cluster: newest[0].Cluster, Cell: cell}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(version uint64) {
+		t.Helper()
+		if got, ok, err := s.LastSnapshot(ctx, ride, "snapshot"); err != nil || ok != (version > 0) || got.Version != version {
+			t.Errorf("the last snapshot is %d, %v, %v; want %d", got.Version, ok, err, version)
+		}
+	}
+	put := func(version uint64) {
+		t.Helper()
+		if err := s.PutSnapshot(ctx, ride, "snapshot", persistence.Snapshot{Version: version, Bytes: []byte("state")}); err != nil {
+			t.Fatal(err)
+		}
+		want(version)
+	}
+	put(1)
+	damage()
+	want(0)
+	put(2)
+	put(3)
+	damage()
+	want(2)
+	put(4)
+	if err := rows.Put(ctx, []persistence.Mutation{{Part: part, Row: persistence.Row{Cluster: "\x00no key of a chunk", Cell: []byte("?")}}}); err != nil {
+		t.Fatal(err)
+	}
+	want(4)
+}
