@@ -22,6 +22,9 @@ import (
 // errNotEmbedded answers a node whose store is not a folder.
 var errNotEmbedded = fault.New(fault.Invalid, "backup.not_embedded", "Only the embedded store is backed up by paceline; for CQL see docs/storage.md.")
 
+// errDamagedStore: the node serves on until it meets what is damaged, and then ends.
+var errDamagedStore = fault.New(fault.Internal, "backup.damaged", "The store is damaged, so no backup was made of it; keep the older ones.")
+
 // backuper writes what the node's folder holds.
 type backuper struct{ n *node }
 
@@ -33,6 +36,10 @@ func (b backuper) Backup(ctx context.Context, w io.Writer) error {
 	}
 	began := time.Now()
 	m, err := rows.Backup(ctx, w, unit.InstantMs(began.UnixMilli()))
+	if errors.Is(err, embedded.ErrDamaged) {
+		b.n.log.Error("no backup was made", "err", err)
+		return errDamagedStore
+	}
 	if err != nil {
 		return err
 	}
@@ -91,10 +98,13 @@ func (c backupCmd) write(ctx context.Context, to string) (*embedded.Manifest, er
 		}
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), to)
+		err = embedded.TakeName(f.Name(), to)
 	}
 	if err != nil {
-		return nil, errors.Join(err, os.Remove(f.Name()))
+		if gone := os.Remove(f.Name()); !errors.Is(gone, os.ErrNotExist) { // it may have its name already
+			err = errors.Join(err, gone)
+		}
+		return nil, err
 	}
 	return m, nil
 }
@@ -168,7 +178,7 @@ func (c restoreCmd) Run(p process) error {
 	if c.Check {
 		m, err = embedded.ReadBackup(f, nil)
 	} else {
-		m, err = embedded.Restore(c.embedded(), f)
+		m, err = embedded.Restore(p.ctx, c.embedded(), f)
 	}
 	switch {
 	case errors.Is(err, embedded.ErrNotEmpty):

@@ -58,17 +58,30 @@ func (m *Manifest) Bytes() (sum int64) {
 }
 
 // Backup writes what the store holds at this moment while it goes on serving. Its files are held by a second name until
-// they are written, which takes no room unless they are replaced meanwhile.
+// they are written, which takes no room unless they are replaced meanwhile. Before, all of it is read.
 func (r *Rows) Backup(ctx context.Context, w io.Writer, at unit.InstantMs) (*Manifest, error) {
 	folder := r.fs.PathJoin(r.folder, backupPrefix+rand.Text())
 	if err := r.checkpoint(ctx, folder); err != nil {
 		return nil, errors.Join(err, r.fs.RemoveAll(folder))
 	}
-	m, err := writeBackup(ctx, r.fs, folder, w, at)
+	m, err := r.readable(ctx, folder, w, at)
 	if err = errors.Join(err, r.fs.RemoveAll(folder)); err != nil {
 		return nil, err
 	}
 	return m, nil
+}
+
+// readable writes a checkpoint if all of it can be read: not through the cache, which may hold what the disk has lost.
+func (r *Rows) readable(ctx context.Context, folder string, w io.Writer, at unit.InstantMs) (*Manifest, error) {
+	lock, err := pebble.LockDirectory(folder, r.fs)
+	if err != nil {
+		return nil, fmt.Errorf("backup: %w", err)
+	}
+	err = Config{Folder: folder}.whole().readOnly(ctx, r.fs, lock, files(r.fs, folder))
+	if err = errors.Join(err, lock.Close()); err != nil {
+		return nil, err
+	}
+	return writeBackup(ctx, r.fs, folder, w, at)
 }
 
 func (r *Rows) checkpoint(ctx context.Context, folder string) error {
@@ -86,7 +99,7 @@ func (r *Rows) checkpoint(ctx context.Context, folder string) error {
 	return replaceFile(r.fs, folder, r.fs.PathJoin(folder, formatFile), b)
 }
 
-// BackupFolder writes a folder that no process holds.
+// BackupFolder writes a folder that no process holds, if all of it can be read.
 func BackupFolder(ctx context.Context, cfg Config, w io.Writer, at unit.InstantMs) (*Manifest, error) {
 	fs := vfs.Default
 	if len(files(fs, cfg.Folder)) == 0 {
@@ -97,7 +110,7 @@ func BackupFolder(ctx context.Context, cfg Config, w io.Writer, at unit.InstantM
 		return nil, fmt.Errorf("%w: %s", ErrInUse, cfg.Folder)
 	}
 	var m *Manifest
-	if err = cfg.examine(fs, lock); err == nil {
+	if err = cfg.whole().examine(ctx, fs, lock); err == nil {
 		m, err = writeBackup(ctx, fs, cfg.Folder, w, at)
 	}
 	if err = errors.Join(err, lock.Close()); err != nil {

@@ -2,11 +2,13 @@ package embedded
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,7 +47,7 @@ func readFile(fs vfs.FS, name string) ([]byte, error) {
 }
 
 // examine finds what is wrong with a folder before anything in it is changed.
-func (cfg Config) examine(fs vfs.FS, lock *pebble.Lock) error {
+func (cfg Config) examine(ctx context.Context, fs vfs.FS, lock *pebble.Lock) error {
 	names := files(fs, cfg.Folder)
 	if err := cfg.checkFormats(fs, names); err != nil {
 		return err
@@ -59,7 +61,14 @@ func (cfg Config) examine(fs vfs.FS, lock *pebble.Lock) error {
 	if err := cfg.checkFrames(fs, names); err != nil {
 		return err
 	}
-	return cfg.readOnly(fs, lock, names)
+	return cfg.readOnly(ctx, fs, lock, names)
+}
+
+// whole is the same folder, to be examined however large it is: a backup, and what was made of one, must not hold what
+// nobody can read.
+func (cfg Config) whole() Config {
+	cfg.CheckBytes = math.MaxInt64
+	return cfg
 }
 
 // ours reports whether a file of this name says that a node has been here.
@@ -186,10 +195,7 @@ func replaceFile(fs vfs.FS, folder, name string, b []byte) error {
 		err = fs.Rename(name+".new", name)
 	}
 	if err == nil {
-		var d vfs.File
-		if d, err = fs.OpenDir(folder); err == nil {
-			err = errors.Join(d.Sync(), d.Close())
-		}
+		err = syncFolder(fs, folder)
 	}
 	if err != nil {
 		return fmt.Errorf("embedded: %w", err)
@@ -233,7 +239,7 @@ func (cfg Config) checkFrames(fs vfs.FS, names []string) error {
 }
 
 // readOnly opens the folder without changing it and reads the tables whole, if they are not too large.
-func (cfg Config) readOnly(fs vfs.FS, lock *pebble.Lock, names []string) error {
+func (cfg Config) readOnly(ctx context.Context, fs vfs.FS, lock *pebble.Lock, names []string) error {
 	cache := pebble.NewCache(8 << 20)
 	defer cache.Unref()
 	db, err := pebble.Open(cfg.Folder, &pebble.Options{Cache: cache, FS: fs, Lock: lock, ReadOnly: true, Logger: silent{},
@@ -253,9 +259,13 @@ func (cfg Config) readOnly(fs vfs.FS, lock *pebble.Lock, names []string) error {
 		}
 	}
 	if size <= cfg.CheckBytes {
-		err = readAll(db)
+		err = readAll(ctx, db)
 	}
-	if err = errors.Join(err, db.Close()); err != nil {
+	err = errors.Join(err, db.Close())
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
 		return cfg.damaged("%v", err)
 	}
 	return nil
@@ -271,12 +281,12 @@ func (silent) Fatalf(format string, args ...any) {
 }
 
 // readAll reads every row, so that every block's checksum is looked at.
-func readAll(db *pebble.DB) error {
-	it, err := db.NewIter(nil)
+func readAll(ctx context.Context, db *pebble.DB) error {
+	it, err := db.NewIterWithContext(ctx, nil)
 	if err != nil {
 		return err
 	}
-	for ok := it.First(); ok; ok = it.Next() {
+	for ok := it.First(); ok && ctx.Err() == nil; ok = it.Next() {
 		if _, err := it.ValueAndErr(); err != nil {
 			return errors.Join(err, it.Close())
 		}

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"paceline/persistence"
 )
@@ -386,5 +389,76 @@ func TestRaisedFormats(t *testing.T) {
 	}
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestDamagedStoresAreNotKept: a store above CheckBytes is opened without reading its tables; a backup of it, and what is
+// made of one, are read whole all the same.
+func TestDamagedStoresAreNotKept(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "data")
+	filled(t, folder)
+	cfg := Default()
+	cfg.Folder, cfg.CheckBytes = folder+".crashed", 1
+	damage := func(folder string) {
+		change(t, glob(t, folder, "*.sst")[0], func(b []byte) []byte { return flip(b, len(b)/4) })
+	}
+	refused := func(what string, err error, w *bytes.Buffer) {
+		t.Helper()
+		if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "checksum") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", what, err)
+		}
+		if w.Len() > 0 {
+			t.Errorf("%s: %d bytes were written", what, w.Len())
+		}
+	}
+	var good, none bytes.Buffer
+	if _, err := writeBackup(t.Context(), vfs.Default, folder+".crashed", &good, 1); err != nil {
+		t.Fatal(err)
+	}
+	whole := good.Bytes()
+
+	damage(cfg.Folder)
+	_, err := BackupFolder(t.Context(), cfg, &none, 1)
+	refused("backup --offline", err, &none)
+
+	var bad bytes.Buffer // its digests are right: it was damaged before it was made
+	if _, err := writeBackup(t.Context(), vfs.Default, cfg.Folder, &bad, 1); err != nil {
+		t.Fatal(err)
+	}
+	restored := cfg
+	restored.Folder = filepath.Join(t.TempDir(), "restored")
+	_, err = Restore(t.Context(), restored, &bad)
+	refused("restore", err, &none)
+	if left, _ := os.ReadDir(filepath.Dir(restored.Folder)); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+
+	if _, err := Restore(t.Context(), restored, bytes.NewReader(whole)); err != nil {
+		t.Errorf("a good backup: %v", err)
+	}
+}
+
+// TestBackupOfADamagedStoreThatServes: what the disk has lost since the start is found before a byte is sent.
+func TestBackupOfADamagedStoreThatServes(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "data")
+	r := openAt(t, folder)
+	for n := range uint64(30) {
+		if err := write(persistence.Over(r), 0, n+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	var good, none bytes.Buffer
+	if _, err := r.Backup(t.Context(), &good, 1); err != nil {
+		t.Fatal(err)
+	}
+	change(t, last(t, folder, "*.sst"), func(b []byte) []byte { return flip(b, len(b)/4) })
+	if _, err := r.Backup(t.Context(), &none, 1); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "checksum") || none.Len() > 0 {
+		t.Errorf("backup: %v, %d bytes were sent", err, none.Len())
+	}
+	if left, _ := filepath.Glob(filepath.Join(folder, backupPrefix+"*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }

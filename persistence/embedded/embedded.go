@@ -109,7 +109,7 @@ func openOn(cfg Config, fs vfs.FS) (*Rows, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded: %w: %s", ErrInUse, cfg.Folder)
 	}
-	if err := cfg.examine(fs, lock); err != nil {
+	if err := cfg.examine(context.Background(), fs, lock); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	cache := pebble.NewCache(cfg.CacheBytes)
