@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
@@ -34,7 +35,7 @@ type CQLProxy struct {
 	target   string
 
 	mu      sync.Mutex
-	decide  func(opcode byte) Deed
+	decide  func(opcode byte, frame []byte) Deed
 	latency time.Duration
 	gone    bool
 	frozen  chan struct{} // closed by Thaw; nil: nothing is frozen
@@ -82,7 +83,7 @@ func (p *CQLProxy) Addr() string { return p.listener.Addr().String() }
 func (p *CQLProxy) Next(opcode byte, n int, what Deed) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.decide = func(op byte) Deed {
+	p.decide = func(op byte, _ []byte) Deed {
 		if op != opcode || n == 0 {
 			return Pass
 		}
@@ -91,11 +92,30 @@ func (p *CQLProxy) Next(opcode byte, n int, what Deed) {
 	}
 }
 
+// Matching decides about the next n requests that hold a text; the others pass. done is how many there were.
+func (p *CQLProxy) Matching(text string, n int, what Deed) (done func() int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left := n
+	p.decide = func(_ byte, frame []byte) Deed {
+		if left == 0 || !bytes.Contains(frame, []byte(text)) {
+			return Pass
+		}
+		left--
+		return what
+	}
+	return func() int {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return n - left
+	}
+}
+
 // All decides about all requests that run statements.
 func (p *CQLProxy) All(what Deed) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.decide = func(op byte) Deed {
+	p.decide = func(op byte, _ []byte) Deed {
 		if op == CQLExecute || op == CQLBatch {
 			return what
 		}
@@ -269,7 +289,7 @@ func (w *cqlWay) requests() {
 			return
 		}
 		w.p.flows()
-		what := w.p.deed(opcode, func() { _, _ = w.server.Write(frame) })
+		what := w.p.deed(opcode, frame, func() { _, _ = w.server.Write(frame) })
 		if what == Lose {
 			return
 		}
@@ -286,13 +306,13 @@ func (w *cqlWay) requests() {
 }
 
 // deed decides about one request; one that is held is sent by send.
-func (p *CQLProxy) deed(opcode byte, send func()) Deed {
+func (p *CQLProxy) deed(opcode byte, frame []byte, send func()) Deed {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.seen[opcode]++
 	what := Pass
 	if p.decide != nil {
-		what = p.decide(opcode)
+		what = p.decide(opcode, frame)
 	}
 	if what == Hold {
 		p.held = append(p.held, send)

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// LockLife is how long a migrator that has died keeps others waiting. Far longer than a statement may take.
+// LockLife is how long a migrator that has died keeps others waiting. Far longer than one attempt at a statement may take
+// (lock.attempt), and each begins with a lock that was renewed.
 const LockLife = 120 * time.Second
 
 // lock is the right to migrate.
@@ -14,6 +15,7 @@ type lock struct {
 	s        *server
 	keyspace string
 	holder   string
+	life     time.Duration
 	renewed  time.Time
 }
 
@@ -29,7 +31,7 @@ func (l *lock) take(ctx context.Context, within time.Duration, say func(string))
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return troubled(ErrLocked, "another migrator is at work: %s (if it has died, its lock ends within %v)", other, LockLife)
+			return troubled(ErrLocked, "another migrator is at work: %s (if it has died, its lock ends within %v)", other, l.life)
 		}
 		if said != other {
 			say("waiting for another migrator: " + other)
@@ -43,7 +45,7 @@ func (l *lock) take(ctx context.Context, within time.Duration, say func(string))
 
 // renew prolongs it if a good part of its life has gone, or says that it was lost.
 func (l *lock) renew(ctx context.Context) error {
-	if time.Since(l.renewed) < LockLife/4 {
+	if time.Since(l.renewed) < l.life/4 {
 		return nil
 	}
 	other, err := l.hold(ctx, l.holder)
@@ -53,18 +55,26 @@ func (l *lock) renew(ctx context.Context) error {
 	return err
 }
 
+// attempt is how long one attempt at a statement may take, with the servers' agreement before and after: with a quarter of
+// the life gone before, and a pause and a renewal that is answered late after, the lock still holds.
+func (l *lock) attempt() time.Duration { return l.life / 3 }
+
 // hold sets the holder if it is what is expected, nil or a name; it returns who holds it otherwise.
 func (l *lock) hold(ctx context.Context, expected any) (other string, err error) {
 	began := time.Now()
 	const stmt = ` USING TTL ? SET holder = ? WHERE scope = ? IF holder = ?`
 	err = l.s.again(ctx, func() error {
+		sent := time.Now()
 		seen := map[string]any{}
-		applied, err := l.s.query(ctx, "", "UPDATE "+l.keyspace+"."+recordTable+stmt, int(LockLife/time.Second), l.holder, scope, expected).MapScanCAS(seen)
+		applied, err := l.s.query(ctx, "", "UPDATE "+l.keyspace+"."+recordTable+stmt, int(l.life/time.Second), l.holder, scope, expected).MapScanCAS(seen)
 		if err != nil {
 			return err
 		}
-		// An attempt without an answer may have been applied.
-		if other = text(seen, "holder"); applied || other == l.holder {
+		switch other = text(seen, "holder"); {
+		case applied:
+			other, l.renewed = "", sent
+			return nil
+		case other == l.holder: // an attempt without an answer was applied, or it is renewed a second time
 			other, l.renewed = "", began
 			return nil
 		}

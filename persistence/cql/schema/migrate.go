@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type Options struct {
 	Say func(line string)
 	// Now is the wall clock.
 	Now func() time.Time
+
+	lockLife time.Duration // of a test; 0: LockLife
 }
 
 // Migrate brings the keyspace to this binary's schema. It may be run again, also by several at once.
@@ -39,7 +42,7 @@ func (s Set) Migrate(ctx context.Context, t Target, o Options) (err error) {
 	if err := t.ensureKeyspace(ctx, db, o); err != nil {
 		return err
 	}
-	l := &lock{s: db, keyspace: t.Keyspace, holder: o.Who + " " + o.Nonce}
+	l := &lock{s: db, keyspace: t.Keyspace, holder: o.Who + " " + o.Nonce, life: cmp.Or(o.lockLife, LockLife)}
 	if err := l.take(ctx, o.LockWait, o.Say); err != nil {
 		return err
 	}
@@ -100,10 +103,7 @@ func (m *Migration) run(ctx context.Context, db *server, l *lock, before *Record
 		return fmt.Errorf("migration %s: %w", m, err)
 	}
 	for i := range m.statements {
-		if err := l.renew(ctx); err != nil {
-			return fmt.Errorf("migration %s: %w", m, err)
-		}
-		if err := db.change(ctx, l.keyspace, &m.statements[i]); err != nil {
+		if err := db.change(ctx, l, &m.statements[i]); err != nil {
 			return fmt.Errorf("migration %s, statement %d of %d (%s): %w", m, i+1, len(m.statements), m.statements[i].table, err)
 		}
 		if i+1 <= r.Done { // repeated
@@ -126,23 +126,40 @@ func (m *Migration) run(ctx context.Context, db *server, l *lock, before *Record
 }
 
 // change runs a statement that changes tables, on one node and with agreement before and after: servers that learn
-// tables by gossip make two of a table that two nodes are asked for at the same time.
-func (s *server) change(ctx context.Context, keyspace string, st *statement) error {
+// tables by gossip make two of a table that two nodes are asked for at the same time. The lock is renewed for every
+// attempt, and none may outlast it.
+func (s *server) change(ctx context.Context, l *lock, st *statement) error {
 	return s.again(ctx, func() error {
-		if err := s.session.AwaitSchemaAgreement(ctx); err != nil {
+		if err := l.renew(ctx); err != nil {
+			return permanent{err}
+		}
+		within, cancel := context.WithTimeout(ctx, l.attempt())
+		defer cancel()
+		err := s.try(within, l.keyspace, st)
+		if err != nil && within.Err() != nil && ctx.Err() == nil {
+			return fmt.Errorf("%w within %v", errSlow, l.attempt())
+		}
+		return err
+	})
+}
+
+// errSlow is of one attempt: the next one may be faster.
+var errSlow = errors.New("the servers have not made the change, or not agreed on it,")
+
+func (s *server) try(ctx context.Context, keyspace string, st *statement) error {
+	if err := s.session.AwaitSchemaAgreement(ctx); err != nil {
+		return err
+	}
+	if st.verb == addColumn {
+		have, err := s.ask(ctx, "", `SELECT type FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ? AND column_name = ?`, keyspace, st.table, st.cols[0].name)
+		if err != nil {
 			return err
 		}
-		if st.verb == addColumn {
-			have, err := s.ask(ctx, "", `SELECT type FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ? AND column_name = ?`, keyspace, st.table, st.cols[0].name)
-			if err != nil {
-				return err
-			}
-			if len(have) > 0 {
-				return nil // a column of another type is found at the end, with everything else that is missing
-			}
+		if len(have) > 0 {
+			return nil // a column of another type is found at the end, with everything else that is missing
 		}
-		return s.ddl(ctx, st.in(keyspace))
-	})
+	}
+	return s.ddl(ctx, st.in(keyspace))
 }
 
 func (s *server) ddl(ctx context.Context, stmt string) error {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -279,7 +281,8 @@ func TestLock(t *testing.T) {
 	migrate(t, set[:1], target)
 	db := session(t, target)
 	ctx := t.Context()
-	mine, other := &lock{s: db, keyspace: target.Keyspace, holder: "mine"}, &lock{s: db, keyspace: target.Keyspace, holder: "other"}
+	mine := &lock{s: db, keyspace: target.Keyspace, holder: "mine", life: LockLife}
+	other := &lock{s: db, keyspace: target.Keyspace, holder: "other", life: LockLife}
 	quiet := func(string) {}
 	if err := mine.take(ctx, 0, quiet); err != nil {
 		t.Fatal(err)
@@ -310,6 +313,43 @@ func TestLock(t *testing.T) {
 	wantErr(t, mine.renew(ctx), ErrLocked, "nobody")
 	if noted, err := records(ctx, db, target.Keyspace); err != nil || len(noted) != 2 {
 		t.Errorf("noted %+v, %v: want two", noted, err)
+	}
+}
+
+// TestTheLockOutlivesSlowStatements: a statement that has to be tried again and again, for longer than a lock lives, is run
+// under the lock all the same: whether the library gives an attempt up, or we do.
+func TestTheLockOutlivesSlowStatements(t *testing.T) {
+	const life = 6 * time.Second
+	for name, answer := range map[string]time.Duration{"the library gives up": life / 4, "we give up": 2 * life} {
+		t.Run(name, func(t *testing.T) {
+			target := keyspace(t)
+			migrate(t, folder(t, three)[:1], target)
+			proxy := testkit.NewCQLProxy(t, testkit.CQLHosts(t)[0])
+			slow := target
+			slow.Connect = func(context.Context) (*gocql.Session, error) {
+				_, port, err := net.SplitHostPort(proxy.Addr())
+				if err != nil {
+					return nil, err
+				}
+				c := gocql.NewCluster(proxy.Addr())
+				if c.Port, err = strconv.Atoi(port); err != nil {
+					return nil, err
+				}
+				c.Timeout, c.Logger = answer, silent{}
+				return c.CreateSession()
+			}
+			set := folder(t, map[string]string{"0001_first.cql": three["0001_first.cql"], "0002_slow.cql": "-- min-reader: 1\nCREATE TABLE IF NOT EXISTS slowly (id int PRIMARY KEY);"})
+			lost := proxy.Matching("slowly", attempts-1, testkit.Swallow)
+			o := by("a slow one", &lines{})
+			o.lockLife = life
+			began := time.Now()
+			if err := set.Migrate(t.Context(), slow, o); err != nil {
+				t.Errorf("after %v: %v", time.Since(began).Round(time.Millisecond), err)
+			}
+			if took := time.Since(began); lost() != attempts-1 || took < life {
+				t.Errorf("%d answers were lost in %v: this shows nothing", lost(), took)
+			}
+		})
 	}
 }
 
