@@ -77,13 +77,14 @@ func (s *Session) onOpen(now step.Now, o *livev1.OpenStream) []step.Out {
 	st.spec, st.device, st.open = o, id.Grain{Kind: id.Device, ID: o.DeviceId}, false
 	st.openedAt = now.Node
 	st.clock = clock{kind: o.Clock}
-	return []step.Out{s.askOpen(now, st)}
+	return []step.Out{s.askOpen(now, st, false)}
 }
 
-func (s *Session) askOpen(now step.Now, st *stream) step.Out {
+// askOpen asks the grain. again: for the client, which has opened before and does not know that the grain has forgotten it.
+func (s *Session) askOpen(now step.Now, st *stream, again bool) step.Out {
 	return s.ask(now, request{
 		to: st.device, attempts: s.cfg.Attempts,
-		msg: &devicev1.Open{Call: s.call(), Open: st.spec, Node: s.deps.Node, Session: s.deps.ID, NodeTimeMs: int64(st.openedAt)},
+		msg: &devicev1.Open{Call: s.call(), Open: st.spec, Node: s.deps.Node, Session: s.deps.ID, NodeTimeMs: int64(st.openedAt), Again: &again},
 		done: func(_ step.Now, m proto.Message, err error) []step.Out {
 			return s.onOpened(st, m, err)
 		},

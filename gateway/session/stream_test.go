@@ -264,7 +264,11 @@ func TestDeviceThatForgotTheSessionIsAskedAgain(t *testing.T) {
 	if len(r.asked) != 1 {
 		t.Fatalf("%d questions, want one open", len(r.asked))
 	}
-	r.answer(r.question(), &devicev1.OpenDone{StreamId: "s1", ThroughSeq: 1, Training: "ann/w1"}, nil)
+	q := r.question()
+	if m, ok := q.Msg.(*devicev1.Open); !ok || m.Again == nil || !*m.Again {
+		t.Errorf("asked %v, want an open that is said to be another one", q.Msg)
+	}
+	r.answer(q, &devicev1.OpenDone{StreamId: "s1", ThroughSeq: 1, Training: "ann/w1"}, nil)
 	if o := r.last().GetStreamOpened(); o.GetThroughSeq() != 1 {
 		t.Fatalf("last = %v, want stream_opened through 1", r.last())
 	}

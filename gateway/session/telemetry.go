@@ -128,7 +128,7 @@ func (s *Session) onFrameFailed(now step.Now, st *stream, f failed) []step.Out {
 		// after the seq that stream_opened names.
 		st.flow.drop(f.first)
 		st.open = false
-		return []step.Out{s.askOpen(now, st)}
+		return []step.Out{s.askOpen(now, st, true)}
 	case f.fault.Retry: // what is behind us does not keep up; the client goes on after the acknowledged seq, later
 		st.flow.drop(f.first)
 		s.pressure.slow = true

@@ -44,6 +44,7 @@ type lane struct {
 	attached    bool   // the training has journalled the stream
 	node        string // of the session
 	session     string // empty: nobody has opened the stream in this activation
+	held        holder
 	competition string
 	entry       uint32
 	control     control
@@ -76,7 +77,19 @@ type opening struct {
 	offer         device.Offer
 	until         unit.InstantMs // wall
 	looked        bool
+	holder
 }
+
+// holder is how a session has come by a stream.
+type holder struct {
+	at    unit.InstantMs // when its client has opened, by its node's clock
+	again bool           // its gateway has opened for it: whether the client still lives is not known
+}
+
+// yields reports whether the session that has the stream gives it to another one. A client that opens gets it. A gateway that
+// opens for a client may do so for one that has long gone on elsewhere: it gets the stream from nobody who has asked for it
+// himself, and of two such the one whose client came last has it.
+func (h holder) yields(o holder) bool { return !o.again || h.again && o.at > h.at }
 
 func (l *lane) idle() bool {
 	return len(l.queue) == 0 && !l.busy && len(l.writes) == 0 && len(l.opens) == 0
@@ -160,6 +173,8 @@ func (s *Shell) allowed(name, session string) (*lane, error) {
 	switch {
 	case l == nil || l.session == "":
 		return nil, ErrNotOpen
+	case l.session != session && l.held.again:
+		return nil, ErrNotOpen // perhaps the one that has it is the old one: who lives opens again
 	case l.session != session:
 		return nil, ErrReplaced
 	}

@@ -17,6 +17,9 @@ import (
 	"paceline/persistence"
 )
 
+// oldOpen is more than what an open takes on its way, and than clocks of nodes differ by.
+const oldOpen = 15 * unit.Second
+
 func (s *Shell) onOpen(now step.Now, m *devicev1.Open, from step.Return) {
 	o := m.GetOpen()
 	channels, err := devicecodec.ChannelsFromProto(o.GetChannels())
@@ -43,8 +46,18 @@ func (s *Shell) onOpen(now step.Now, m *devicev1.Open, from step.Return) {
 			s.reply(from, nil, err)
 			return
 		}
-		s.opened(now, cmd.Stream, &opening{from: from, node: m.Node, session: m.Session, offer: offer, until: now.Wall.Add(s.cfg.OpenWait)})
+		s.opened(now, cmd.Stream, &opening{from: from, node: m.Node, session: m.Session, offer: offer, until: now.Wall.Add(s.cfg.OpenWait),
+			holder: holder{at: cmd.NodeTime, again: againOf(now, m)}})
 	})
+}
+
+// againOf is whether a gateway opens for its client. One of a release that does not say it names the time at which the client
+// has opened; that of a client is now.
+func againOf(now step.Now, m *devicev1.Open) bool {
+	if m.Again != nil {
+		return *m.Again
+	}
+	return now.Node.Sub(unit.InstantMs(m.NodeTimeMs)) > oldOpen
 }
 
 // meta is who asks, and when, for the rules.
@@ -145,8 +158,15 @@ func (s *Shell) grant(l *lane) {
 			continue
 		}
 		if l.session != "" && l.session != o.session {
+			if !l.held.yields(o.holder) {
+				s.reply(o.from, nil, ErrNotOpen)
+				continue
+			}
 			s.out(l.notice(&clusterv1.SessionNotice{What: &clusterv1.SessionNotice_Replaced{
 				Replaced: &clusterv1.StreamReplaced{StreamId: l.name}}}))
+		}
+		if l.session != o.session || !o.again {
+			l.held = o.holder
 		}
 		l.session, l.node = o.session, o.node
 		l.control.offered(o.offer)

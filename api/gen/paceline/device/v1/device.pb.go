@@ -764,12 +764,15 @@ func (x *Release) GetCall() *v11.Call {
 
 // Open answers with OpenDone.
 type Open struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Call          *v11.Call              `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
-	Open          *v1.OpenStream         `protobuf:"bytes,2,opt,name=open,proto3" json:"open,omitempty"`
-	Node          string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"` // where the session is
-	Session       string                 `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
-	NodeTimeMs    int64                  `protobuf:"varint,5,opt,name=node_time_ms,json=nodeTimeMs,proto3" json:"node_time_ms,omitempty"` // when open was received, by the node's clock
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Call       *v11.Call              `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	Open       *v1.OpenStream         `protobuf:"bytes,2,opt,name=open,proto3" json:"open,omitempty"`
+	Node       string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"` // where the session is
+	Session    string                 `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
+	NodeTimeMs int64                  `protobuf:"varint,5,opt,name=node_time_ms,json=nodeTimeMs,proto3" json:"node_time_ms,omitempty"` // when open was received, by the node's clock
+	// The gateway opens for a client that has opened before, because the grain knows the session no more; absent: of a release
+	// that does not say.
+	Again         *bool `protobuf:"varint,6,opt,name=again,proto3,oneof" json:"again,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -837,6 +840,13 @@ func (x *Open) GetNodeTimeMs() int64 {
 		return x.NodeTimeMs
 	}
 	return 0
+}
+
+func (x *Open) GetAgain() bool {
+	if x != nil && x.Again != nil {
+		return *x.Again
+	}
+	return false
 }
 
 type OpenDone struct {
@@ -1817,14 +1827,16 @@ const file_paceline_device_v1_device_proto_rawDesc = "" +
 	"\x06person\x18\x02 \x01(\tR\x06person\x12\x19\n" +
 	"\buntil_ms\x18\x03 \x01(\x03R\auntilMs\"8\n" +
 	"\aRelease\x12-\n" +
-	"\x04call\x18\x01 \x01(\v2\x19.paceline.cluster.v1.CallR\x04call\"\xb7\x01\n" +
+	"\x04call\x18\x01 \x01(\v2\x19.paceline.cluster.v1.CallR\x04call\"\xdc\x01\n" +
 	"\x04Open\x12-\n" +
 	"\x04call\x18\x01 \x01(\v2\x19.paceline.cluster.v1.CallR\x04call\x120\n" +
 	"\x04open\x18\x02 \x01(\v2\x1c.paceline.live.v1.OpenStreamR\x04open\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12\x18\n" +
 	"\asession\x18\x04 \x01(\tR\asession\x12 \n" +
 	"\fnode_time_ms\x18\x05 \x01(\x03R\n" +
-	"nodeTimeMs\"\xa1\x01\n" +
+	"nodeTimeMs\x12\x19\n" +
+	"\x05again\x18\x06 \x01(\bH\x00R\x05again\x88\x01\x01B\b\n" +
+	"\x06_again\"\xa1\x01\n" +
 	"\bOpenDone\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\tR\bstreamId\x12\x1f\n" +
 	"\vthrough_seq\x18\x02 \x01(\x04R\n" +
@@ -1981,6 +1993,7 @@ func file_paceline_device_v1_device_proto_init() {
 	if File_paceline_device_v1_device_proto != nil {
 		return
 	}
+	file_paceline_device_v1_device_proto_msgTypes[12].OneofWrappers = []any{}
 	file_paceline_device_v1_device_proto_msgTypes[21].OneofWrappers = []any{
 		(*Target_InclineBp)(nil),
 		(*Target_PowerW)(nil),
