@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -10,6 +11,9 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	"paceline/persistence/cql/schema"
 )
 
@@ -18,6 +22,7 @@ type migrateCmd struct {
 	Replication string        `name:"cql-replication" help:"To make the keyspace if there is none: copies of everything, as 3, or for each datacenter, as east:3,west:3." default:"" env:"PACELINE_CQL_REPLICATION"`
 	Status      bool          `help:"Say what is applied and what is not, and change nothing." xor:"what"`
 	DryRun      bool          `help:"Print the statements that would be run, and run none." xor:"what"`
+	BreakOlder  bool          `name:"break-older-nodes" help:"Run migrations also under nodes that serve and may not be able to read what they leave."`
 	LockWait    time.Duration `help:"How long to wait for another migrator." default:"2m"`
 }
 
@@ -49,8 +54,18 @@ func (m migrateCmd) Run(p process) error {
 	}
 	return set.Migrate(p.ctx, target, schema.Options{
 		Who: whoMigrates(), Nonce: rand.Text(), Replication: m.Replication, LockWait: m.LockWait, Now: time.Now,
+		BreakOlder: m.BreakOlder, Watch: aliveWithin, NodeName: nodeInRow,
 		Say: func(line string) { fmt.Fprintln(p.out, line) },
 	})
+}
+
+// nodeInRow is where the node is reached whose row this is.
+func nodeInRow(cell []byte) string {
+	row := &clusterv1.NodeRow{}
+	if proto.Unmarshal(cell, row) != nil {
+		return ""
+	}
+	return cmp.Or(row.GetPublic(), row.GetAddress())
 }
 
 // whoMigrates is noted beside what was run.

@@ -23,10 +23,25 @@ type Options struct {
 	LockWait time.Duration
 	// Say takes what happens, line by line; nil: nobody listens.
 	Say func(line string)
+	// BreakOlder runs also what the nodes that serve may not be able to read.
+	BreakOlder bool
+	// Watch is how long a row of a node must stand still to be that of one which does not serve.
+	Watch time.Duration
+	// NodeName is a node for a person, by the cell of its row; nil, or "": the row's key does.
+	NodeName func(cell []byte) string
 	// Now is the wall clock.
 	Now func() time.Time
 
 	lockLife time.Duration // of a test; 0: LockLife
+}
+
+func (o *Options) nameOf(member, cell []byte) string {
+	if o.NodeName != nil {
+		if name := o.NodeName(cell); name != "" {
+			return name
+		}
+	}
+	return fmt.Sprintf("%q", member)
 }
 
 // Migrate brings the keyspace to this binary's schema. It may be run again, also by several at once.
@@ -65,6 +80,9 @@ func (s Set) Migrate(ctx context.Context, t Target, o Options) (err error) {
 			return err
 		}
 		o.Say(fmt.Sprintf("schema %d is newer than this binary's (%d) and works with it", newer[len(newer)-1].Number, s.newest()))
+	}
+	if err := pending.older(ctx, db, t, noted, &o); err != nil {
+		return err
 	}
 	for i := range pending {
 		m := &pending[i]

@@ -43,6 +43,8 @@ var (
 	ErrChanged    = errors.New("a migration was changed after it was applied")
 	ErrMissing    = errors.New("the schema is not what its migrations leave")
 	ErrLocked     = errors.New("another migrator is at work")
+	ErrServed     = errors.New("nodes serve that may be older")
+	ErrElsewhere  = errors.New("the other nodes write through another datacenter")
 )
 
 // trouble is one of the errors above with the sentence that says it whole.
