@@ -255,6 +255,10 @@ func TestBadCQL(t *testing.T) {
 		t.Errorf("a newer schema that lets this binary be: %s", s.out)
 	}
 	forget(known + 1)
+	cas("DELETE FROM " + p.keyspace + ".schema_migration WHERE scope = 'datacenter' AND number = 1 IF EXISTS") // the older one has noted its own
+	cas("INSERT INTO " + p.keyspace + ".schema_migration (scope, number, name) VALUES ('datacenter', 1, 'east') IF NOT EXISTS")
+	unchanged("nodes that write through another datacenter", "write through datacenter east, and this one would through datacenter1")
+	p.migrate("--move-datacenter", "--cql-datacenter", "datacenter1")
 
 	cas("UPDATE " + p.keyspace + ".schema_migration SET finished_at = null, done = 3 WHERE scope = 'paceline' AND number = 1 IF EXISTS")
 	unchanged("a half-applied migration", "migration 0001 tables was begun at")

@@ -21,6 +21,7 @@ type migrateCmd struct {
 	settings
 	Replication string        `name:"cql-replication" help:"To make the keyspace if there is none: copies of everything, as 3, or for each datacenter, as east:3,west:3." default:"" env:"PACELINE_CQL_REPLICATION"`
 	Status      bool          `help:"Say what is applied and what is not, and change nothing." xor:"what"`
+	Move        bool          `name:"move-datacenter" help:"From now on all nodes write through --cql-datacenter, and none serves now (docs/storage.md says what comes before)." xor:"what"`
 	DryRun      bool          `help:"Print the statements that would be run, and run none." xor:"what"`
 	BreakOlder  bool          `name:"break-older-nodes" help:"Run migrations also under nodes that serve and may not be able to read what they leave."`
 	LockWait    time.Duration `help:"How long to wait for another migrator." default:"2m"`
@@ -52,11 +53,15 @@ func (m migrateCmd) Run(p process) error {
 	if m.Status || m.DryRun {
 		return m.show(p, set, target)
 	}
-	return set.Migrate(p.ctx, target, schema.Options{
+	options := schema.Options{
 		Who: whoMigrates(), Nonce: rand.Text(), Replication: m.Replication, LockWait: m.LockWait, Now: time.Now,
 		BreakOlder: m.BreakOlder, Watch: aliveWithin, NodeName: nodeInRow,
 		Say: func(line string) { fmt.Fprintln(p.out, line) },
-	})
+	}
+	if m.Move {
+		return target.Move(p.ctx, options)
+	}
+	return set.Migrate(p.ctx, target, options)
 }
 
 // nodeInRow is where the node is reached whose row this is.

@@ -24,6 +24,7 @@ type store struct {
 	folder folder
 	fresh  bool                                // nothing was ever written into it
 	raise  func(name string, format int) error // lets releases that cannot read it refuse; nil: nobody would look
+	first  func(context.Context) error         // comes before the first write; nil: nothing does
 	full   func() (sinceMs int64, free uint64) // since when its disk has had too little room for writes; 0: it has enough
 	close  func() error
 }
@@ -60,6 +61,11 @@ func openStore(ctx context.Context, s settings, log *slog.Logger) (*store, error
 		return nil, errors.Join(err, st.close())
 	}
 	st.fresh = !begun
+	if st.first != nil && (st.fresh || !lost) {
+		if err := st.first(ctx); err != nil {
+			return nil, errors.Join(err, st.close())
+		}
+	}
 	if lost {
 		if wrapping, err = s.firstWrappingKey(ctx, st.under); err != nil {
 			return nil, errors.Join(err, st.close())
@@ -132,7 +138,15 @@ func openCQL(ctx context.Context, s cqlSettings, log *slog.Logger) (*store, erro
 	if err != nil {
 		return nil, err
 	}
-	return &store{under: rows, folder: control{rows}, close: rows.Close}, nil
+	st := &store{under: rows, folder: control{rows}, close: rows.Close}
+	if found.Through == "" { // the first node
+		st.first = func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, startWithin)
+			defer cancel()
+			return s.target(driver).Keep(ctx, found.Datacenter, whoMigrates(), time.Now())
+		}
+	}
+	return st, nil
 }
 
 // control is the folder of a store that several processes reach: of two that put a value at the same time one wins.

@@ -5,7 +5,7 @@
 //
 // Invariants:
 //
-//   - journal and subject_key are written by conditional batches only (PutIf), every other table never by one:
+//   - journal, subject_key and control are written by conditional batches only (PutIf), every other table never by one:
 //     a plain write has the client's timestamp and a conditional one the ballot's, and the two cannot be compared.
 //   - A conditional batch touches one partition of one table. Of its answer only [applied] of the first row is
 //     read. It is never sent twice: whether it happened is for the layer above to find out, by Head at
@@ -18,6 +18,7 @@
 //   - What is under way is bounded, and what waits for that too (lane.go); beyond it a call fails at once with
 //     ErrUnavailable.
 //   - All nodes of one installation write through the same datacenter: LOCAL_SERIAL decides within one.
+//     cql/schema notes which, and a node that would write through another does not start.
 //
 // Durations are time.Duration; timestamps are microseconds since 1970.
 package cql

@@ -13,6 +13,9 @@ type State struct {
 	Noted    []Record
 	Pending  Set      // this binary's that are not applied, or not finished
 	Warnings []string // what is no reason not to start: see durable.go
+
+	Datacenter string // that this binary would write through
+	Through    string // that the nodes write through; "": none has yet (see datacenter.go)
 }
 
 // Check says whether a binary with these migrations may serve on the keyspace, and touches nothing. Its error is one
@@ -23,6 +26,9 @@ func (s Set) Check(ctx context.Context, t Target) (State, error) {
 			return err
 		}
 		if err := s.missing(ctx, db, t.Keyspace); err != nil {
+			return err
+		}
+		if err := t.sameDatacenter(ctx, db, st); err != nil {
 			return err
 		}
 		var err error
