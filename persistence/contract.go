@@ -41,8 +41,6 @@ type Record struct {
 	Format  uint32 // of the payload
 	Payload []byte
 	Meta    Meta
-
-	apart int // bytes of a payload that is not read yet; 0: Payload holds it
 }
 
 // Head is where a journal ends.
@@ -67,13 +65,6 @@ const MaxAppendBytes = 256 << 10
 // JournalBucket is how many versions share a partition; a group lies whole in the bucket of the version that
 // it expects.
 const JournalBucket = 1024
-
-// JournalPageBytes ends a page early: a few thousand large events must not fill the memory. A read fetches three times as
-// much at most: two buckets of events that are not large, and a page of payloads.
-const JournalPageBytes = 4 << 20
-
-// JournalEnd is where the events in a bucket end. Behind it lie payloads of large ones.
-const JournalEnd = "\xff"
 
 // Journal is the events of all grains.
 type Journal interface {

@@ -19,6 +19,8 @@ var (
 const (
 	// journalReadLimit is how many events a read returns if its caller does not say.
 	journalReadLimit = 1024
+	// journalReadBytes ends a page early: a few thousand large events must not fill the memory.
+	journalReadBytes = 4 << 20
 	// holeRetries: a hole means that the rows were read before the head was; read again.
 	holeRetries = 5
 )
@@ -51,9 +53,9 @@ func (s *RowStore) Append(ctx context.Context, a Append) (bool, Head, error) {
 	if err := live(ctx); err != nil {
 		return false, Head{}, err
 	}
-	rows := make([]Row, 0, len(a.Records))
+	rows := make([]Row, len(a.Records))
 	for i := range a.Records {
-		rows = append(rows, s.rowsOf(&a.Records[i])...)
+		rows[i] = Row{Cluster: seqKey(a.Records[i].Version), Cell: appendRecord(nil, &a.Records[i])}
 	}
 	bucket := a.Expected / JournalBucket
 	part := journalPart(a.Grain, bucket)
@@ -168,7 +170,7 @@ func (s *RowStore) readOneByOne(ctx context.Context, g id.Grain, after uint64, l
 		}
 		records = append(records, page...)
 		after += uint64(len(page))
-		if len(records) >= limit || size >= JournalPageBytes {
+		if len(records) >= limit || size >= journalReadBytes {
 			return JournalRead{Records: records, More: true}, nil // perhaps: the next read finds out
 		}
 		if after < head.Version {
@@ -241,8 +243,7 @@ func (s *RowStore) readBucket(ctx context.Context, g id.Grain, bucket, after, up
 			}
 		}
 		if uint64(len(records)) == want {
-			records, _ = page(records, limit)
-			return records, s.fill(ctx, g, bucket, records)
+			return records, nil
 		}
 		why = fmt.Errorf("%w: %w: hole after version %d below head %d", ErrUnavailable, ErrHole, after+uint64(len(records)), upTo)
 		if err := live(ctx); err != nil {
@@ -252,32 +253,21 @@ func (s *RowStore) readBucket(ctx context.Context, g id.Grain, bucket, after, up
 	return nil, why
 }
 
-// The first byte of a stored record.
-const (
-	recordFormat      = 1
-	recordFormatApart = 2 // ends with the length of the payload, which lies apart
-)
+// recordFormat is the first byte of a stored record.
+const recordFormat = 1
 
 func appendRecord(dst []byte, r *Record) []byte {
-	format := byte(recordFormat)
-	if r.apart > 0 {
-		format = recordFormatApart
-	}
-	k := Key{b: append(dst, format)}
+	k := Key{b: append(dst, recordFormat)}
 	k.b = binary.AppendUvarint(k.b, uint64(r.Kind))
 	k.b = binary.AppendUvarint(k.b, uint64(r.Format))
 	k.b = binary.AppendVarint(k.b, int64(r.Meta.At))
 	k.Str(r.Meta.By).Str(r.Meta.CommandID).Str(r.Meta.Trace)
-	if r.apart > 0 {
-		return binary.AppendUvarint(k.b, uint64(r.apart))
-	}
 	return append(k.b, r.Payload...)
 }
 
 func (r *Record) decode(version uint64, cell []byte) error {
 	k := KeyReader{b: cell}
-	f := k.byte()
-	if k.bad || f != recordFormat && f != recordFormatApart {
+	if f := k.byte(); k.bad || f != recordFormat {
 		return fmt.Errorf("%w: record %d of format %d", ErrCorrupt, version, f)
 	}
 	*r = Record{Version: version}
@@ -287,14 +277,6 @@ func (r *Record) decode(version uint64, cell []byte) error {
 	r.Meta.By, r.Meta.CommandID, r.Meta.Trace = k.Str(), k.Str(), k.Str()
 	if k.bad || kind > 1<<32-1 || format > 1<<32-1 {
 		return fmt.Errorf("%w: record %d", ErrCorrupt, version)
-	}
-	if f == recordFormatApart {
-		apart := k.uvarint()
-		if !k.End() || apart == 0 || apart > MaxAppendBytes {
-			return fmt.Errorf("%w: record %d", ErrCorrupt, version)
-		}
-		r.apart = int(apart)
-		return nil
 	}
 	r.Payload = k.b
 	return nil

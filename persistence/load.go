@@ -3,7 +3,6 @@ package persistence
 import (
 	"context"
 	"fmt"
-	"sort"
 	"sync"
 
 	"paceline/domain/id"
@@ -62,13 +61,7 @@ func (s *RowStore) readAhead(ctx context.Context, g id.Grain, after uint64, limi
 			return JournalRead{}, false, err
 		}
 		r, ok, err = s.join(g, a, after, limit)
-		if ok && err == nil {
-			n := sort.Search(len(r.Records), func(i int) bool { return r.Records[i].Version > a.heads[0].Version })
-			return r, true, atOnce(
-				func() error { return s.fill(ctx, g, c, r.Records[:n]) },
-				func() error { return s.fill(ctx, g, c+1, r.Records[n:]) })
-		}
-		if err != nil || c == 0 || c < b {
+		if ok || err != nil || c == 0 || c < b {
 			return r, ok, err
 		}
 	}
@@ -80,7 +73,7 @@ func (s *RowStore) lookAhead(ctx context.Context, g id.Grain, bucket, after uint
 	reads := make([]func() error, 0, 4)
 	for i := range a.heads {
 		part := journalPart(g, bucket+uint64(i))
-		r := Range{From: seqKey(after + 1), To: JournalEnd, Limit: min(limit, JournalBucket)}
+		r := Range{From: seqKey(after + 1), Limit: min(limit, JournalBucket)}
 		reads = append(reads,
 			func() (err error) { a.heads[i], err = s.rows.Head(ctx, part); return err },
 			func() (err error) { a.rows[i], err = s.rows.Range(ctx, part, r); return err })
@@ -139,8 +132,8 @@ func follow(records []Record, rows []Row, end, head uint64) ([]Record, error) {
 func page(records []Record, limit int) (cut []Record, more bool) {
 	size := 0
 	for i := range records {
-		size += len(records[i].Payload) + records[i].apart
-		if i+1 >= limit || size >= JournalPageBytes {
+		size += len(records[i].Payload)
+		if i+1 >= limit || size >= journalReadBytes {
 			return records[:i+1], i+1 < len(records)
 		}
 	}

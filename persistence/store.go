@@ -14,10 +14,6 @@ import (
 type RowStore struct {
 	rows Rows
 
-	// InLine says that a release may have to read the journals that does not look for payloads apart, now; nil: none.
-	// Set before the first use.
-	InLine func() bool
-
 	// hints: a bucket of the grain's journal that is known to hold something, so that a head search need not
 	// begin at 0. Buckets are never deleted singly, so a hint can be old but not wrong.
 	mu    sync.Mutex

@@ -17,8 +17,7 @@ const (
 	Before uint32 = 1
 	// NodeStatus allows NodeStatusAsk between members.
 	NodeStatus uint32 = 2
-	// LargeFields allows races whose result is published in parts (ADR 0023): events that a release before does not know. It also
-	// lets payloads of large events lie apart from them (persistence.RowStore), where a release before does not look.
+	// LargeFields allows races whose result is published in parts (ADR 0023): events that a release before does not know.
 	LargeFields uint32 = 3
 )
 

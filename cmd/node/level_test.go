@@ -21,12 +21,12 @@ import (
 
 var newestLevel = int(level.This.Writes)
 
-// largeField makes a race that is as full as a result of one event may be. What it returns enters one more. The course has as many gates as one may have, so that some forty people are enough, and long names for them, so that the event of it is a large one.
+// largeField makes a race that is as full as a result of one event may be. What it returns enters one more. The course has as many gates as one may have, so that some forty people are enough.
 func largeField(t *testing.T, api managev1.CompetitionServiceClient) (enterMore func() error) {
 	t.Helper()
 	track := &competitionv1.Track{Format: competitionv1.Format_FORMAT_DISTANCE, Sport: "running", DistanceMm: 256_000}
 	for i := range 255 {
-		track.Gates = append(track.Gates, &competitionv1.Gate{Id: fmt.Sprintf("a-long-name-of-gate-%03d", i), Kind: competitionv1.GateKind_GATE_KIND_SPLIT, AtMm: int64(i+1) * 1000})
+		track.Gates = append(track.Gates, &competitionv1.Gate{Id: fmt.Sprint("g", i), Kind: competitionv1.GateKind_GATE_KIND_SPLIT, AtMm: int64(i+1) * 1000})
 	}
 	track.Gates = append(track.Gates, &competitionv1.Gate{Id: "finish", Kind: competitionv1.GateKind_GATE_KIND_FINISH, AtMm: 256_000})
 	race := must[managev1.CreateCompetitionResponse](t)(api.CreateCompetition(t.Context(), connect.NewRequest(&managev1.CreateCompetitionRequest{
@@ -46,25 +46,6 @@ func largeField(t *testing.T, api managev1.CompetitionServiceClient) (enterMore 
 		}
 	}
 	return enter
-}
-
-// payloadsApart counts the payloads of the journals that lie behind their events.
-func payloadsApart(t *testing.T, data string) (n int) {
-	t.Helper()
-	inFolder(t, data, func(rows persistence.Rows) {
-		keys, err := rows.(persistence.Scanner).Parts(t.Context(), persistence.TableJournal, "", 10_000)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, key := range keys {
-			found, err := rows.Range(t.Context(), persistence.Part{Table: persistence.TableJournal, Key: key}, persistence.Range{From: persistence.JournalEnd, KeysOnly: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			n += len(found)
-		}
-	})
-	return n
 }
 
 // TestLevelOfAFolder: a folder begins at the newest level or where it is told to, is raised by its node, stays there,
@@ -119,18 +100,11 @@ func TestLevelOfAFolder(t *testing.T) {
 	if code := s.stop(); code != 0 {
 		t.Fatal(s.out)
 	}
-	if apart := payloadsApart(t, data); apart > 0 {
-		t.Errorf("%d payloads lie where a release before does not look, all written before the raise", apart)
-	}
 	s = serve(t, "--data-dir", data, "--first-level", "1", "--drop-snapshots")
 	if out := ask(s, "status"); !strings.Contains(out, fmt.Sprintf("feature level %d,", newestLevel)) || noted() != newestLevel {
 		t.Errorf("after a restart: %s, noted %d", out, noted())
 	}
-	largeField(t, manage(t, s, data).competitions)
 	s.stop()
-	if payloadsApart(t, data) == 0 {
-		t.Error("no payload lies apart although the level allows it")
-	}
 
 	// The row alone, as a raise leaves it that was killed in the middle the other way round: noted again at the start.
 	if err := os.WriteFile(filepath.Join(data, "paceline.json"), []byte(`{"format":1}`), 0o600); err != nil {

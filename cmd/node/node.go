@@ -105,7 +105,6 @@ func (n *node) startRuntime(context.Context) error {
 	n.lanes = machine.NewLanes(n.cfg.lanes())
 	n.later(func(context.Context) error { n.lanes.Close(); return nil })
 	journal := persistence.Over(n.store.rows)
-	journal.InLine = func() bool { return !n.level.Allows(level.LargeFields) }
 	if err := n.openViews(journal); err != nil {
 		return err
 	}

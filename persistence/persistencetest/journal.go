@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"sync/atomic"
 	"testing"
 
 	"paceline/domain/fault"
@@ -23,7 +22,6 @@ func runJournal(t *testing.T, open Open) {
 		{"a group over several buckets", testGiantGroup},
 		{"refused appends", testRefused},
 		{"paging", testPaging},
-		{"large events", testLargeEvents},
 		{"bad appends", testBadAppends},
 		{"list of grains", testGrains},
 	})
@@ -148,71 +146,6 @@ func testPaging(t *testing.T, rows persistence.Rows) {
 		if got := len(readAll(t, s, race, from, limit)); uint64(got) != at-from {
 			t.Errorf("limit %d: %d events after %d, want %d", limit, got, from, at-from)
 		}
-	}
-}
-
-// weighed counts what is fetched.
-type weighed struct {
-	persistence.Rows
-	bytes atomic.Int64
-}
-
-func (w *weighed) Range(ctx context.Context, p persistence.Part, r persistence.Range) ([]persistence.Row, error) {
-	rows, err := w.Rows.Range(ctx, p, r)
-	for _, row := range rows {
-		w.bytes.Add(int64(len(row.Cell)))
-	}
-	return rows, err
-}
-
-// testLargeEvents: however large the events, a read fetches a few pages at most, the whole is not fetched again and again,
-// and all of it comes back, over a border too and in groups with events of every size. What was written in line by a
-// release before is read as well.
-func testLargeEvents(t *testing.T, rows persistence.Rows) {
-	w := &weighed{Rows: rows}
-	s := persistence.Over(w)
-	before := persistence.Over(w)
-	before.InLine = func() bool { return true }
-	border := persistence.JournalPageBytes / persistence.JournalBucket // where a payload comes to lie apart
-	apply(t, s, group(race, 0, persistence.JournalBucket-60, "small"))
-	var want []persistence.Record
-	whole := 0
-	for at := uint64(persistence.JournalBucket - 60); at < persistence.JournalBucket+60; {
-		a := group(race, at, 1, fmt.Sprint("a", at))
-		a.Records[0].Payload = pattern(persistence.MaxAppendBytes, byte(at))
-		if at%10 == 0 {
-			a = group(race, at, 5, fmt.Sprint("b", at))
-			for i, n := range []int{border - 1, border, border + 1, 0, 10 * border} {
-				a.Records[i].Payload = pattern(n, byte(at))
-			}
-		}
-		if at%7 == 0 {
-			apply(t, before, a)
-		} else {
-			apply(t, s, a)
-		}
-		want = append(want, a.Records...)
-		at += uint64(len(a.Records))
-	}
-	for _, r := range want {
-		whole += len(r.Payload)
-	}
-	for _, fresh := range []persistence.Store{s, persistence.Over(w)} {
-		w.bytes.Store(0)
-		most := int64(0)
-		got := readEach(t, fresh, race, want[0].Version-1, 0, func() {
-			most = max(most, w.bytes.Swap(0))
-		})
-		if !reflect.DeepEqual(got, want) {
-			t.Fatalf("%d events came back, want %d as they were written", len(got), len(want))
-		}
-		t.Logf("of %d bytes a read fetches %d at most", whole, most)
-		if limit := int64(3 * persistence.JournalPageBytes); most > limit {
-			t.Errorf("one read fetches %d bytes, want at most %d", most, limit)
-		}
-	}
-	if got := readAll(t, s, race, want[0].Version-1, 3); !reflect.DeepEqual(got, want) {
-		t.Errorf("%d events in pages of three, want %d as they were written", len(got), len(want))
 	}
 }
 

@@ -85,17 +85,10 @@ func apply(t testing.TB, s persistence.Store, a persistence.Append) {
 // readAll reads a journal page by page and checks that it has no hole.
 func readAll(t testing.TB, s persistence.Store, g id.Grain, after uint64, limit int) []persistence.Record {
 	t.Helper()
-	return readEach(t, s, g, after, limit, func() {})
-}
-
-// readEach is readAll, and tells when a page was read.
-func readEach(t testing.TB, s persistence.Store, g id.Grain, after uint64, limit int, told func()) []persistence.Record {
-	t.Helper()
 	var all []persistence.Record
 	for {
 		read, err := s.JournalFrom(context.Background(), g, after, limit)
 		check(t, err)
-		told()
 		page, more := read.Records, read.More
 		for _, r := range page {
 			if r.Version != after+1 {

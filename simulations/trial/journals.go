@@ -87,7 +87,7 @@ func (s *store) rising(ctx context.Context, g id.Grain) (uint64, error) {
 		if head.Version == 0 && bucket > last/persistence.JournalBucket {
 			return last, nil
 		}
-		rows, err := s.rows.Range(ctx, part, persistence.Range{To: persistence.JournalEnd, KeysOnly: true})
+		rows, err := s.rows.Range(ctx, part, persistence.Range{KeysOnly: true})
 		if err != nil {
 			return last, fmt.Errorf("trial: journal of %v: %w", g, err)
 		}
