@@ -142,6 +142,7 @@ func (s *RowStore) JournalFrom(ctx context.Context, g id.Grain, after uint64, li
 	if limit <= 0 {
 		limit = journalReadLimit
 	}
+	limit = s.pageOf(g, limit)
 	r, ok, err := s.readAhead(ctx, g, after, limit)
 	if err == nil && !ok {
 		r, err = s.readOneByOne(ctx, g, after, limit)
@@ -149,6 +150,7 @@ func (s *RowStore) JournalFrom(ctx context.Context, g id.Grain, after uint64, li
 	if err != nil {
 		return JournalRead{}, readError(g, after, err)
 	}
+	s.learnPage(g, limit, r)
 	return r, nil
 }
 

@@ -107,6 +107,14 @@ type JournalRead struct {
 	Head    uint64 // the last version that the journal holds, where More is false: below After if the reader is ahead of it
 }
 
+// bytes is what the payloads weigh.
+func (r JournalRead) bytes() (n int) {
+	for i := range r.Records {
+		n += len(r.Records[i].Payload)
+	}
+	return n
+}
+
 // Loaded is the outcome of a LoadOp.
 type Loaded struct {
 	Snapshot Snapshot

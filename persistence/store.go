@@ -18,6 +18,8 @@ type RowStore struct {
 	// begin at 0. Buckets are never deleted singly, so a hint can be old but not wrong.
 	mu    sync.Mutex
 	hints map[id.Grain]uint64
+	// pages: how many events of the grain a read may ask for, where more did not fit into an answer.
+	pages map[id.Grain]int
 }
 
 var _ Store = (*RowStore)(nil)
@@ -26,7 +28,9 @@ var _ Store = (*RowStore)(nil)
 const maxHints = 16384
 
 // Over is the shared logic over a driver.
-func Over(rows Rows) *RowStore { return &RowStore{rows: rows, hints: make(map[id.Grain]uint64)} }
+func Over(rows Rows) *RowStore {
+	return &RowStore{rows: rows, hints: make(map[id.Grain]uint64), pages: make(map[id.Grain]int)}
+}
 
 // Rows is the driver underneath.
 func (s *RowStore) Rows() Rows { return s.rows }
@@ -47,6 +51,35 @@ func (s *RowStore) learn(g id.Grain, bucket uint64) {
 		clear(s.hints)
 	}
 	s.hints[g] = max(s.hints[g], bucket)
+}
+
+// pageOf is how many events to ask for.
+func (s *RowStore) pageOf(g id.Grain, limit int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.pages[g]; n > 0 {
+		return min(n, limit)
+	}
+	return limit
+}
+
+// learnPage notes what a read has brought, of so many that were asked for: no server says before what rows weigh, and what
+// does not fit into the answer has been fetched for nothing.
+func (s *RowStore) learnPage(g id.Grain, asked int, r JournalRead) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	got := len(r.Records)
+	switch n, known := s.pages[g]; {
+	case r.More && got < asked && r.bytes() >= journalReadBytes:
+		if len(s.pages) >= maxHints {
+			clear(s.pages)
+		}
+		s.pages[g] = got + got/8 + 1
+	case known && (!r.More || 2*n >= journalReadLimit):
+		delete(s.pages, g)
+	case known && got == asked && r.bytes() < journalReadBytes:
+		s.pages[g] = 2 * n
+	}
 }
 
 // rowID names a row by its plain content.

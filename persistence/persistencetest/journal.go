@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync/atomic"
 	"testing"
 
 	"paceline/domain/fault"
@@ -22,6 +23,7 @@ func runJournal(t *testing.T, open Open) {
 		{"a group over several buckets", testGiantGroup},
 		{"refused appends", testRefused},
 		{"paging", testPaging},
+		{"large events", testLargeEvents},
 		{"bad appends", testBadAppends},
 		{"list of grains", testGrains},
 	})
@@ -103,6 +105,43 @@ func testGiantGroup(t *testing.T, rows persistence.Rows) {
 }
 
 // testRefused: whoever expects something else gets the journal's real head, wherever it is.
+// weighed counts what is fetched.
+type weighed struct {
+	persistence.Rows
+	bytes atomic.Int64
+}
+
+func (w *weighed) Range(ctx context.Context, p persistence.Part, r persistence.Range) ([]persistence.Row, error) {
+	rows, err := w.Rows.Range(ctx, p, r)
+	for _, row := range rows {
+		w.bytes.Add(int64(len(row.Cell)))
+	}
+	return rows, err
+}
+
+// testLargeEvents: of events as large as an append takes only a few fit into an answer. All come back, and what did not fit is
+// not fetched again with every page; small ones behind them come in large pages again.
+func testLargeEvents(t *testing.T, rows persistence.Rows) {
+	const large, small = 100, 400
+	w := &weighed{Rows: rows}
+	s := persistence.Over(w)
+	whole := 0
+	for at := range uint64(large) {
+		a := group(race, at, 1, fmt.Sprint("a", at))
+		a.Records[0].Payload = pattern(persistence.MaxAppendBytes, byte(at))
+		apply(t, s, a)
+		whole += persistence.MaxAppendBytes
+	}
+	apply(t, s, group(race, large, small, "small"))
+	if got := len(readAll(t, s, race, 0, 0)); got != large+small {
+		t.Fatalf("%d events, want %d", got, large+small)
+	}
+	t.Logf("of %d bytes %d were fetched", whole, w.bytes.Load())
+	if fetched := w.bytes.Load(); fetched > int64(whole)*5/2 {
+		t.Errorf("%d bytes were fetched to read %d: want at most two and a half times as many", fetched, whole)
+	}
+}
+
 func testRefused(t *testing.T, rows persistence.Rows) {
 	ctx := context.Background()
 	s := persistence.Over(rows)
