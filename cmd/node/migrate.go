@@ -134,4 +134,10 @@ func (m migrateCmd) printStatus(p process, state schema.State, made bool) {
 		}
 	}
 	_ = t.Flush() // the terminal has gone
+	if state.Through != "" {
+		fmt.Fprintf(p.out, "nodes write through datacenter %s\n", state.Through)
+	}
+	for _, w := range state.Warnings {
+		fmt.Fprintln(p.out, "warning: "+w)
+	}
 }

@@ -40,7 +40,11 @@ func (s Set) Check(ctx context.Context, t Target) (State, error) {
 
 // Status says what is applied and what is not; a keyspace that must be migrated is no error.
 func (s Set) Status(ctx context.Context, t Target) (State, error) {
-	return s.look(ctx, t, func(context.Context, asker, *State) error { return nil })
+	return s.look(ctx, t, func(ctx context.Context, db asker, st *State) (err error) {
+		st.Warnings = t.warned(ctx, db)
+		st.Through, err = t.through(ctx, db)
+		return err
+	})
 }
 
 func (s Set) look(ctx context.Context, t Target, then func(context.Context, asker, *State) error) (State, error) {

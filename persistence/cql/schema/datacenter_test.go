@@ -48,7 +48,7 @@ func TestDatacenter(t *testing.T) {
 
 // TestOtherDatacenter is for what one real Cassandra cannot be: servers in several datacenters.
 func TestOtherDatacenter(t *testing.T) {
-	both := []host{{"1", "10.0.0.1", "east"}, {"2", "10.0.0.2", "west"}}
+	both := []host{{"1", "10.0.0.1", "east", false}, {"2", "10.0.0.2", "west", false}}
 	kept := map[string][]map[string]any{throughScope: rowOf("name", "east"), "system.local": rowOf("data_center", "west")}
 	for name, tc := range map[string]struct {
 		db   pretended

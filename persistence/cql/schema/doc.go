@@ -11,6 +11,9 @@
 //     statements, which is harmless.
 //   - A migration says with "-- min-reader: N" which binaries it leaves working: those that know the migrations
 //     through N. It runs while they serve. A binary refuses a keyspace whose newer migrations want a higher one.
+//   - One that nodes which serve may not read is not run under them: their rows in table node are looked at for whether
+//     they move, and no further.
+//   - All nodes write through one datacenter: the first one notes it beside the migrations (Keep), Check compares.
 //
 // Check touches nothing. Durations are time.Duration, instants those of the caller's clock.
 package schema

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,21 +26,44 @@ func warnings(ctx context.Context, db asker, t Target) ([]string, error) {
 		return nil, err
 	}
 	var near []host // those of other datacenters acknowledge nothing here
+	var away []string
 	for _, h := range db.hosts() {
-		if h.datacenter == nearest {
+		switch {
+		case h.datacenter != nearest:
+		case h.down:
+			away = append(away, h.address)
+		default:
 			near = append(near, h)
 		}
+	}
+	if len(away) > 0 {
+		all = append(all, fmt.Sprintf("%s do not answer, so what they are told to do is not known: look again when they are back (paceline migrate --status)", few(away)))
 	}
 	all = append(all, commitLogs(ctx, db, near, scylla, copies)...)
 	if !scylla {
 		return append(all, serialReads(ctx, db, near)...), nil
 	}
 	tablets, err := db.ask(ctx, "", `SELECT initial_tablets FROM system_schema.scylla_keyspaces WHERE keyspace_name = ?`, t.Keyspace)
-	if err == nil && len(tablets) > 0 && tablets[0]["initial_tablets"] != nil && tablets[0]["initial_tablets"] != 0 {
+	if err != nil {
+		all = append(all, fmt.Sprintf("the servers do not say whether keyspace %s uses tablets, with which conditional writes do not work before ScyllaDB 2025.4 (%s)", t.Keyspace, oneLine(err)))
+	}
+	if len(tablets) > 0 && tablets[0]["initial_tablets"] != nil && tablets[0]["initial_tablets"] != 0 {
 		all = append(all, fmt.Sprintf("keyspace %s uses tablets, with which conditional writes do not work before ScyllaDB 2025.4: "+
 			"a keyspace that `paceline migrate` makes switches them off", t.Keyspace))
 	}
 	return all, nil
+}
+
+// warned is warnings for who only looks, or has migrated: also that they cannot be told is one.
+func (t Target) warned(ctx context.Context, db asker) []string {
+	all, err := warnings(ctx, db, t)
+	if errors.Is(err, ErrKeyspace) {
+		return append(all, err.Error())
+	}
+	if err != nil {
+		return append(all, "the servers do not say whether what is written is durable: "+oneLine(err))
+	}
+	return all
 }
 
 // replication is the number of copies in the nearest datacenter, and what is to be said about it.
@@ -113,15 +137,22 @@ func commitLogs(ctx context.Context, db asker, near []host, scylla bool, copies 
 // serialReads: the fix of CASSANDRA-12126, on which recovery rests, can be switched off.
 func serialReads(ctx context.Context, db asker, near []host) []string {
 	const property = "cassandra.unsafe.disable-serial-reads-linearizability"
-	var off []string
+	var off, silent []string
 	for _, h := range near {
 		rows, err := db.ask(ctx, h.id, `SELECT name, value FROM system_views.system_properties WHERE name = ?`, property)
-		if err == nil && len(rows) > 0 && text(rows[0], "value") == "true" {
+		switch {
+		case err != nil:
+			silent = append(silent, h.address)
+		case len(rows) > 0 && text(rows[0], "value") == "true":
 			off = append(off, h.address)
 		}
 	}
-	if len(off) == 0 {
-		return nil
+	var all []string
+	if len(off) > 0 {
+		all = append(all, fmt.Sprintf("%s run with %s: an append whose outcome is unknown could be decided twice; take it away", few(off), property))
 	}
-	return []string{fmt.Sprintf("%s run with %s: an append whose outcome is unknown could be decided twice; take it away", few(off), property)}
+	if len(silent) > 0 {
+		all = append(all, fmt.Sprintf("%s do not say whether they run with %s: see that they do not", few(silent), property))
+	}
+	return all
 }

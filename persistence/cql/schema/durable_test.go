@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -53,23 +54,30 @@ func TestWarnings(t *testing.T) {
 		rows  map[string][]map[string]any
 		fails string
 		want  []string // a piece of each warning, in order; none: nothing to warn of
+		more  []host
 	}{
-		"as it should be": {map[string][]map[string]any{copies: nts("east", "3"), sync: rowOf("value", "batch")}, "", nil},
-		"two copies":      {map[string][]map[string]any{copies: nts("east", "2"), sync: rowOf("value", "group")}, "", []string{"keeps 2 copies"}},
+		"as it should be": {map[string][]map[string]any{copies: nts("east", "3"), sync: rowOf("value", "batch")}, "", nil, nil},
+		"two copies":      {map[string][]map[string]any{copies: nts("east", "2"), sync: rowOf("value", "group")}, "", []string{"keeps 2 copies"}, nil},
 		"one is transient": {map[string][]map[string]any{copies: nts("east", "3/2"), sync: rowOf("value", "group")}, "",
-			[]string{"keeps 1 copy"}},
+			[]string{"keeps 1 copy"}, nil},
 		"one copy, periodic": {map[string][]map[string]any{copies: nts("east", "1"), sync: rowOf("value", "periodic")}, "",
-			[]string{"keeps 1 copy", "with 1 copy a server's power cut loses it"}},
+			[]string{"keeps 1 copy", "with 1 copy a server's power cut loses it"}, nil},
 		"periodic": {map[string][]map[string]any{copies: nts("east", "3", "west", "1"), sync: rowOf("value", "periodic")}, "",
-			[]string{"10.0.0.1, 10.0.0.2 acknowledge a write before their commit log is synced"}},
-		"silent": {map[string][]map[string]any{copies: nts("east", "3")}, sync, []string{"10.0.0.1, 10.0.0.2 do not say when"}},
+			[]string{"10.0.0.1, 10.0.0.2 acknowledge a write before their commit log is synced"}, nil},
+		"silent": {map[string][]map[string]any{copies: nts("east", "3")}, sync, []string{"10.0.0.1, 10.0.0.2 do not say when"}, nil},
 		"fix off": {map[string][]map[string]any{copies: nts("east", "3"), sync: rowOf("value", "batch"), "system_properties": rowOf("value", "true")}, "",
-			[]string{"disable-serial-reads-linearizability"}},
-		"ScyllaDB": {map[string][]map[string]any{copies: nts("east", "3"), "system.config": rowOf("value", "batch"), "= 'scylla_tables'": scylla}, "", nil},
+			[]string{"disable-serial-reads-linearizability"}, nil},
+		"ScyllaDB": {map[string][]map[string]any{copies: nts("east", "3"), "system.config": rowOf("value", "batch"), "= 'scylla_tables'": scylla}, "", nil, nil},
 		"ScyllaDB, periodic, tablets": {map[string][]map[string]any{copies: nts("east", "3"), "system.config": rowOf("value", "periodic"), "= 'scylla_tables'": scylla,
-			"initial_tablets": rowOf("initial_tablets", 64)}, "", []string{"commitlog_sync: periodic", "uses tablets"}},
+			"initial_tablets": rowOf("initial_tablets", 64)}, "", []string{"commitlog_sync: periodic", "uses tablets"}, nil},
+		"ScyllaDB that does not say": {map[string][]map[string]any{copies: nts("east", "3"), "system.config": rowOf("value", "batch"), "= 'scylla_tables'": scylla},
+			"initial_tablets", []string{"do not say whether keyspace k uses tablets, with which conditional writes do not work before ScyllaDB 2025.4 (no answer)"}, nil},
+		"the fix is not said": {map[string][]map[string]any{copies: nts("east", "3"), sync: rowOf("value", "batch")}, "system_properties",
+			[]string{"10.0.0.1, 10.0.0.2 do not say whether they run with cassandra.unsafe"}, nil},
+		"one is away": {map[string][]map[string]any{copies: nts("east", "3"), sync: rowOf("value", "batch")}, "",
+			[]string{"10.0.0.4 do not answer, so what they are told to do is not known"}, []host{{"4", "10.0.0.4", "east", true}}},
 	} {
-		db := pretended{rows: tc.rows, fails: tc.fails, nodes: []host{{"1", "10.0.0.1", "east"}, {"2", "10.0.0.2", "east"}, {"3", "10.0.0.3", "west"}}}
+		db := pretended{rows: tc.rows, fails: tc.fails, nodes: slices.Concat([]host{{"1", "10.0.0.1", "east", false}, {"2", "10.0.0.2", "east", false}, {"3", "10.0.0.3", "west", true}}, tc.more)}
 		got, err := warnings(t.Context(), db, Target{Keyspace: "k", Datacenter: "east"})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,6 +101,9 @@ func (s Set) Migrate(ctx context.Context, t Target, o Options) (err error) {
 	if len(pending) == 0 {
 		o.Say(fmt.Sprintf("nothing to do: keyspace %s is at schema %d", t.Keyspace, max(s.newest(), len(noted))))
 	}
+	for _, w := range t.warned(ctx, db) {
+		o.Say("warning: " + w)
+	}
 	return nil
 }
 
@@ -182,8 +186,8 @@ func (s *server) try(ctx context.Context, keyspace string, st *statement) error 
 
 func (s *server) ddl(ctx context.Context, stmt string) error {
 	first := ""
-	if all := s.hosts(); len(all) > 0 {
-		first = all[0].id
+	if all := s.hosts(); slices.ContainsFunc(all, host.up) {
+		first = all[slices.IndexFunc(all, host.up)].id
 	}
 	if err := s.query(ctx, first, stmt).Exec(); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -134,11 +135,15 @@ func TestMigrate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if warned := strings.Join(st.Warnings, "\n"); !strings.Contains(warned, "keeps 1 copy of everything") {
+	warned := st.Warnings
+	if !strings.Contains(strings.Join(warned, "\n"), "keeps 1 copy of everything") {
 		t.Errorf("warnings %q", warned)
 	}
-	if said := migrate(t, set, target); said != "nothing to do: keyspace "+target.Keyspace+" is at schema 3" {
+	if said := migrate(t, set, target); !strings.HasPrefix(said, "nothing to do: keyspace "+target.Keyspace+" is at schema 3\nwarning: ") || !strings.Contains(said, "keeps 1 copy of everything") {
 		t.Errorf("said %q", said)
+	}
+	if st, err := set.Status(ctx, target); err != nil || !slices.Equal(st.Warnings, warned) {
+		t.Errorf("status warns %q, %v; want %q", st.Warnings, err, warned)
 	}
 	for i, r := range st.Noted {
 		if r.Number != i+1 || r.Who != "a test" || !r.finished() || r.Done != r.Statements || time.Since(r.Finished) > time.Minute {

@@ -64,11 +64,16 @@ func troubled(kind error, format string, args ...any) error {
 type asker interface {
 	// ask returns the rows of a read. host: the node that must answer it; empty: any.
 	ask(ctx context.Context, host, stmt string, args ...any) ([]map[string]any, error)
-	// hosts are the nodes that are up, by id, in a fixed order.
+	// hosts are all nodes that are known, by id, in a fixed order.
 	hosts() []host
 }
 
-type host struct{ id, address, datacenter string }
+type host struct {
+	id, address, datacenter string
+	down                    bool // cannot be asked
+}
+
+func (h host) up() bool { return !h.down }
 
 // server is a session with a cluster.
 type server struct{ session *gocql.Session }
@@ -110,9 +115,7 @@ func (s *server) ask(ctx context.Context, host, stmt string, args ...any) ([]map
 func (s *server) hosts() []host {
 	var all []host
 	for _, h := range s.session.GetHosts() {
-		if h.IsUp() {
-			all = append(all, host{h.HostID(), h.ConnectAddress().String(), h.DataCenter()})
-		}
+		all = append(all, host{h.HostID(), h.ConnectAddress().String(), h.DataCenter(), !h.IsUp()})
 	}
 	slices.SortFunc(all, func(a, b host) int { return strings.Compare(a.id, b.id) })
 	return all
