@@ -61,15 +61,18 @@ suite=(
 	"domain/rank ^BenchmarkUpdateRank(Redis)?\$/^any\$ 200ms"
 	"gateway/ws ^BenchmarkBroadcast\$/.*/^1000\$ 120x"
 )
-for line in "${suite[@]}"; do
+# Node processes, which take minutes: once, with rounds of their own.
+once=(
+	"simulations/trial ^Benchmark(FrameAcross|ThreeNodes|TenThousandGrains)\$ 1x"
+)
+for line in "${suite[@]}" "${once[@]}"; do
 	read -r package _ <<<"$line"
 	echo "bench: building $package"
 	go test -c -o "$work/$(echo "$package" | tr / -).test" "./$package"
 done
-# One round after the other, ours and bare side by side in each: a machine that drifts drifts for both.
-for round in $(seq "$rounds"); do
-	echo "bench: round $round of $rounds, load $(load)"
-	for line in "${suite[@]}"; do
+measure() { # LINE...
+	local line package what long
+	for line in "$@"; do
 		read -r package what long <<<"$line"
 		(cd "$package" && "$work/$(echo "$package" | tr / -).test" -test.run '^$' -test.bench "$what" -test.benchtime "$long" -test.benchmem) >>"$raw" || {
 			tail -40 "$raw" >&2
@@ -77,7 +80,14 @@ for round in $(seq "$rounds"); do
 			exit 1
 		}
 	done
+}
+# One round after the other, ours and bare side by side in each: a machine that drifts drifts for both.
+for round in $(seq "$rounds"); do
+	echo "bench: round $round of $rounds, load $(load)"
+	measure "${suite[@]}"
 done
+echo "bench: node processes, load $(load)"
+measure "${once[@]}"
 echo
 (cd tools && go run ./benchreport) <"$raw" | tee "$out/report.txt"
 echo "bench: load $(load) at the end; every figure is in $raw"

@@ -157,20 +157,29 @@ func (l *load) command(ctx context.Context, c *competitionv1.Command) error {
 }
 
 func (l *load) register(ctx context.Context, i, number int) error {
-	user, err := l.n.Users.RegisterUser(ctx, connect.NewRequest(&managev1.RegisterUserRequest{CommandId: l.n.NewID(),
-		Profile: &userv1.Profile{Handle: fmt.Sprintf("swarm-%d", number), Name: fmt.Sprintf("Athlete %d", number)}}))
+	user, device, err := l.n.Enrol(ctx, number)
 	if err != nil {
-		return fmt.Errorf("swarm: register athlete %d: %w", number, err)
+		return err
 	}
-	device, err := l.n.Devices.RegisterDevice(ctx, connect.NewRequest(&managev1.RegisterDeviceRequest{CommandId: l.n.NewID(),
-		Device: &devicev1.Registered{Owner: user.Msg.UserId, Name: "watch", Model: "swarm"}}))
-	if err != nil {
-		return fmt.Errorf("swarm: register device %d: %w", number, err)
-	}
-	l.devices[i] = &Device{Node: l.n.Spread(i), Name: fmt.Sprintf("athlete %d", number), User: user.Msg.UserId, Device: device.Msg.DeviceId,
+	l.devices[i] = &Device{Node: l.n.Spread(i), Name: fmt.Sprintf("athlete %d", number), User: user, Device: device,
 		Workout: l.n.NewID(), Stream: l.n.NewID(), Sport: string(geo.Run), Channels: athlete.Channels(geo.Run),
 		Every: time.Duration(l.s.EveryMs) * time.Millisecond, MaxBackOff: 2 * time.Second, Log: slog.New(l.codes)}
 	return nil
+}
+
+// Enrol makes a person with a number, and his watch.
+func (n *Node) Enrol(ctx context.Context, number int) (user, device string, err error) {
+	u, err := n.Users.RegisterUser(ctx, connect.NewRequest(&managev1.RegisterUserRequest{CommandId: n.NewID(),
+		Profile: &userv1.Profile{Handle: fmt.Sprintf("swarm-%d", number), Name: fmt.Sprintf("Athlete %d", number)}}))
+	if err != nil {
+		return "", "", fmt.Errorf("swarm: register athlete %d: %w", number, err)
+	}
+	d, err := n.Devices.RegisterDevice(ctx, connect.NewRequest(&managev1.RegisterDeviceRequest{CommandId: n.NewID(),
+		Device: &devicev1.Registered{Owner: u.Msg.UserId, Name: "watch", Model: "swarm"}}))
+	if err != nil {
+		return "", "", fmt.Errorf("swarm: register device %d: %w", number, err)
+	}
+	return u.Msg.UserId, d.Msg.DeviceId, nil
 }
 
 // recordings lets runners run; the race is as long as most of them get in the time, with a gate every tenth of it.

@@ -19,17 +19,20 @@ const (
 	atOnce = 16
 )
 
-// answer asks the race and each athlete's device and training, by a node that serves, until each has answered, and notes
+// answer asks the race, if there is one, and each athlete's device and training, by a node that serves, until each has answered, and notes
 // when the last one has.
 func (r *Round) answer(ctx context.Context, away *Process) error {
 	n, err := r.asker(ctx, away)
 	if err != nil {
 		return err
 	}
-	questions := []func(context.Context) error{func(ctx context.Context) error {
-		_, err := n.Competitions.GetCompetition(ctx, connect.NewRequest(&managev1.GetCompetitionRequest{CompetitionId: r.Race}))
-		return err
-	}}
+	var questions []func(context.Context) error
+	if r.Race != "" {
+		questions = append(questions, func(ctx context.Context) error {
+			_, err := n.Competitions.GetCompetition(ctx, connect.NewRequest(&managev1.GetCompetitionRequest{CompetitionId: r.Race}))
+			return err
+		})
+	}
 	for _, d := range r.watch.Devices {
 		questions = append(questions, func(ctx context.Context) error {
 			_, err := n.Devices.GetDevice(ctx, connect.NewRequest(&managev1.GetDeviceRequest{DeviceId: d.Device}))

@@ -86,7 +86,7 @@ func TestTrials(t *testing.T) {
 	}
 }
 
-func build(t *testing.T) string {
+func build(t testing.TB) string {
 	t.Helper()
 	testkit.CQLHosts(t) // else skipped, before anything is built
 	binary := filepath.Join(t.TempDir(), "paceline")
@@ -138,7 +138,7 @@ func hold(t *testing.T, trial Trial, size Size, binary string) *Outcome {
 	return o
 }
 
-func drop(t *testing.T, hosts []string, keyspace string) {
+func drop(t testing.TB, hosts []string, keyspace string) {
 	c := gocql.NewCluster(hosts...)
 	c.Timeout = time.Minute
 	s, err := c.CreateSession()
