@@ -121,7 +121,7 @@ func (c *Carrier) perform(now step.Now, o step.Out) {
 
 func (c *Carrier) do(d persistence.Do) {
 	rt, post := c.Runtime, c.Post
-	ok := rt.Lanes.Go(Job{Old: d.Old, Durable: durable(d.Op), Do: func(ctx context.Context) error {
+	ok := rt.Lanes.Go(Job{Old: d.Old, Durable: durable(d.Op), Bytes: bytesOf(d.Op), Do: func(ctx context.Context) error {
 		result, err := d.Op.Run(ctx, rt.Store, rt.Events)
 		if incurable(err) {
 			rt.Log.Error("an operation failed", "grain", c.Grain.String(), "op", fmt.Sprintf("%T", d.Op), "err", err)
@@ -142,6 +142,34 @@ func durable(op persistence.Op) bool {
 		return true
 	}
 	return false
+}
+
+// bytesOf is what an operation carries to the store.
+func bytesOf(op persistence.Op) (n int) {
+	switch o := op.(type) {
+	case persistence.AppendOp:
+		return payloads(o.Append.Records)
+	case persistence.PublishOp:
+		return payloads(o.Records)
+	case persistence.PutSnapshotOp:
+		return len(o.Snapshot.Bytes)
+	case persistence.PutBlockOp:
+		return o.Batch.Bytes()
+	case persistence.PutRecordingOp:
+		for _, s := range o.Recording.Streams {
+			for i := range s.Batches {
+				n += s.Batches[i].Bytes()
+			}
+		}
+	}
+	return n
+}
+
+func payloads(records []persistence.Record) (n int) {
+	for i := range records {
+		n += len(records[i].Payload)
+	}
+	return n
 }
 
 // incurable errors are those that a repeat does not mend; nobody but a person can.

@@ -14,6 +14,9 @@ import (
 // wait behind all others, fill at most half of the queue and keep at most Old workers: what was missed is made up
 // for without delaying what is live.
 //
+// What jobs carry is bounded too, from when they are taken until they are done: live ones, old ones and very large ones
+// may hold HeldBytes each. One that is larger than that goes when it is alone among its like.
+//
 // Lanes also watches: Behind says since when the store has not kept up.
 type Lanes struct {
 	cfg    LanesConfig
@@ -25,6 +28,7 @@ type Lanes struct {
 	live    fifo
 	old     fifo
 	oldRuns int                   // old jobs under way
+	held    [likesOfJob]int       // bytes of jobs that wait or are under way
 	runs    map[*running]struct{} // jobs under way
 	failing [kindsOfJob]failures
 	closed  bool
@@ -36,16 +40,19 @@ type Lanes struct {
 
 // LanesConfig sizes a pool.
 type LanesConfig struct {
-	Workers int           // jobs at once; more helps group commit, up to what the store likes
-	Waiting int           // jobs waiting beyond those
-	Old     int           // of the workers at most for old data; 0: an eighth, at least one
-	Timeout time.Duration // of one job
-	Behind  time.Duration // how long a job may take, or jobs fail, before the store counts as behind; 0: 2 s
+	Workers int // jobs at once; more helps group commit, up to what the store likes
+	Waiting int // jobs waiting beyond those
+	// HeldBytes is what jobs carry, waiting and under way: so much in live ones, as much in old ones, as much in very
+	// large ones; 0: 32 MiB.
+	HeldBytes int
+	Old       int           // of the workers at most for old data; 0: an eighth, at least one
+	Timeout   time.Duration // of one job
+	Behind    time.Duration // how long a job may take, or jobs fail, before the store counts as behind; 0: 2 s
 }
 
 // DefaultLanes suits the embedded store.
 func DefaultLanes() LanesConfig {
-	return LanesConfig{Workers: 64, Waiting: 1024, Timeout: 10 * time.Second, Behind: 2 * time.Second}
+	return LanesConfig{Workers: 64, Waiting: 1024, HeldBytes: 32 << 20, Timeout: 10 * time.Second, Behind: 2 * time.Second}
 }
 
 // Job is one operation.
@@ -54,6 +61,8 @@ type Job struct {
 	Old bool
 	// Durable: it writes what must not be lost. Success of such a job is what shows that the store is back.
 	Durable bool
+	// Bytes is what it holds in memory.
+	Bytes int
 	// Do performs it. What it returns only tells how the store is.
 	Do func(ctx context.Context) error
 }
@@ -67,6 +76,22 @@ func (j Job) kind() int {
 }
 
 const kindsOfJob = 2
+
+// veryLarge is beyond every append and block: recordings and large snapshots. They do not take the place of others.
+const veryLarge = 1 << 20
+
+// like is among which others its bytes count.
+func (j Job) like() int {
+	switch {
+	case j.Bytes > veryLarge:
+		return 2
+	case j.Old:
+		return 1
+	}
+	return 0
+}
+
+const likesOfJob = 3
 
 // forgetFailures is how many times Behind a failure is remembered without another. Grains try again much sooner.
 const forgetFailures = 5
@@ -119,6 +144,9 @@ func NewLanes(cfg LanesConfig) *Lanes {
 	if cfg.Old == 0 {
 		cfg.Old = max(1, cfg.Workers/8)
 	}
+	if cfg.HeldBytes == 0 {
+		cfg.HeldBytes = DefaultLanes().HeldBytes
+	}
 	if cfg.Behind == 0 {
 		cfg.Behind = DefaultLanes().Behind
 	}
@@ -140,6 +168,10 @@ func (l *Lanes) Go(j Job) bool {
 	if l.closed || l.live.n+l.old.n >= l.cfg.Waiting {
 		return false
 	}
+	held := &l.held[j.like()]
+	if *held > 0 && *held+j.Bytes > l.cfg.HeldBytes {
+		return false
+	}
 	q, most := &l.live, l.cfg.Waiting
 	if j.Old {
 		q, most = &l.old, max(1, l.cfg.Waiting/2)
@@ -147,6 +179,7 @@ func (l *Lanes) Go(j Job) bool {
 	if !q.push(queued{j, wall()}, most) {
 		return false
 	}
+	*held += j.Bytes
 	l.more.Signal()
 	return true
 }
@@ -194,6 +227,7 @@ func (l *Lanes) work(ctx context.Context) {
 		end()
 		l.mu.Lock()
 		delete(l.runs, r)
+		l.held[j.like()] -= j.Bytes
 		if j.Old {
 			l.oldRuns--
 			l.more.Signal() // another old one may begin

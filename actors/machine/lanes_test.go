@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"paceline/domain/sample"
 	"paceline/domain/unit"
 	"paceline/persistence"
 )
@@ -57,6 +58,71 @@ func TestLanesHoldNoMoreThanTheyMay(t *testing.T) {
 			rt.Error("a closed pool takes a job")
 		}
 	})
+}
+
+// TestWhatJobsCarryIsBounded: live, old and very large ones hold no more than they may, waiting and under way, and not each
+// other's; one that is larger goes when it is alone; what is done makes room.
+func TestWhatJobsCarryIsBounded(t *testing.T) {
+	const most = 4 * veryLarge
+	for name, job := range map[string]Job{
+		"live":       {Bytes: 200 << 10},
+		"old":        {Bytes: 200 << 10, Old: true},
+		"very large": {Bytes: veryLarge + 1},
+		"too large":  {Bytes: most + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := NewLanes(LanesConfig{Workers: 1, Waiting: 1000, HeldBytes: most, Timeout: time.Hour})
+			release := make(chan struct{})
+			hold := func(context.Context) error { <-release; return nil }
+			job.Do = hold
+			taken := 0
+			for taken < 500 && l.Go(job) {
+				taken++
+			}
+			if want := max(1, most/job.Bytes); taken != want {
+				t.Errorf("%d jobs of %d bytes are taken, want %d: at most %d bytes, and one in any case", taken, job.Bytes, want, most)
+			}
+			for _, other := range []Job{{Bytes: 1}, {Bytes: 1, Old: true}, {Bytes: veryLarge + 1}, {Do: hold}} {
+				other.Do = hold
+				full := other.Bytes > 0 && other.like() == job.like() && taken*job.Bytes+other.Bytes > most
+				if got := l.Go(other); got == full {
+					t.Errorf("a job of %d bytes (old: %v) beside them is taken: %v, want %v", other.Bytes, other.Old, got, !full)
+				}
+			}
+			close(release)
+			l.Close()
+			if l.held != [likesOfJob]int{} {
+				t.Errorf("%v bytes are held when all is done", l.held)
+			}
+		})
+	}
+}
+
+// An operation weighs what it holds, so that the bound is one of the memory.
+func TestWhatAnOperationWeighs(t *testing.T) {
+	batch := sample.Batch{FirstSeq: 1, AtMs: make([]unit.InstantMs, 100)}
+	batch.Columns[sample.PowerW].Grow(100)
+	one := batch.Bytes()
+	if one < 1600 || one > 2000 {
+		t.Errorf("a batch of 100 numbers weighs %d bytes", one)
+	}
+	records := []persistence.Record{{Payload: make([]byte, 3)}, {Payload: make([]byte, 4)}}
+	stream := persistence.RecordedStream{Batches: []sample.Batch{batch, batch}}
+	for _, tt := range []struct {
+		op   persistence.Op
+		want int
+	}{
+		{persistence.AppendOp{Append: persistence.Append{Records: records}}, 7},
+		{persistence.PublishOp{Records: records}, 7},
+		{persistence.PutSnapshotOp{Snapshot: persistence.Snapshot{Bytes: make([]byte, 5)}}, 5},
+		{persistence.PutBlockOp{Batch: &batch}, one},
+		{persistence.PutRecordingOp{Recording: persistence.Recording{Streams: []persistence.RecordedStream{stream, stream}}}, 4 * one},
+		{persistence.HeadOp{}, 0},
+	} {
+		if got := bytesOf(tt.op); got != tt.want {
+			t.Errorf("%T weighs %d, want %d", tt.op, got, tt.want)
+		}
+	}
 }
 
 // TestOldDataIsNeverInTheWay: with old jobs in every place that they may have, a live one begins before them, and old

@@ -47,6 +47,7 @@ type settings struct {
 	StoreReserveMB  int64 `help:"Of the embedded store's disk, kept free: beneath it writes are refused until there is room again. More protects better against others that fill the disk." default:"256" env:"PACELINE_STORE_RESERVE_MB"`
 	StoreWorkers    int   `help:"Store operations at once. More helps group commit, up to what the disk likes." default:"64" env:"PACELINE_STORE_WORKERS"`
 	StoreWaiting    int   `help:"Store operations waiting beyond those; then grains see a store that is away." default:"1024" env:"PACELINE_STORE_WAITING"`
+	StoreHeldMB     int   `help:"Memory for what store operations carry, waiting and under way: so much in live ones, as much in those about old data, as much in very large ones; then grains see a store that is away." default:"32" env:"PACELINE_STORE_HELD_MB"`
 	ViewCacheMB     int64 `help:"Memory for lists, rosters and results that were read; what is a person's is never in it. 0: none." default:"32" env:"PACELINE_VIEW_CACHE_MB"`
 
 	cqlSettings
@@ -83,8 +84,8 @@ func (s settings) validate() error {
 		return errors.New("--store-reserve-mb must not be negative")
 	case s.UnackedMB < 1:
 		return errors.New("--unacked-mb must be at least 1")
-	case s.StoreWorkers < 1 || s.StoreWaiting < 1:
-		return errors.New("--store-workers and --store-waiting must be at least 1")
+	case s.StoreWorkers < 1 || s.StoreWaiting < 1 || s.StoreHeldMB < 1:
+		return errors.New("--store-workers, --store-waiting and --store-held-mb must be at least 1")
 	case s.ViewCacheMB < 0:
 		return errors.New("--view-cache-mb must not be negative")
 	case s.GrainIdle < time.Second:
@@ -163,7 +164,7 @@ func (s settings) embedded() embedded.Config {
 
 func (s settings) lanes() machine.LanesConfig {
 	c := machine.DefaultLanes()
-	c.Workers, c.Waiting = s.StoreWorkers, s.StoreWaiting
+	c.Workers, c.Waiting, c.HeldBytes = s.StoreWorkers, s.StoreWaiting, s.StoreHeldMB<<20
 	return c
 }
 

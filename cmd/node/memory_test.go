@@ -44,26 +44,25 @@ func TestMemoryWhileTheStoreIsAway(t *testing.T) {
 			rows = faulty.Over(r)
 			return rows
 		}, append([]string{"--data-dir", data, "--store-cache-mb", fmt.Sprint(cacheMB), "--store-memtable-mb", fmt.Sprint(memtableMB)}, floodFlags...)...)
-		floodsAway(t, s, data, (cacheMB+4*memtableMB)<<20, func() { rows.Set(faulty.Weather{Hangs: true}) }, func() { rows.Set(faulty.Weather{}) })
+		floodsAway(t, s, data, (cacheMB+4*memtableMB+copiesHeld*floodHeldMB)<<20, func() { rows.Set(faulty.Weather{Hangs: true}) }, func() { rows.Set(faulty.Weather{}) })
 	})
 	t.Run("cql", func(t *testing.T) {
 		if os.Getenv(longOutage) == "" {
 			t.Skip("takes more than a minute: runs in make test-all, or with " + longOutage + "=15s")
 		}
-		const workers = 16
 		p := newCQLPlace(t)
 		p.migrate()
 		proxy := testkit.NewCQLProxy(t, testkit.CQLHosts(t)[0])
 		p.flags = []string{"--cql-hosts", proxy.Addr(), "--cql-keyspace", p.keyspace}
 		data := filepath.Join(t.TempDir(), "data")
-		s := p.serve(data, append([]string{"--store-workers", fmt.Sprint(workers)}, floodFlags...)...)
-		floodsAway(t, s, data, workers*largestWrite, proxy.Freeze, proxy.Thaw)
+		s := p.serve(data, floodFlags...)
+		floodsAway(t, s, data, copiesHeld*floodHeldMB<<20, proxy.Freeze, proxy.Thaw)
 	})
 }
 
-const floodClients, floodUnackedMB = 24, 1
+const floodClients, floodUnackedMB, floodHeldMB = 24, 1, 1
 
-var floodFlags = []string{"--clock-rate", "100", "--unacked-mb", fmt.Sprint(floodUnackedMB), "--log-level", "error"}
+var floodFlags = []string{"--store-held-mb", fmt.Sprint(floodHeldMB), "--clock-rate", "100", "--unacked-mb", fmt.Sprint(floodUnackedMB), "--log-level", "error"}
 
 // floodsAway lets them come while the store is away. storeBytes is what the store itself may hold.
 func floodsAway(t *testing.T, s serving, data string, storeBytes uint64, begin, end func()) {
@@ -126,8 +125,8 @@ func storedAwayBytes(unackedMB, connections int, storeBytes uint64) uint64 {
 	return uint64(unackedMB<<20)*perWireByte + uint64(connections)*perConnection() + storeBytes
 }
 
-// largestWrite to a CQL store; each worker may be about one.
-const largestWrite = persistence.MaxAppendBytes
+// copiesHeld of --store-held-mb: three kinds of operations, each with what it carries and what the driver makes of it.
+const copiesHeld = 3 * 2
 
 // perWireByte is how much a byte of telemetry can become: a number of one byte is eight in the decoded message and eight in
 // the columns that wait for the store.

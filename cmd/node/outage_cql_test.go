@@ -21,8 +21,9 @@ type cqlTrouble struct {
 const (
 	// cqlRaceLead is for the entries of a race on a server that does other things too.
 	cqlRaceLead = 12 * time.Second
-	// cqlUnackedMB keeps what a node may hold small enough for a race of some clients to show that it is not exceeded.
+	// cqlUnackedMB and cqlHeldMB keep what a node may hold small enough for a race of some clients to show that it is not exceeded.
 	cqlUnackedMB = 1
+	cqlHeldMB    = 2
 	// backLatency is how slow the store is at first when it is back. With one worker for old data (of backWorkers) the backlog
 	// then takes so long that what is live must come first to be level before half of it is stored.
 	backLatency = 300 * time.Millisecond
@@ -37,7 +38,7 @@ func newCQLTrouble(t *testing.T, server string, rate int, args ...string) *cqlTr
 	proxy := testkit.NewCQLProxy(t, server)
 	p.flags = []string{"--cql-hosts", proxy.Addr(), "--cql-keyspace", p.keyspace}
 	data := filepath.Join(t.TempDir(), "data")
-	s := p.serve(data, append([]string{"--clock-rate", fmt.Sprint(rate), "--unacked-mb", fmt.Sprint(cqlUnackedMB), "--store-workers", fmt.Sprint(backWorkers)}, args...)...)
+	s := p.serve(data, append([]string{"--clock-rate", fmt.Sprint(rate), "--unacked-mb", fmt.Sprint(cqlUnackedMB), "--store-held-mb", fmt.Sprint(cqlHeldMB), "--store-workers", fmt.Sprint(backWorkers)}, args...)...)
 	x := &cqlTrouble{proxy: proxy, trouble: newTrouble(t, s, data, rate, cqlRaceLead, 4_000, 4_200, 4_400, 4_600)}
 	x.lag = 3 * time.Second // answers that are on their way when the weather begins
 	x.old = newBacklog(t, x.node, 2, 16)
@@ -63,7 +64,7 @@ func (x *cqlTrouble) through(silent bool, begin, end func()) {
 	begin()
 	x.watch = append(x.watch, x.heap.look)
 	x.during(silent)
-	x.heap.within(x.t, storedAwayBytes(cqlUnackedMB, len(x.devices)+1+x.old.people, backWorkers*largestWrite))
+	x.heap.within(x.t, storedAwayBytes(cqlUnackedMB, len(x.devices)+1+x.old.people, copiesHeld*cqlHeldMB<<20))
 	x.proxy.Latency(backLatency)
 	x.old.put(x.t, x.node.Now())
 	end()

@@ -139,6 +139,15 @@ type Batch struct {
 // Len is the number of samples.
 func (b *Batch) Len() int { return len(b.AtMs) }
 
+// Bytes is about what it takes in memory.
+func (b *Batch) Bytes() int {
+	n := 8*len(b.AtMs) + len(b.Refused)
+	for i := range b.Columns {
+		n += 8 * (len(b.Columns[i].Present) + len(b.Columns[i].Values))
+	}
+	return n
+}
+
 // LastSeq is the seq of the last sample.
 func (b *Batch) LastSeq() uint64 { return b.FirstSeq + uint64(len(b.AtMs)) - 1 }
 
