@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -206,12 +207,41 @@ func TestTenThousandSubscriptions(t *testing.T) {
 	if i := r.interests(); len(i) != 1 || !i[0].Stop {
 		t.Errorf("interests = %v, want the end of one", i)
 	}
-	full := hub.New(hub.Config{Node: "n1", MaxSubscriptions: 100})
-	r.h = full
-	for i := range 101 {
-		r.subscribe(hub.Conn(i), boardTopic, "", nobody)
+}
+
+// TestSubscriptionsOfTheNodeAreBounded: as many as a node takes by default are held, one more is refused, whoever leaves makes
+// room for one, and the same again of one that is there takes none.
+func TestSubscriptionsOfTheNodeAreBounded(t *testing.T) {
+	r := start(t)
+	most := hub.Default().MaxSubscriptions
+	r.h = hub.New(hub.Config{Node: "n1"})
+	spare := newViewer(t, 0, 0)
+	serve := func(conn int, topic, cut string) error {
+		r.refuse = nil
+		r.subscribeSlot(hub.Conn(conn), topic, cut, nobody, spare)
+		return r.refuse
 	}
-	if r.refuse == nil {
-		t.Error("more subscriptions than allowed are served")
+	const each = 50 // of a connection
+	for i := range most {
+		if err := serve(i/each, boardTopic, fmt.Sprintf("top:%d", 1+i%each)); err != nil {
+			t.Fatalf("subscription %d of %d: %v", i+1, most, err)
+		}
+	}
+	for range 3 {
+		if err := serve(most, boardTopic, ""); !errors.Is(err, hub.ErrFull) {
+			t.Fatalf("one more than %d: %v, want ErrFull", most, err)
+		}
+	}
+	if err := serve(0, boardTopic, "top:1"); err != nil {
+		t.Errorf("one that is there, again: %v", err)
+	}
+	r.step(hub.Gone{Conn: 0})
+	for i := range each {
+		if err := serve(most+i, boardTopic, ""); err != nil {
+			t.Fatalf("%d have left, and number %d is refused: %v", each, i+1, err)
+		}
+	}
+	if err := serve(2*most, boardTopic, ""); !errors.Is(err, hub.ErrFull) {
+		t.Errorf("one more after that: %v, want ErrFull", err)
 	}
 }

@@ -3,6 +3,7 @@ package cql
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,6 +57,49 @@ func TestLaneIsBounded(t *testing.T) {
 			t.Errorf("cancelled before: %v", err)
 		}
 	})
+}
+
+// TestEachKindOfRequestIsBounded: the lanes of the driver at the limits that it is opened with. What cannot go waits, what
+// cannot wait is refused before it is sent, one kind takes nothing from another, and whatever has ended makes room.
+func TestEachKindOfRequestIsBounded(t *testing.T) {
+	cfg := Default()
+	for k, most := range map[kind]int{reading: cfg.Reads, plain: cfg.Writes, conditional: cfg.Conditionals} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRows(gocqlx.Session{}, cfg)
+			var sent atomic.Int64
+			release := make(chan struct{})
+			do := func(context.Context) error { sent.Add(1); <-release; return nil }
+			answers := make(chan error, most+cfg.Waiting)
+			for range most + cfg.Waiting {
+				go func() { answers <- r.send(t.Context(), k, do) }()
+			}
+			synctest.Wait()
+			if n := sent.Load(); n != int64(most) {
+				t.Errorf("%s: %d are under way, want %d", r.lanes[k].name, n, most)
+			}
+			soon, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if err := r.send(soon, k, do); !errors.Is(err, persistence.ErrUnavailable) || soon.Err() != nil || sent.Load() != int64(most) {
+				t.Errorf("%s: one more than %d that wait: %v, want ErrUnavailable at once and nothing sent", r.lanes[k].name, cfg.Waiting, err)
+			}
+			for other := range r.lanes {
+				if kind(other) != k && r.lanes[other] != nil {
+					if err := r.send(t.Context(), kind(other), func(context.Context) error { return nil }); err != nil {
+						t.Errorf("%s beside full %s: %v", r.lanes[other].name, r.lanes[k].name, err)
+					}
+				}
+			}
+			close(release)
+			for range most + cfg.Waiting {
+				if err := <-answers; err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := r.send(t.Context(), k, do); err != nil {
+				t.Errorf("%s: when all have ended: %v", r.lanes[k].name, err)
+			}
+		})
+	}
 }
 
 func TestStampsRise(t *testing.T) {

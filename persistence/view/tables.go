@@ -61,6 +61,8 @@ const (
 	// waitAtMost and waitPoll are for reading one's own write; the poll is for a writer in another process.
 	waitAtMost = 500 * time.Millisecond
 	waitPoll   = 50 * time.Millisecond
+	// maxWaiters may wait at once: each looks again at every poll.
+	maxWaiters = 256
 
 	defaultPage = 50
 	maxPage     = 500
@@ -74,7 +76,8 @@ type Tables struct {
 	plans   sync.Map // id.Kind → heldPlan
 
 	mu      sync.Mutex
-	waiting map[id.Grain][]waiter
+	waiting map[id.Grain]map[*waiter]struct{}
+	waiters int // all of them, also those who were woken and have not left
 	told    []func(Touch)
 }
 
@@ -113,7 +116,7 @@ var _ Reader = (*Tables)(nil)
 
 // New is the query tables in a store. Over a driver that is not Shared there must be one Tables only.
 func New(rows persistence.Rows) *Tables {
-	return &Tables{rows: rows, shared: persistence.Shared(rows), planAge: planAge, waiting: make(map[id.Grain][]waiter)}
+	return &Tables{rows: rows, shared: persistence.Shared(rows), planAge: planAge, waiting: make(map[id.Grain]map[*waiter]struct{})}
 }
 
 // serving is the generation of a kind's views that is read.
@@ -229,25 +232,20 @@ func (t *Tables) WaitFor(ctx context.Context, g id.Grain, version uint64) (bool,
 	}
 	ctx, cancel := context.WithTimeout(ctx, waitAtMost)
 	defer cancel()
-	w := waiter{version: version, reached: make(chan struct{})}
-	t.mu.Lock()
-	t.waiting[g] = append(t.waiting[g], w)
-	t.mu.Unlock()
+	if there, err := t.hasTaken(ctx, g, version); there || err != nil && ctx.Err() == nil {
+		return there, err
+	}
+	w, err := t.enter(g, version)
+	if err != nil {
+		return false, err
+	}
 	defer t.leave(g, w)
 	poll := time.NewTicker(waitPoll)
 	defer poll.Stop()
 	for {
-		// The plan is looked at again: a generation that is not served any more may stand still.
-		plan, err := t.LookAtPlan(ctx, g.Kind)
-		var through uint64
-		if err == nil {
-			through, err = t.CursorIn(ctx, g, plan.Serving)
-		}
-		if err == nil && through >= version {
-			return true, nil
-		}
-		if err != nil && ctx.Err() == nil {
-			return false, err
+		there, err := t.hasTaken(ctx, g, version)
+		if there || err != nil && ctx.Err() == nil {
+			return there, err
 		}
 		select {
 		case <-ctx.Done():
@@ -261,39 +259,56 @@ func (t *Tables) WaitFor(ctx context.Context, g id.Grain, version uint64) (bool,
 	}
 }
 
-func (t *Tables) leave(g id.Grain, w waiter) {
+// hasTaken looks at the plan each time: a generation that is not served any more may stand still.
+func (t *Tables) hasTaken(ctx context.Context, g id.Grain, version uint64) (bool, error) {
+	plan, err := t.LookAtPlan(ctx, g.Kind)
+	if err != nil {
+		return false, err
+	}
+	through, err := t.CursorIn(ctx, g, plan.Serving)
+	return err == nil && through >= version, err
+}
+
+// enter is one more who waits.
+func (t *Tables) enter(g id.Grain, version uint64) (*waiter, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	left := t.waiting[g][:0]
-	for _, x := range t.waiting[g] {
-		if x.reached != w.reached {
-			left = append(left, x)
-		}
+	if t.waiters >= maxWaiters {
+		return nil, ErrWaiting.With("%d wait", t.waiters)
 	}
-	if len(left) == 0 {
+	t.waiters++
+	w := &waiter{version: version, reached: make(chan struct{})}
+	if t.waiting[g] == nil {
+		t.waiting[g] = make(map[*waiter]struct{})
+	}
+	t.waiting[g][w] = struct{}{}
+	return w, nil
+}
+
+func (t *Tables) leave(g id.Grain, w *waiter) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.waiters--
+	t.forget(g, w)
+}
+
+func (t *Tables) forget(g id.Grain, w *waiter) {
+	delete(t.waiting[g], w)
+	if len(t.waiting[g]) == 0 {
 		delete(t.waiting, g)
-		return
 	}
-	t.waiting[g] = left
 }
 
 // reached wakes those who wait for a version that is there now.
 func (t *Tables) reached(g id.Grain, through uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	left := t.waiting[g][:0]
-	for _, w := range t.waiting[g] {
+	for w := range t.waiting[g] {
 		if w.version <= through {
 			close(w.reached)
-			continue
+			t.forget(g, w)
 		}
-		left = append(left, w)
 	}
-	if len(left) == 0 {
-		delete(t.waiting, g)
-		return
-	}
-	t.waiting[g] = left
 }
 
 // dayOf is the UTC day of an instant, as a number that sorts newest first.

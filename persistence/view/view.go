@@ -15,6 +15,9 @@ var ErrUnavailable = persistence.ErrUnavailable
 // ErrPageToken is the answer to a page token that this list did not give.
 var ErrPageToken = fault.New(fault.Invalid, "view.page_token", "This page token is not valid here.")
 
+// ErrWaiting: so many wait for a version already that one more may not.
+var ErrWaiting = fault.Later("view.waiting", "Too many requests wait for the lists to take what was just written; try again shortly.")
+
 // Competition is one race in a list. What it was created with in full is its Definition, read apart.
 type Competition struct {
 	ID             string
@@ -159,7 +162,8 @@ type Reader interface {
 	Trainings(ctx context.Context, userID, month, pageToken string, pageSize int) (page []Training, nextPageToken string, err error)
 	// Cursor is the version through which the views have taken a grain's events.
 	Cursor(ctx context.Context, g id.Grain) (uint64, error)
-	// WaitFor waits until the views have taken a version, at most 500 ms; false: they have not.
+	// WaitFor waits until the views have taken a version, at most 500 ms; false: they have not. So many
+	// may wait at once; one more is told ErrWaiting.
 	WaitFor(ctx context.Context, g id.Grain, version uint64) (bool, error)
 }
 

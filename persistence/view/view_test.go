@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"paceline/domain/fault"
 	"paceline/domain/id"
 	"paceline/domain/unit"
 	"paceline/persistence/memory"
@@ -284,3 +286,55 @@ func TestParseStream(t *testing.T) {
 }
 
 func race0(c string) id.Grain { return id.Of(id.Competition, c) }
+
+// TestThoseWhoWaitAreBounded: as many as may wait do, one more is told to come again, what is there already is answered
+// without waiting, and whoever leaves makes room.
+func TestThoseWhoWaitAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := view.New(memory.New())
+		commit(t, v.Begin(t.Context(), race), 3)
+		const most = 256
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		type answer struct {
+			there bool
+			err   error
+		}
+		answers := make(chan answer, most)
+		for i := range uint64(most) {
+			go func() {
+				there, err := v.WaitFor(ctx, race0(fmt.Sprint("r", i%3)), 4+i)
+				answers <- answer{there, err}
+			}()
+		}
+		synctest.Wait()
+		if there, err := v.WaitFor(ctx, race, 4); there || !errors.Is(err, view.ErrWaiting) || !fault.Of(err).Retry {
+			t.Errorf("one more: %v, %v, want ErrWaiting", there, err)
+		}
+		if there, err := v.WaitFor(ctx, race, 3); !there || err != nil {
+			t.Errorf("for what is there: %v, %v", there, err)
+		}
+		commit(t, v.Begin(t.Context(), race0("r0")), 4)
+		if got := <-answers; !got.there || got.err != nil {
+			t.Errorf("the one whose version came: %+v", got)
+		}
+		synctest.Wait()
+		go func() {
+			there, err := v.WaitFor(ctx, race, 4)
+			answers <- answer{there, err}
+		}()
+		synctest.Wait()
+		if len(answers) > 0 {
+			t.Errorf("with room for one: %+v at once", <-answers)
+		}
+		leave()
+		for range most {
+			if got := <-answers; got.there || !errors.Is(got.err, context.Canceled) {
+				t.Errorf("who gave up: %+v", got)
+			}
+		}
+		if there, err := v.WaitFor(t.Context(), race, 4); there || err != nil {
+			t.Errorf("when all have left: %v, %v, want that the time runs out", there, err)
+		}
+	})
+}
