@@ -81,7 +81,7 @@ func (f *Fleet) frames(b *testing.B, node *swarm.Node, devices []swarm.Device, a
 		running = append(running, d)
 		all.Go(func() { errs[i] = d.Run(ctx) })
 		if i%20 == 0 {
-			time.Sleep(20 * time.Millisecond) // they do not come all at once
+			pass(20 * time.Millisecond) // they do not come all at once
 		}
 	}
 	acked := func() (n uint64) {
@@ -90,9 +90,9 @@ func (f *Fleet) frames(b *testing.B, node *swarm.Node, devices []swarm.Device, a
 		}
 		return n
 	}
-	time.Sleep(node.Until(begin.Add(settled)))
+	pass(node.Until(begin.Add(settled)))
 	n, spent := acked(), f.spent(b)
-	time.Sleep(costSeconds * time.Second)
+	pass(costSeconds * time.Second)
 	n, spent = acked()-n, f.spent(b)-spent
 	all.Wait()
 	for i, err := range errs {
@@ -154,9 +154,9 @@ func race(b *testing.B, nodes int) (cost float64) {
 	var once sync.Once
 	s.Under = func(ctx context.Context, r swarm.Running) error {
 		once.Do(func() { // the races are all under way at the same time
-			time.Sleep(r.Node.Until(r.Gun.Add(settled)))
+			pass(r.Node.Until(r.Gun.Add(settled)))
 			spent := f.spent(b)
-			time.Sleep(costSeconds * time.Second)
+			pass(costSeconds * time.Second)
 			cost = float64((f.spent(b) - spent).Microseconds()) / (costDevices * costSeconds)
 		})
 		return nil
@@ -215,6 +215,9 @@ func (f *Fleet) spent(b *testing.B) (all time.Duration) {
 	}
 	return all
 }
+
+// pass is time that is measured, not a condition that is waited for.
+func pass(d time.Duration) { <-time.NewTimer(d).C }
 
 func middle(v []float64) float64 {
 	slices.Sort(v)

@@ -120,69 +120,6 @@ func TestLastOpenStreams(t *testing.T) {
 	}
 }
 
-// TestWhoHasTheStream: a gateway opens for its client when the grain has forgotten the session, and that client may long have gone
-// on elsewhere. It takes the stream from nobody whose client has opened; and the one that is there is not sent away for good.
-func TestWhoHasTheStream(t *testing.T) {
-	const began = 1_718_462_000_000
-	again := func(session string, openedAt int64) *devicev1.Open {
-		m, yes := openMsg(session), true
-		m.NodeTimeMs, m.Again = openedAt, &yes
-		return m
-	}
-	itself := func(session string, openedAt int64) *devicev1.Open {
-		m, no := openMsg(session), false
-		m.NodeTimeMs, m.Again = openedAt, &no
-		return m
-	}
-	r := newRig(t)
-	a := r.registered()
-	told := func(session string) {
-		t.Helper()
-		last := r.notices[len(r.notices)-1]
-		if last.Session != session || last.GetReplaced().GetStreamId() != "s1" {
-			t.Errorf("told: %v, want %s", last, session)
-		}
-	}
-	granted := func(m *devicev1.Open) {
-		t.Helper()
-		if c := a.ask(m); c.err != nil {
-			t.Fatalf("open of %s = %v", m.Session, c.err)
-		}
-	}
-	granted(itself("old", began))
-	granted(itself("new", began+5))
-	told("old")
-	a.ask(again("old", began)).refusedWith(t, "stream.not_open")
-	a.ask(again("old", began+9)).refusedWith(t, "stream.not_open") // by a clock that is ahead
-	a.ask(frameMsg("new", samples(1, 2))).through(t)
-	before := len(r.notices)
-
-	a = r.activate() // which knows of neither
-	r.settle()
-	granted(again("old", began))
-	a.ask(frameMsg("new", samples(3, 4))).refusedWith(t, "stream.not_open") // not replaced: its client lives
-	granted(again("new", began+5))
-	told("old")
-	a.ask(again("old", began)).refusedWith(t, "stream.not_open")
-	a.ask(frameMsg("new", samples(3, 4))).through(t)
-	granted(itself("third", began-9)) // a client that opens now, by a clock that is behind
-	told("new")
-	granted(again("third", began-9)) // its gateway, once more: it stays the client's own
-	a.ask(frameMsg("new", samples(5, 6))).refusedWith(t, "stream.replaced")
-	if n := len(r.notices) - before; n != 2 {
-		t.Errorf("%d sessions were told that they had been replaced, want 2", n)
-	}
-
-	// A release that does not say which it is names the time at which its client has opened.
-	now := int64(r.now().Node)
-	granted(itself("new", now))
-	silent := openMsg("old")
-	silent.NodeTimeMs = now - int64(oldOpen) - 1
-	a.ask(silent).refusedWith(t, "stream.not_open")
-	silent.NodeTimeMs = now - int64(oldOpen)
-	granted(silent)
-}
-
 func TestBindingIsCarried(t *testing.T) {
 	r := newRig(t)
 	a := r.registered()
