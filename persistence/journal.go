@@ -21,6 +21,8 @@ const (
 	journalReadLimit = 1024
 	// journalReadBytes ends a page early: a few thousand large events must not fill the memory.
 	journalReadBytes = 4 << 20
+	// journalFetchBytes is what a read takes of a bucket: more than a page, so that what makes a page is not read in two.
+	journalFetchBytes = 2 * journalReadBytes
 	// holeRetries: a hole means that the rows were read before the head was; read again.
 	holeRetries = 5
 )
@@ -230,9 +232,12 @@ func (s *RowStore) readBucket(ctx context.Context, g id.Grain, bucket, after, up
 	want := min(uint64(limit), upTo-after, pageRows)
 	var why error
 	for range holeRetries {
-		rows, err := s.rows.Range(ctx, journalPart(g, bucket), Range{From: seqKey(after + 1), To: seqKey(after + 1 + want), Limit: int(want)})
+		rows, err := s.rows.Range(ctx, journalPart(g, bucket), Range{From: seqKey(after + 1), To: seqKey(after + 1 + want), Limit: int(want), MaxBytes: journalFetchBytes})
 		if err != nil {
 			return nil, err
+		}
+		if size := cellBytes(rows); size >= journalFetchBytes {
+			want = uint64(len(rows)) // there are more, and they come with the next read
 		}
 		records := make([]Record, len(rows))
 		for i, r := range rows {
@@ -253,6 +258,13 @@ func (s *RowStore) readBucket(ctx context.Context, g id.Grain, bucket, after, up
 		}
 	}
 	return nil, why
+}
+
+func cellBytes(rows []Row) (n int) {
+	for i := range rows {
+		n += len(rows[i].Cell)
+	}
+	return n
 }
 
 // recordFormat is the first byte of a stored record.

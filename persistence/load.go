@@ -73,7 +73,7 @@ func (s *RowStore) lookAhead(ctx context.Context, g id.Grain, bucket, after uint
 	reads := make([]func() error, 0, 4)
 	for i := range a.heads {
 		part := journalPart(g, bucket+uint64(i))
-		r := Range{From: seqKey(after + 1), Limit: min(limit, JournalBucket)}
+		r := Range{From: seqKey(after + 1), Limit: min(limit, JournalBucket), MaxBytes: journalFetchBytes}
 		reads = append(reads,
 			func() (err error) { a.heads[i], err = s.rows.Head(ctx, part); return err },
 			func() (err error) { a.rows[i], err = s.rows.Range(ctx, part, r); return err })

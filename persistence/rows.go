@@ -53,12 +53,19 @@ type Mutation struct {
 	Stamp uint64
 }
 
-// Range asks for the rows From <= Cluster < To of a partition ("" in To: to the end), at most Limit (0: all).
+// Range asks for the rows From <= Cluster < To of a partition ("" in To: to the end), at most Limit (0: all), and none behind
+// the one with which their cells come to MaxBytes (0: all). A driver whose servers send pages may have got one page more.
 type Range struct {
 	From, To string
 	Limit    int
+	MaxBytes int
 	Reverse  bool // descending
 	KeysOnly bool // the cells are not needed
+}
+
+// Enough reports whether an answer of so many rows, with so many bytes in their cells, is all that was asked for.
+func (r *Range) Enough(rows, bytes int) bool {
+	return r.Limit > 0 && rows >= r.Limit || r.MaxBytes > 0 && bytes >= r.MaxBytes
 }
 
 // Rows is what a driver offers; everything else is written once, above it.

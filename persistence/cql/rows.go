@@ -171,6 +171,7 @@ func (r *Rows) Range(ctx context.Context, p persistence.Part, q persistence.Rang
 	var rows []persistence.Row
 	err = r.send(ctx, reading, func(ctx context.Context) error {
 		rows = nil
+		bytes := 0
 		it := r.query(ctx, s).Bind(bind...).PageSize(min(page, most)).Iter()
 		for {
 			var cluster, cell []byte
@@ -178,13 +179,14 @@ func (r *Rows) Range(ctx context.Context, p persistence.Part, q persistence.Rang
 			if q.KeysOnly {
 				into = into[:1]
 			}
-			if !it.Scan(into...) {
+			if q.Enough(len(rows), bytes) || !it.Scan(into...) {
 				return it.Close()
 			}
 			row := persistence.Row{Cluster: string(cluster)}
 			if !q.KeysOnly {
 				row.Cell = notNull(cell)
 			}
+			bytes += len(row.Cell)
 			rows = append(rows, row)
 		}
 	})

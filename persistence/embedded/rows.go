@@ -181,7 +181,8 @@ func (r *Rows) Range(ctx context.Context, p persistence.Part, q persistence.Rang
 	if q.Reverse {
 		first, next = it.Last, it.Prev
 	}
-	for ok := first(); ok && (q.Limit <= 0 || len(rows) < q.Limit); ok = next() {
+	bytes := 0
+	for ok := first(); ok && !q.Enough(len(rows), bytes); ok = next() {
 		row := persistence.Row{Cluster: string(it.Key()[prefix:])}
 		if !q.KeysOnly {
 			v, err := it.ValueAndErr()
@@ -191,6 +192,7 @@ func (r *Rows) Range(ctx context.Context, p persistence.Part, q persistence.Rang
 			}
 			row.Cell = append(make([]byte, 0, len(v)), v...)
 		}
+		bytes += len(row.Cell)
 		rows = append(rows, row)
 	}
 	if err := it.Close(); err != nil {

@@ -239,24 +239,24 @@ func (r *Rows) Range(ctx context.Context, p persistence.Part, q persistence.Rang
 		return nil, nil
 	}
 	i, j := part.span(q.From, q.To)
-	if q.Limit > 0 && j-i > q.Limit {
+	rows := make([]persistence.Row, 0, min(j-i, max(q.Limit, 16)))
+	bytes := 0
+	for i < j && !q.Enough(len(rows), bytes) {
+		var row persistence.Row
 		if q.Reverse {
-			i = j - q.Limit
+			j--
+			row = part.rows[j]
 		} else {
-			j = i + q.Limit
+			row = part.rows[i]
+			i++
 		}
-	}
-	rows := make([]persistence.Row, 0, j-i)
-	for _, row := range part.rows[i:j] {
 		if q.KeysOnly {
 			row.Cell = nil
 		} else {
 			row.Cell = slices.Clone(row.Cell)
 		}
+		bytes += len(row.Cell)
 		rows = append(rows, row)
-	}
-	if q.Reverse {
-		slices.Reverse(rows)
 	}
 	return rows, nil
 }

@@ -104,7 +104,6 @@ func testGiantGroup(t *testing.T, rows persistence.Rows) {
 	}
 }
 
-// testRefused: whoever expects something else gets the journal's real head, wherever it is.
 // weighed counts what is fetched.
 type weighed struct {
 	persistence.Rows
@@ -136,12 +135,19 @@ func testLargeEvents(t *testing.T, rows persistence.Rows) {
 	if got := len(readAll(t, s, race, 0, 0)); got != large+small {
 		t.Fatalf("%d events, want %d", got, large+small)
 	}
+	atOnce := &weighed{Rows: rows}
+	first, more, err := persistence.Over(atOnce).ReadJournal(context.Background(), race, 0, 0)
+	answer := int64(len(first) * persistence.MaxAppendBytes)
+	if got := atOnce.bytes.Load(); err != nil || !more || got > 2*answer+persistence.MaxAppendBytes {
+		t.Errorf("the first read, of which nothing is known, takes %d bytes for an answer of %d (%v, %v), want twice as many at most", got, answer, more, err)
+	}
 	t.Logf("of %d bytes %d were fetched", whole, w.bytes.Load())
 	if fetched := w.bytes.Load(); fetched > int64(whole)*5/2 {
 		t.Errorf("%d bytes were fetched to read %d: want at most two and a half times as many", fetched, whole)
 	}
 }
 
+// testRefused: whoever expects something else gets the journal's real head, wherever it is.
 func testRefused(t *testing.T, rows persistence.Rows) {
 	ctx := context.Background()
 	s := persistence.Over(rows)

@@ -64,9 +64,24 @@ func testRanges(t *testing.T, rows persistence.Rows) {
 		{persistence.Range{Limit: 2, Reverse: true}, "ed"},
 		{persistence.Range{From: "d", To: "b"}, ""},
 		{persistence.Range{From: "b", Limit: 2, KeysOnly: true}, "bc"},
+		{persistence.Range{MaxBytes: 1}, "a"},
+		{persistence.Range{MaxBytes: 1, Reverse: true}, "e"},
+		{persistence.Range{From: "b", To: "d", MaxBytes: 1000}, "bc"},
+		{persistence.Range{Limit: 2, MaxBytes: 1000}, "ab"},
+		{persistence.Range{MaxBytes: 1, KeysOnly: true}, "abcde"},
 	} {
 		if got := clusters(t, rows, part("p"), tt.r); got != tt.want {
 			t.Errorf("Range(%+v) = %q, want %q", tt.r, got, tt.want)
+		}
+	}
+	large := pattern(10_000, 3) // a seal adds to it
+	for _, c := range []string{"a", "b", "c", "d"} {
+		check(t, rows.Put(ctx, []persistence.Mutation{{Part: part("large"), Row: persistence.Row{Cluster: c, Cell: large}}}))
+	}
+	for _, reverse := range []bool{false, true} {
+		got := must(rows.Range(ctx, part("large"), persistence.Range{MaxBytes: 5 * len(large) / 2, Reverse: reverse}))(t)
+		if len(got) != 3 || !bytes.Equal(got[2].Cell, large) {
+			t.Errorf("%d rows come to two and a half of their cells (reverse: %v), want 3", len(got), reverse)
 		}
 	}
 	check(t, rows.DeleteRange(ctx, part("p"), "b", "d"))
