@@ -15,6 +15,9 @@ import (
 	"paceline/domain/id"
 )
 
+// longestPause is how often the pause after a refusal is doubled: whoever has no room gets none by being asked.
+const longestPause = 3
+
 type phase uint8
 
 const (
@@ -48,6 +51,7 @@ type pending struct {
 	timer  *time.Timer
 	round  int   // of the timer: a late one is ignored
 	silent int   // attempts that timed out: each makes the next one longer
+	full   int   // attempts that were refused for want of room: each makes the next pause longer
 	why    error // of the last failed attempt
 }
 
@@ -222,6 +226,10 @@ func (p *pending) retry(why error) {
 	if p.phase == finished || p.phase == pausing {
 		p.mu.Unlock()
 		return
+	}
+	if !errors.Is(why, ErrMoved) && !errors.Is(why, ErrTimeout) && !errors.Is(why, ErrNoMember) {
+		pause <<= min(p.full, longestPause)
+		p.full++
 	}
 	// A reason that a grain gave says more than a later silence.
 	if p.why == nil || !errors.Is(why, ErrTimeout) {

@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -136,5 +137,25 @@ func TestPlacesAreOfOneTopology(t *testing.T) {
 	f.caller.MembersChanged()
 	if n := f.caller.places.size(); n != 0 {
 		t.Fatalf("%d places are remembered over a change of the members", n)
+	}
+}
+
+// TestWhoHasNoRoomIsAskedLessOften: the pauses between attempts that are refused for want of room grow.
+func TestWhoHasNoRoomIsAskedLessOften(t *testing.T) {
+	cfg := Default()
+	cfg.BackoffMin, cfg.BackoffMax = 10*time.Millisecond, 10*time.Millisecond
+	c, f := newFar(t, cfg, func(_ int, done func(proto.Message, error)) { done(nil, ErrBusy) })
+	const within = time.Second
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	if _, err := c.Ask(ctx, id.Of(id.User, "u"), &clusterv1.Ack{}); !errors.Is(err, ErrBusy) {
+		t.Errorf("Ask: %v, want ErrBusy", err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	// Timers are late and never early: so often at most.
+	most := longestPause + 1 + int(within/(cfg.BackoffMin<<longestPause))
+	if n := len(f.asks); n < 2 || n > most {
+		t.Errorf("asked %d times within %v, want 2 to %d", n, within, most)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	devicev1 "paceline/api/gen/paceline/device/v1"
+	"paceline/persistence"
 )
 
 // TestWhoHasTheStream: a gateway opens for its client when the grain has forgotten the session, and that client may long have gone
@@ -67,4 +68,55 @@ func TestWhoHasTheStream(t *testing.T) {
 	a.ask(silent).refusedWith(t, "stream.not_open")
 	silent.NodeTimeMs = now - int64(oldOpen)
 	granted(silent)
+}
+
+// TestOpensThatWaitShareALook: a slow store is asked twice for however many opens: those that were there when the first look
+// began, and those that have come since.
+func TestOpensThatWaitShareALook(t *testing.T) {
+	const many = 30
+	r := newRig(t)
+	a := r.registered()
+	a.open("x")
+	looks := 0
+	a.fate = func(op persistence.Op) fate {
+		if _, ok := op.(persistence.RecoverSeriesOp); !ok {
+			return works
+		}
+		looks++
+		return held
+	}
+	var all []*call
+	for range many {
+		all = append(all, a.send(openMsg("x")))
+		r.settle()
+	}
+	for range 3 {
+		a.release(works)
+	}
+	for i, c := range all {
+		if done, ok := c.msg.(*devicev1.OpenDone); c.answers != 1 || c.err != nil || !ok || done.StreamId != "s1" {
+			t.Errorf("open %d: %d answers, %v, %v", i+1, c.answers, c.msg, c.err)
+		}
+	}
+	if looks != 2 {
+		t.Errorf("%d looks for %d opens, want 2", looks, many)
+	}
+
+	// What another activation has written before an open comes is seen by the look that serves it.
+	a.fate = func(op persistence.Op) fate {
+		if _, ok := op.(persistence.RecoverSeriesOp); ok {
+			return held
+		}
+		return works
+	}
+	first := a.send(openMsg("x"))
+	r.settle()
+	r.put(samples(1, 4))
+	second := a.send(openMsg("x"))
+	r.settle()
+	a.release(works)
+	a.release(works)
+	if done, ok := second.msg.(*devicev1.OpenDone); !ok || done.ThroughSeq != 4 || first.answers != 1 {
+		t.Errorf("the second open: %v, %v", second.msg, second.err)
+	}
 }

@@ -41,6 +41,7 @@ type lane struct {
 
 	// Who streams.
 	opens       []*opening
+	toLook      bool   // a look for them is in the queue and has not begun
 	attached    bool   // the training has journalled the stream
 	node        string // of the session
 	session     string // empty: nobody has opened the stream in this activation

@@ -65,20 +65,37 @@ func meta(now step.Now, c *clusterv1.Call) step.Meta {
 	return step.Meta{At: now.Node, By: c.GetBy(), CommandID: c.GetCommandId(), Trace: c.GetTrace()}
 }
 
-// opened goes on when the stream is in the journal: the rows are read, and the training is told until it answers.
+// opened goes on when the stream is in the journal: the rows are read, and the training is told until it answers. One look
+// serves all opens that have come before it begins: whoever hears nothing asks again, and a slow store must not be asked for
+// more because of it.
 func (s *Shell) opened(now step.Now, stream string, o *opening) {
 	l := s.lane(stream)
+	if len(l.opens) >= maxJobs {
+		s.reply(o.from, nil, ErrOverloaded)
+		return
+	}
 	l.opens = append(l.opens, o)
 	if !l.attached && len(l.opens) == 1 {
 		s.attach(now, l)
 	}
+	if l.toLook {
+		return
+	}
+	l.toLook = true
 	s.enqueue(now, l, func(now step.Now) {
+		l.toLook = false
+		served := slices.Clone(l.opens)
 		s.look(now, l, func(now step.Now) {
-			o.looked = true
+			for _, o := range served {
+				o.looked = true
+			}
 			s.grant(l)
 			s.release(now, l)
 		})
-	}, func(f *fault.Fault) { s.forget(l, o, f) })
+	}, func(f *fault.Fault) {
+		l.toLook = false
+		s.forget(l, o, f)
+	})
 }
 
 // forget answers an open that cannot be granted.
