@@ -54,30 +54,60 @@ func (s *Shell) onClose(now step.Now, m *devicev1.Close, from step.Return) {
 		return
 	}
 	l := s.lane(m.StreamId)
+	if c := l.toClose; c != nil && c.last == m.LastSeq && c.by == cmd.By && len(c.from) < maxJobs {
+		c.from = append(c.from, from) // asked again, because nobody has answered: one look serves them all, as with opens
+		return
+	}
+	c := &closing{last: m.LastSeq, by: cmd.By, from: []step.Return{from}}
+	l.toClose = c
 	s.enqueue(now, l, func(now step.Now) {
+		l.begun(c)
 		s.look(now, l, func(now step.Now) {
 			cmd.Through = l.through
-			s.inLane(now, l, cmd, from)
+			s.inLane(now, l, cmd, c.from...)
 		})
-	}, func(f *fault.Fault) { s.reply(from, nil, f) })
+	}, func(f *fault.Fault) {
+		l.begun(c)
+		s.replyAll(c.from, nil, f)
+	})
+}
+
+// closing is closes of one stream that wait for the lane.
+type closing struct {
+	last uint64
+	by   string // one and the same: the rules ask who closes
+	from []step.Return
+}
+
+// begun: whoever comes from now on needs another look.
+func (l *lane) begun(c *closing) {
+	if l.toClose == c {
+		l.toClose = nil
+	}
+}
+
+func (s *Shell) replyAll(to []step.Return, msg any, err error) {
+	for _, from := range to {
+		s.reply(from, msg, err)
+	}
 }
 
 // inLane submits a command of a job, answers with what is durable, and lets the lane go on.
-func (s *Shell) inLane(now step.Now, l *lane, c device.Command, from step.Return) {
+func (s *Shell) inLane(now step.Now, l *lane, c device.Command, from ...step.Return) {
 	s.submit(now, c, func(now step.Now, _ device.Answer, err error) {
 		if err != nil {
-			s.reply(from, nil, err)
+			s.replyAll(from, nil, err)
 			s.release(now, l)
 			return
 		}
 		l.through = s.stream(l.name).Jump(l.through)
 		if k, ok := c.(device.Skip); !ok || len(k.Held) == 0 {
-			s.reply(from, l.frameDone(), nil)
+			s.replyAll(from, l.frameDone(), nil)
 			s.release(now, l)
 			return
 		}
 		s.look(now, l, func(now step.Now) { // over the skip the cover may go on with rows of others
-			s.reply(from, l.frameDone(), nil)
+			s.replyAll(from, l.frameDone(), nil)
 			s.release(now, l)
 		})
 	})

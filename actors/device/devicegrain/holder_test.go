@@ -102,7 +102,31 @@ func TestOpensThatWaitShareALook(t *testing.T) {
 		t.Errorf("%d looks for %d opens, want 2", looks, many)
 	}
 
-	// What another activation has written before an open comes is seen by the look that serves it.
+	// So do closes.
+	looks = 0
+	all = nil
+	for range many {
+		all = append(all, a.send(&devicev1.Close{StreamId: "s1", LastSeq: 0}))
+		r.settle()
+	}
+	for range 3 {
+		a.release(works)
+	}
+	for i, c := range all {
+		if _, ok := c.msg.(*devicev1.FrameDone); c.answers != 1 || c.err != nil || !ok {
+			t.Errorf("close %d: %d answers, %v, %v", i+1, c.answers, c.msg, c.err)
+		}
+	}
+	if looks != 2 {
+		t.Errorf("%d looks for %d closes, want 2", looks, many)
+	}
+}
+
+// TestALookSeesWhatCameBeforeItsOpen: what another activation has written before an open comes is seen by the look that serves it.
+func TestALookSeesWhatCameBeforeItsOpen(t *testing.T) {
+	r := newRig(t)
+	a := r.registered()
+	a.open("x")
 	a.fate = func(op persistence.Op) fate {
 		if _, ok := op.(persistence.RecoverSeriesOp); ok {
 			return held

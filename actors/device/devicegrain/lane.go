@@ -37,6 +37,7 @@ type lane struct {
 	running   func(f *fault.Fault) // of the job under way
 	busy      bool                 // a read or a command is under way
 	recording bool                 // a Recorded is in the queue or under way
+	toClose   *closing             // closes that are in the queue; nil: none
 	writes    []*write             // one, unless a test has switched the rule off
 
 	// Who streams.
