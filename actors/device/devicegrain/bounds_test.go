@@ -3,6 +3,9 @@ package devicegrain
 import (
 	"fmt"
 	"testing"
+
+	devicev1 "paceline/api/gen/paceline/device/v1"
+	livev1 "paceline/api/gen/paceline/live/v1"
 )
 
 // TestWorkOnAStreamIsBounded: while a stream's write is under way so many may ask for other work on it; the next one is told
@@ -26,6 +29,18 @@ func TestWorkOnAStreamIsBounded(t *testing.T) {
 		}
 	}
 	calls[bound].refusedWith(t, "device.overloaded")
+	// The opens share one job; other work has a job each.
+	var skips []*call
+	for range bound {
+		skips = append(skips, a.send(&devicev1.SkipSeqs{Session: "x", Skip: &livev1.Skip{StreamId: "s1", FromSeq: 100, ToSeq: 101}}))
+	}
+	r.settle()
+	for i, c := range skips[:bound-1] {
+		if c.answers != 0 {
+			t.Fatalf("skip %d was answered while the write is under way: %v", i+1, c.err)
+		}
+	}
+	skips[bound-1].refusedWith(t, "device.overloaded")
 	a.fate = nil
 	for len(a.held) > 0 {
 		a.release(works)
