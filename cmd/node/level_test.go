@@ -166,7 +166,7 @@ func inFolder(t *testing.T, data string, do func(persistence.Rows)) {
 	t.Helper()
 	cfg := embedded.Default()
 	cfg.Folder = data
-	rows, err := embedded.Open(cfg)
+	rows, err := embedded.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

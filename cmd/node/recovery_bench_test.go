@@ -132,7 +132,7 @@ func BenchmarkRecovery(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			cfg := embedded.Default()
 			cfg.Folder = b.TempDir()
-			rows, err := embedded.Open(cfg)
+			rows, err := embedded.Open(b.Context(), cfg)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -101,7 +101,7 @@ func openRows(ctx context.Context, s settings, log *slog.Logger) (*store, error)
 	}
 	cfg := s.embedded()
 	cfg.Log = log
-	rows, err := embedded.Open(cfg)
+	rows, err := embedded.Open(ctx, cfg)
 	if errors.Is(err, embedded.ErrInUse) {
 		return nil, fmt.Errorf("the data folder %s is in use by another process", s.DataDir)
 	}

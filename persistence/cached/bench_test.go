@@ -18,7 +18,7 @@ import (
 func BenchmarkCached(b *testing.B) {
 	cfg := embedded.Default()
 	cfg.Folder = b.TempDir()
-	rows, err := embedded.Open(cfg)
+	rows, err := embedded.Open(b.Context(), cfg)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -150,7 +150,7 @@ func BenchmarkStored(b *testing.B) {
 			key := fmt.Appendf(nil, "%d/head", w)
 			head, err := bareHead(r, key)
 			if err != nil || head != n {
-				return fmt.Errorf("bare writer %d at %d: head %d (%v)", w, n, head, err)
+				return errors.Join(err, fmt.Errorf("bare writer %d at %d: head %d", w, n, head))
 			}
 			batch := r.db.NewBatch()
 			_ = batch.Set(key, fmt.Appendf(nil, "%020d", n+1), nil)

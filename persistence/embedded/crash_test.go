@@ -143,7 +143,7 @@ func TestChildWriter(t *testing.T) {
 	}
 	cfg := Default()
 	cfg.Folder = folder
-	r, err := Open(cfg)
+	r, err := Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -196,7 +196,7 @@ func TestDamage(t *testing.T) {
 			before := bytesOf(t, folder)
 			cfg := Default()
 			cfg.Folder = folder
-			r, err := Open(cfg)
+			r, err := Open(t.Context(), cfg)
 			if c.says == "" {
 				if err != nil {
 					t.Fatal(err)
@@ -253,7 +253,7 @@ func TestFormats(t *testing.T) {
 	cfg := Default()
 	cfg.Folder, cfg.Formats = folder, map[string]int{"snapshots of races": 2, "snapshots of users": 1}
 	open := func() error {
-		r, err := Open(cfg)
+		r, err := Open(t.Context(), cfg)
 		if err != nil {
 			return err
 		}
@@ -326,7 +326,7 @@ func TestDamageMetLater(t *testing.T) {
 func serveDamaged(t *testing.T, folder string) {
 	cfg := Default()
 	cfg.Folder, cfg.CheckBytes = folder, 0
-	r, err := Open(cfg)
+	r, err := Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +351,7 @@ func TestRaisedFormats(t *testing.T) {
 		}
 		return strings.TrimSpace(string(b))
 	}
-	r, err := Open(cfg)
+	r, err := Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,7 +373,7 @@ func TestRaisedFormats(t *testing.T) {
 	for _, drop := range []bool{false, true} {
 		older := cfg
 		older.DropCaches, older.Raised = drop, map[string]int{"level": 1}
-		if _, err := Open(older); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "level 2, this release reads up to 1") {
+		if _, err := Open(t.Context(), older); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "level 2, this release reads up to 1") {
 			t.Errorf("a release that reads less, dropping caches %v: %v", drop, err)
 		}
 		if bytesOf(t, folder) != before {
@@ -381,7 +381,7 @@ func TestRaisedFormats(t *testing.T) {
 		}
 	}
 	cfg.DropCaches = true
-	if r, err = Open(cfg); err != nil {
+	if r, err = Open(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
 	if s := noted(); !strings.Contains(s, `"level":2`) {

@@ -83,18 +83,18 @@ var (
 	_ persistence.Compacter = (*Rows)(nil)
 )
 
-// Open opens the folder, or makes it.
-func Open(cfg Config) (*Rows, error) {
+// Open opens the folder, or makes it. ctx bounds the look at what is there, not the store.
+func Open(ctx context.Context, cfg Config) (*Rows, error) {
 	if cfg.Folder == "" {
 		return nil, errors.New("embedded: no data folder is named")
 	}
 	if err := os.MkdirAll(cfg.Folder, 0o700); err != nil {
 		return nil, fmt.Errorf("embedded: data folder: %w", err)
 	}
-	return openOn(cfg, vfs.Default)
+	return openOn(ctx, cfg, vfs.Default)
 }
 
-func openOn(cfg Config, fs vfs.FS) (*Rows, error) {
+func openOn(ctx context.Context, cfg Config, fs vfs.FS) (*Rows, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
@@ -109,7 +109,7 @@ func openOn(cfg Config, fs vfs.FS) (*Rows, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded: %w: %s", ErrInUse, cfg.Folder)
 	}
-	if err := cfg.examine(context.Background(), fs, lock); err != nil {
+	if err := cfg.examine(ctx, fs, lock); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	cache := pebble.NewCache(cfg.CacheBytes)

@@ -17,7 +17,7 @@ func openAt(t testing.TB, folder string) *Rows {
 	t.Helper()
 	cfg := Default()
 	cfg.Folder = folder
-	r, err := Open(cfg)
+	r, err := Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func openAt(t testing.TB, folder string) *Rows {
 func openMem(t testing.TB, fs vfs.FS) *Rows {
 	t.Helper()
 	cfg := Default()
-	r, err := openOn(cfg, fs)
+	r, err := openOn(t.Context(), cfg, fs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestSecondOpenIsRefusedInOneSentence(t *testing.T) {
 	openAt(t, folder)
 	cfg := Default()
 	cfg.Folder = folder
-	_, err := Open(cfg)
+	_, err := Open(t.Context(), cfg)
 	if !errors.Is(err, ErrInUse) {
 		t.Fatalf("second Open: %v, want ErrInUse", err)
 	}
@@ -114,10 +114,10 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	}
 	cfg := Default()
 	cfg.Folder = folder
-	if _, err := Open(cfg); !errors.Is(err, ErrFormat) {
+	if _, err := Open(t.Context(), cfg); !errors.Is(err, ErrFormat) {
 		t.Fatalf("Open: %v, want ErrFormat", err)
 	}
-	if _, err := Open(cfg); !errors.Is(err, ErrFormat) {
+	if _, err := Open(t.Context(), cfg); !errors.Is(err, ErrFormat) {
 		t.Fatalf("Open again: %v: the lock was not released", err)
 	}
 }

@@ -114,7 +114,7 @@ func openDisk(t *testing.T, d *disk, reserve uint64, log *lines) *Rows {
 	if log != nil {
 		cfg.Log = slog.New(slog.NewTextHandler(log, nil))
 	}
-	r, err := openOn(cfg, d)
+	r, err := openOn(t.Context(), cfg, d)
 	if err != nil {
 		t.Fatal(err)
 	}

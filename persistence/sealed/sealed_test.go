@@ -32,7 +32,7 @@ func openEmbedded(t testing.TB, folder string) *embedded.Rows {
 	t.Helper()
 	cfg := embedded.Default()
 	cfg.Folder = folder
-	r, err := embedded.Open(cfg)
+	r, err := embedded.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

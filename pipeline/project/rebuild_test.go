@@ -262,7 +262,7 @@ var stores = map[string]func(t testing.TB) persistence.Rows{
 	"embedded": func(t testing.TB) persistence.Rows {
 		cfg := embedded.Default()
 		cfg.Folder = t.TempDir()
-		rows, err := embedded.Open(cfg)
+		rows, err := embedded.Open(t.Context(), cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
