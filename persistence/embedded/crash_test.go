@@ -126,11 +126,16 @@ func TestPowerCutLosesNothingAcknowledged(t *testing.T) {
 	}
 }
 
-// TestPowerCutWithoutSync shows that the test above can fail: with the sync left out, it does.
+// TestPowerCutWithoutSync shows that the test above can fail: with the sync left out, it does. Pebble syncs a log by itself now and
+// then; a cut that comes just behind that loses nothing, so there are several.
 func TestPowerCutWithoutSync(t *testing.T) {
-	if missing := crashed(t, pebble.NoSync); missing == 0 {
-		t.Error("without a sync nothing was lost: the power cut of this test proves nothing")
+	const cuts = 10
+	for range cuts {
+		if crashed(t, pebble.NoSync) > 0 {
+			return
+		}
 	}
+	t.Errorf("without a sync nothing was lost in %d power cuts: those of this test prove nothing", cuts)
 }
 
 const childFolder = "PACELINE_TEST_CHILD_FOLDER"
