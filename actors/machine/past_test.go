@@ -19,70 +19,50 @@ func alarms(b *bench) (n int) {
 	return n
 }
 
-// TestTimerSetAgainWhileItsRowGoesFails: a timer is set, taken back and set again for the same instant; the deletion of its
-// first row fails once.
-func TestTimerSetAgainWhileItsRowGoesFails(t *testing.T) {
-	b := newBench(t)
-	l := b.live(counterSpec())
-	l.settle()
-	at := b.wall.Add(5 * unit.Minute)
-	l.submit("a", alarm{at: at})
-	l.settle()
-	if alarms(b) != 1 {
-		t.Fatal("no row")
-	}
-	l.submit("b", alarm{at: 0})
-	var del persistence.Do
-	found := false
-	for len(l.ops) > 0 {
-		d := l.ops[0]
-		l.ops = l.ops[1:]
-		if o, ok := d.Op.(persistence.DeleteWakeupOp); ok && o.Wakeup.Reason == timerReason+"alarm" && !found {
-			del, found = d, true
-			continue
-		}
-		l.perform(d)
-	}
-	if !found {
-		t.Fatal("no deletion")
-	}
-	l.outcome(del, nil, persistence.ErrUnavailable) // the store was away
-	l.submit("c", alarm{at: at})                    // the same instant again
-	l.settle()
-	for range 5 {
-		l.pass(5 * unit.Second)
-		l.settle()
-	}
-	if alarms(b) != 1 {
-		t.Errorf("%d rows cover an alarm that is set and committed (journal %d events): nobody wakes the grain if this node dies", alarms(b), len(b.journal()))
-	}
-}
-
-// TestTimerSetAgainWhileItsRowGoesSlow: the same, and the deletion is only slow: asked for first, done last.
-func TestTimerSetAgainWhileItsRowGoesSlow(t *testing.T) {
-	b := newBench(t)
-	l := b.live(counterSpec())
-	l.settle()
-	at := b.wall.Add(5 * unit.Minute)
-	l.submit("a", alarm{at: at})
-	l.settle()
-	l.submit("b", alarm{at: 0})
-	var del persistence.Do
-	for len(l.ops) > 0 {
-		d := l.ops[0]
-		l.ops = l.ops[1:]
-		if o, ok := d.Op.(persistence.DeleteWakeupOp); ok && o.Wakeup.Reason == timerReason+"alarm" {
-			del = d
-			continue
-		}
-		l.perform(d)
-	}
-	l.submit("c", alarm{at: at})
-	l.settle()
-	l.perform(del)
-	l.settle()
-	if alarms(b) != 1 {
-		t.Errorf("%d rows cover the alarm", alarms(b))
+// TestTimerSetAgainWhileItsRowGoes: a timer is set, taken back and set again for the same instant, while the deletion of its first
+// row fails once and is repeated, or is only slow: asked for first, done last.
+func TestTimerSetAgainWhileItsRowGoes(t *testing.T) {
+	for name, fails := range map[string]bool{"the deletion fails": true, "the deletion is slow": false} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			l := b.live(counterSpec())
+			l.settle()
+			at := b.wall.Add(5 * unit.Minute)
+			l.submit("a", alarm{at: at})
+			l.settle()
+			if alarms(b) != 1 {
+				t.Fatal("no row")
+			}
+			l.submit("b", alarm{at: 0})
+			var deletion *persistence.Do
+			for len(l.ops) > 0 {
+				d := l.ops[0]
+				l.ops = l.ops[1:]
+				if o, ok := d.Op.(persistence.DeleteWakeupOp); ok && o.Wakeup.Reason == timerReason+"alarm" && deletion == nil {
+					deletion = &d
+					continue
+				}
+				l.perform(d)
+			}
+			if deletion == nil {
+				t.Fatal("no deletion")
+			}
+			if fails {
+				l.outcome(*deletion, nil, persistence.ErrUnavailable)
+			}
+			l.submit("c", alarm{at: at})
+			l.settle()
+			if !fails {
+				l.perform(*deletion)
+			}
+			for range 5 {
+				l.pass(5 * unit.Second)
+				l.settle()
+			}
+			if alarms(b) != 1 {
+				t.Errorf("%d rows cover an alarm that is set and committed (journal %d events): nobody wakes the grain if this node dies", alarms(b), len(b.journal()))
+			}
+		})
 	}
 }
 

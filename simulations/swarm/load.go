@@ -114,7 +114,7 @@ func Run(ctx context.Context, n *Node, s Scenario, progress io.Writer) (*Report,
 func (l *load) enrol(ctx context.Context, before int) error {
 	l.devices = make([]*Device, l.s.Devices)
 	began := time.Now()
-	err := eachOf(len(l.devices), 32, func(i int) error { return l.register(ctx, i, before+i+1) })
+	err := EachOf(len(l.devices), 32, func(i int) error { return l.register(ctx, i, before+i+1) })
 	fmt.Fprintf(l.out, "registered %d athletes in %v\n", l.s.Devices, time.Since(began).Round(time.Millisecond))
 	return err
 }
@@ -134,7 +134,7 @@ func (l *load) open(ctx context.Context, gun unit.InstantMs) error {
 		return fmt.Errorf("swarm: create the race: %w", err)
 	}
 	l.race = r.Msg.CompetitionId
-	if err := eachOf(len(l.devices), 32, func(i int) error {
+	if err := EachOf(len(l.devices), 32, func(i int) error {
 		d := l.devices[i]
 		d.Competition = l.race
 		return l.command(ctx, &competitionv1.Command{Command: &competitionv1.Command_AddEntry{
@@ -421,8 +421,8 @@ func (l *load) converged(ctx context.Context) Check {
 	return c
 }
 
-// eachOf does n things, some at once, and returns the first error.
-func eachOf(n, atOnce int, f func(int) error) error {
+// EachOf does n things, some at once, and returns the first error.
+func EachOf(n, atOnce int, f func(int) error) error {
 	errs := make(chan error, n)
 	gate := make(chan struct{}, atOnce)
 	var wg sync.WaitGroup

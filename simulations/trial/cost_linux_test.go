@@ -41,13 +41,12 @@ func BenchmarkFrameAcross(b *testing.B) {
 		b.Fatal(err)
 	}
 	devices := make([]swarm.Device, costDevices)
-	eachOf(b, len(devices), 32, func(i int) error {
+	if err := swarm.EachOf(len(devices), 32, func(i int) error {
 		user, device, err := node.Enrol(b.Context(), i+1)
 		devices[i] = swarm.Device{Name: fmt.Sprint("athlete ", i+1), User: user, Device: device, Sport: string(geo.Run), Channels: athlete.Channels(geo.Run)}
 		return err
-	})
-	if b.Failed() {
-		return
+	}); err != nil {
+		b.Fatal(err)
 	}
 	var near, far, ratios []float64
 	for round := range costRounds {
@@ -238,7 +237,7 @@ func BenchmarkTenThousandGrains(b *testing.B) {
 	lost := 0
 	began := time.Now()
 	var mu sync.Mutex
-	eachOf(b, devices, 48, func(i int) error {
+	if err := swarm.EachOf(devices, 48, func(i int) error {
 		user, device, err := node.Enrol(b.Context(), i+1)
 		if err != nil {
 			return err
@@ -253,9 +252,8 @@ func BenchmarkTenThousandGrains(b *testing.B) {
 		}
 		mu.Unlock()
 		return d.Run(b.Context())
-	})
-	if b.Failed() {
-		return
+	}); err != nil {
+		b.Fatal(err)
 	}
 	b.Logf("%d workouts in %v", devices, time.Since(began).Round(time.Second))
 	r.began = time.Now()
@@ -266,19 +264,4 @@ func BenchmarkTenThousandGrains(b *testing.B) {
 	b.Logf("%d of %d grains lived on the killed node: all answer after %v", lost, 2*devices, r.outcome.Grains.Round(time.Millisecond))
 	b.ReportMetric(r.outcome.Grains.Seconds(), "s-to-10,000")
 	b.ReportMetric(float64(lost), "grains-lost")
-}
-
-func eachOf(b *testing.B, n, atOnce int, f func(i int) error) {
-	var all sync.WaitGroup
-	gate := make(chan struct{}, atOnce)
-	for i := range n {
-		gate <- struct{}{}
-		all.Go(func() {
-			defer func() { <-gate }()
-			if err := f(i); err != nil {
-				b.Error(err)
-			}
-		})
-	}
-	all.Wait()
 }
