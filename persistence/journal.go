@@ -34,14 +34,12 @@ func (a Append) check() error {
 	case a.AppendID == "":
 		return ErrAppendInvalid.With("%v: no append id", a.Grain)
 	}
-	size := 0
 	for i, r := range a.Records {
 		if r.Version != a.Expected+1+uint64(i) {
 			return ErrAppendInvalid.With("%v: record %d has version %d after %d", a.Grain, i, r.Version, a.Expected)
 		}
-		size += len(r.Payload)
 	}
-	if size > MaxAppendBytes {
+	if size := PayloadBytes(a.Records); size > MaxAppendBytes {
 		return ErrAppendTooLarge.With("%v: %d bytes, at most %d", a.Grain, size, MaxAppendBytes)
 	}
 	return nil
@@ -169,9 +167,7 @@ func (s *RowStore) readOneByOne(ctx context.Context, g id.Grain, after uint64, l
 		if err != nil {
 			return JournalRead{}, err
 		}
-		for i := range page {
-			size += len(page[i].Payload)
-		}
+		size += PayloadBytes(page)
 		records = append(records, page...)
 		after += uint64(len(page))
 		if len(records) >= limit || size >= journalReadBytes {

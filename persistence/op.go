@@ -107,10 +107,10 @@ type JournalRead struct {
 	Head    uint64 // the last version that the journal holds, where More is false: below After if the reader is ahead of it
 }
 
-// bytes is what the payloads weigh.
-func (r JournalRead) bytes() (n int) {
-	for i := range r.Records {
-		n += len(r.Records[i].Payload)
+// PayloadBytes is what the payloads weigh.
+func PayloadBytes(records []Record) (n int) {
+	for i := range records {
+		n += len(records[i].Payload)
 	}
 	return n
 }

@@ -70,14 +70,14 @@ func (s *RowStore) learnPage(g id.Grain, asked int, r JournalRead) {
 	defer s.mu.Unlock()
 	got := len(r.Records)
 	switch n, known := s.pages[g]; {
-	case r.More && got < asked && r.bytes() >= journalReadBytes:
+	case r.More && got < asked && PayloadBytes(r.Records) >= journalReadBytes:
 		if len(s.pages) >= maxHints {
 			clear(s.pages)
 		}
 		s.pages[g] = got + got/8 + 1
 	case known && (!r.More || 2*n >= journalReadLimit):
 		delete(s.pages, g)
-	case known && got == asked && r.bytes() < journalReadBytes:
+	case known && got == asked && PayloadBytes(r.Records) < journalReadBytes:
 		s.pages[g] = 2 * n
 	}
 }

@@ -148,9 +148,9 @@ func durable(op persistence.Op) bool {
 func bytesOf(op persistence.Op) (n int) {
 	switch o := op.(type) {
 	case persistence.AppendOp:
-		return payloads(o.Append.Records)
+		return persistence.PayloadBytes(o.Append.Records)
 	case persistence.PublishOp:
-		return payloads(o.Records)
+		return persistence.PayloadBytes(o.Records)
 	case persistence.PutSnapshotOp:
 		return len(o.Snapshot.Bytes)
 	case persistence.PutBlockOp:
@@ -161,13 +161,6 @@ func bytesOf(op persistence.Op) (n int) {
 				n += s.Batches[i].Bytes()
 			}
 		}
-	}
-	return n
-}
-
-func payloads(records []persistence.Record) (n int) {
-	for i := range records {
-		n += len(records[i].Payload)
 	}
 	return n
 }
