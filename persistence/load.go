@@ -43,16 +43,20 @@ func load(ctx context.Context, s Store, g id.Grain, name, consumer string) (l Lo
 	return l, nil
 }
 
-// ahead is two buckets of a journal as they were read at one time.
+// ahead is a bucket of a journal, or two, as they were read at one time.
 type ahead struct {
 	bucket uint64 // the lower one
+	both   bool   // else the one behind it was not read
 	heads  [2]Head
 	rows   [2][]Row
 }
 
-// readAhead reads the events after a version from the bucket in which the next one should lie and from the one behind
-// it, in one round trip; in a second one with the bucket below, where a group over a border lies. ok is false if it is
-// not there either.
+// tailEvents is how far beyond a version the end of a journal is expected: what lies between two snapshots.
+const tailEvents = 1000
+
+// readAhead reads the events after a version from the bucket in which the next one should lie, and from the one behind
+// it if the end may lie there, in one round trip; in a second one with the bucket below, where a group over a border lies.
+// ok is false if it is not there either.
 func (s *RowStore) readAhead(ctx context.Context, g id.Grain, after uint64, limit int) (r JournalRead, ok bool, err error) {
 	b := after / JournalBucket
 	for c := b; ; c-- {
@@ -67,22 +71,31 @@ func (s *RowStore) readAhead(ctx context.Context, g id.Grain, after uint64, limi
 	}
 }
 
-// lookAhead reads two buckets. A page of rows is as large as a bucket at most: a group of more events takes several.
+// lookAhead reads a bucket, or two. A page of rows is as large as a bucket at most: a group of more events takes several.
 func (s *RowStore) lookAhead(ctx context.Context, g id.Grain, bucket, after uint64, limit int) (*ahead, error) {
 	a := &ahead{bucket: bucket}
-	reads := make([]func() error, 0, 4)
-	for i := range a.heads {
-		part := journalPart(g, bucket+uint64(i))
-		r := Range{From: seqKey(after + 1), Limit: min(limit, JournalBucket), MaxBytes: journalFetchBytes}
-		reads = append(reads,
-			func() (err error) { a.heads[i], err = s.rows.Head(ctx, part); return err },
-			func() (err error) { a.rows[i], err = s.rows.Range(ctx, part, r); return err })
+	r := Range{Limit: min(limit, JournalBucket), MaxBytes: journalFetchBytes}
+	whole := func(i int) func() error {
+		part, r := journalPart(g, bucket+uint64(i)), r
+		return func() (err error) { a.heads[i], a.rows[i], err = s.rows.HeadRange(ctx, part, r); return err }
+	}
+	if after == 0 { // as most grains are read when a node dies, and they have no more than this: one request each
+		return a, whole(0)()
+	}
+	part, rest := journalPart(g, bucket), r
+	rest.From = seqKey(after + 1)
+	reads := []func() error{
+		func() (err error) { a.heads[0], err = s.rows.Head(ctx, part); return err },
+		func() (err error) { a.rows[0], err = s.rows.Range(ctx, part, rest); return err },
+	}
+	if a.both = after+tailEvents >= (bucket+1)*JournalBucket; a.both {
+		reads = append(reads, whole(1)) // all in it lies behind after
 	}
 	return a, atOnce(reads...)
 }
 
-// join takes the events after a version from two buckets. What lies in the second counts only if the head of the first
-// leads there, and no row counts beyond its head. ok is false if the next event may lie below.
+// join takes the events after a version from what was read. What lies in the second bucket counts only if the head of the
+// first leads there, and no row counts beyond its head. ok is false if the next event may lie below.
 func (s *RowStore) join(g id.Grain, a *ahead, after uint64, limit int) (r JournalRead, ok bool, err error) {
 	first, second := a.heads[0].Version, a.heads[1].Version
 	switch {
@@ -108,8 +121,12 @@ func (s *RowStore) join(g id.Grain, a *ahead, after uint64, limit int) (r Journa
 		}
 		end = after + uint64(len(records))
 	}
+	last := a.bucket
+	if a.both {
+		last++
+	}
 	records, cut := page(records, limit)
-	return JournalRead{Records: records, More: cut || end < head || head/JournalBucket > a.bucket+1, Head: head}, true, nil
+	return JournalRead{Records: records, More: cut || end < head || head/JournalBucket > last, Head: head}, true, nil
 }
 
 // follow appends the rows that continue the events through end, up to the head; a hole ends them.

@@ -79,6 +79,9 @@ type Rows interface {
 	PutIf(ctx context.Context, p Part, expected uint64, head Head, rows []Row) (applied bool, current Head, err error)
 	// Head is the partition's head, read at SERIAL; the zero Head if it has none.
 	Head(ctx context.Context, p Part) (Head, error)
+	// HeadRange is Head, and Range no earlier: whatever the head leads to is among the rows. One request where the
+	// servers allow that.
+	HeadRange(ctx context.Context, p Part, r Range) (Head, []Row, error)
 	// Put applies the mutations, whole or not at all (not necessarily isolated where they touch several
 	// partitions).
 	Put(ctx context.Context, muts []Mutation) error
@@ -88,6 +91,16 @@ type Rows interface {
 	Range(ctx context.Context, p Part, r Range) ([]Row, error)
 	// DeleteRange deletes the rows From <= Cluster < To of a partition.
 	DeleteRange(ctx context.Context, p Part, from, to string) error
+}
+
+// HeadThenRange is a HeadRange for drivers that have nothing better.
+func HeadThenRange(ctx context.Context, rows Rows, p Part, r Range) (Head, []Row, error) {
+	head, err := rows.Head(ctx, p)
+	if err != nil {
+		return Head{}, nil, err
+	}
+	found, err := rows.Range(ctx, p, r)
+	return head, found, err
 }
 
 // Identifier is implemented by a Rows that gives rows names of its own: sealed rows are named by an HMAC

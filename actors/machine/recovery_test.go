@@ -38,6 +38,11 @@ func (d *distant) Range(ctx context.Context, p persistence.Part, r persistence.R
 	return d.Rows.Range(ctx, p, r)
 }
 
+func (d *distant) HeadRange(ctx context.Context, p persistence.Part, r persistence.Range) (persistence.Head, []persistence.Row, error) {
+	d.travel()
+	return d.Rows.HeadRange(ctx, p, r)
+}
+
 // append puts events into the journal, in groups.
 func (b *bench) append(from, to, group uint64) {
 	b.t.Helper()

@@ -78,6 +78,9 @@ type Deps struct {
 // maxRequestBytes bounds a request of the API: a definition with a long course fits.
 const maxRequestBytes = 4 << 20
 
+// compressFrom bytes on an answer is worth compressing: it costs more than sending less does, and would not make fewer packets.
+const compressFrom = 1 << 10
+
 // within is the deadline of a request that brings none.
 const within = 15 * time.Second
 
@@ -89,6 +92,7 @@ func Handler(d Deps) http.Handler {
 	options := append(codecs(),
 		connect.WithInterceptors(&guard{a}),
 		connect.WithCompression("gzip", newGunzip, newGzip),
+		connect.WithCompressMinBytes(compressFrom),
 		connect.WithRecover(a.recovered),
 	)
 	mux := http.NewServeMux()

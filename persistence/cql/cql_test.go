@@ -131,6 +131,10 @@ func (a *apart) Range(ctx context.Context, p persistence.Part, q persistence.Ran
 	return a.Rows.Range(ctx, a.in(p), q)
 }
 
+func (a *apart) HeadRange(ctx context.Context, p persistence.Part, q persistence.Range) (persistence.Head, []persistence.Row, error) {
+	return a.Rows.HeadRange(ctx, a.in(p), q)
+}
+
 func (a *apart) DeleteRange(ctx context.Context, p persistence.Part, from, to string) error {
 	return a.Rows.DeleteRange(ctx, a.in(p), from, to)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"paceline/domain/id"
+	"paceline/internal/testkit"
 	"paceline/persistence"
 )
 
@@ -92,5 +93,31 @@ func TestRecoveryOverTheWire(t *testing.T) {
 				t.Errorf("%d round trips (%v), want %d", trips, best, tt.trips)
 			}
 		})
+	}
+}
+
+// TestRecoveryOfASmallGrain: what never had more events than fit into a bucket, and no snapshot, as most grains, is three
+// requests: snapshot, cursor, and head and events in one.
+func TestRecoveryOfASmallGrain(t *testing.T) {
+	ctx := context.Background()
+	p, rows := behind(t, func(*Config) {})
+	write := persistence.Over(&apart{Rows: server(t), prefix: rows.(*apart).prefix})
+	g := id.Of(id.Device, "small/one")
+	journalOf(t, write, g, 0, 20, 4, []byte("event"))
+	recover := func() {
+		t.Helper()
+		s := persistence.Over(rows)
+		if _, err := (persistence.LoadOp{Grain: g, Name: "snapshot", Consumer: "outbox"}).Run(ctx, s, nil); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := s.JournalFrom(ctx, g, 0, 0); err != nil || len(r.Records) != 20 || r.Head != 20 || r.More {
+			t.Fatalf("%d events, head %d, more %v, %v", len(r.Records), r.Head, r.More, err)
+		}
+	}
+	recover() // prepares the statements
+	before := p.Count(testkit.CQLExecute)
+	recover()
+	if n := p.Count(testkit.CQLExecute) - before; n != 3 {
+		t.Errorf("%d requests, want 3", n)
 	}
 }

@@ -154,10 +154,7 @@ func (r *Rows) Range(ctx context.Context, p persistence.Part, q persistence.Rang
 	if err != nil {
 		return nil, err
 	}
-	most := math.MaxInt32
-	if q.Limit > 0 {
-		most = min(q.Limit, most)
-	}
+	most := mostOf(q)
 	bind := []any{[]byte(p.Key), []byte(q.From)}
 	if q.To != "" {
 		bind = append(bind, []byte(q.To))
@@ -194,6 +191,52 @@ func (r *Rows) Range(ctx context.Context, p persistence.Part, q persistence.Rang
 		return nil, err
 	}
 	return rows, nil
+}
+
+func mostOf(q persistence.Range) int {
+	if q.Limit > 0 {
+		return min(q.Limit, math.MaxInt32)
+	}
+	return math.MaxInt32
+}
+
+// HeadRange implements persistence.Rows: one read at LOCAL_SERIAL of a journal from its beginning, two of anything else.
+func (r *Rows) HeadRange(ctx context.Context, p persistence.Part, q persistence.Range) (h persistence.Head, rows []persistence.Row, err error) {
+	t, err := tableOf(p)
+	if err != nil {
+		return persistence.Head{}, nil, err
+	}
+	if !t.head || q.From != "" || q.To != "" || q.Reverse || q.KeysOnly {
+		return persistence.HeadThenRange(ctx, r, p, q)
+	}
+	most := mostOf(q)
+	err = r.send(ctx, reading, func(ctx context.Context) error {
+		h, rows = persistence.Head{}, nil
+		bytes := 0
+		it := r.query(ctx, t.headRows).Bind([]byte(p.Key), most).Consistency(gocql.LocalSerial).PageSize(min(t.page, most)).Iter()
+		for {
+			var version *int64
+			var cluster *[]byte
+			var cell []byte
+			var appendID, home string
+			if q.Enough(len(rows), bytes) || !it.Scan(&cluster, &cell, &version, &appendID, &home) {
+				return it.Close()
+			}
+			if version != nil && len(rows) == 0 { // a later page may know a later one, of rows that were not sent
+				h = persistence.Head{Version: uint64(*version), AppendID: appendID, Home: home}
+			}
+			if cluster == nil {
+				continue // the partition holds its head and no row
+			}
+			row := persistence.Row{Cluster: string(*cluster), Cell: notNull(cell)}
+			bytes += len(row.Cell)
+			rows = append(rows, row)
+		}
+	})
+	if err != nil {
+		return persistence.Head{}, nil, err
+	}
+	return h, rows, nil
 }
 
 // Parts implements persistence.Scanner, in the order of the servers' tokens.

@@ -28,7 +28,7 @@ type table struct {
 	deleteRange                [2]statement // to the end; to a cluster
 
 	// Of a table with a head: without timestamps, the ballot gives them.
-	headFirst, headNext, headOf, putRow statement
+	headFirst, headNext, headOf, headRows, putRow statement
 
 	get, parts, partsAfter statement
 	rows                   [2][2][2]statement // [to a cluster][descending][keys only]
@@ -78,6 +78,8 @@ func newTable(name string, head bool, page int) table {
 		t.headFirst = built(set().If(qb.EqLit(colVersion, "null")).ToCql())
 		t.headNext = built(set().If(qb.EqNamed(colVersion, "expected")).ToCql())
 		t.headOf = built(qb.Select(name).Columns(colVersion, colAppendID, colHome).Where(part).Limit(1).ToCql())
+		// Without a condition on the cluster: with one the servers leave out the static columns where no row meets it.
+		t.headRows = built(qb.Select(name).Columns(colCluster, colCell, colVersion, colAppendID, colHome).Where(part).LimitNamed("most").ToCql())
 		t.putRow = built(insert().ToCql())
 		return t
 	}

@@ -196,6 +196,14 @@ func (r *Rows) Range(ctx context.Context, p persistence.Part, q persistence.Rang
 	return r.Rows.Range(ctx, p, q)
 }
 
+// HeadRange implements persistence.Rows.
+func (r *Rows) HeadRange(ctx context.Context, p persistence.Part, q persistence.Range) (persistence.Head, []persistence.Row, error) {
+	if err := r.read(ctx, p.Table); err != nil {
+		return persistence.Head{}, nil, err
+	}
+	return r.Rows.HeadRange(ctx, p, q)
+}
+
 // Parts passes on what the driver underneath offers.
 func (r *Rows) Parts(ctx context.Context, t persistence.Table, after string, limit int) ([]string, error) {
 	if s, ok := r.Rows.(persistence.Scanner); ok {

@@ -176,6 +176,11 @@ func (r *Rows) Head(ctx context.Context, p persistence.Part) (persistence.Head, 
 	return persistence.Head{}, nil
 }
 
+// HeadRange implements persistence.Rows.
+func (r *Rows) HeadRange(ctx context.Context, p persistence.Part, q persistence.Range) (persistence.Head, []persistence.Row, error) {
+	return persistence.HeadThenRange(ctx, r, p, q)
+}
+
 // Put implements persistence.Rows.
 func (r *Rows) Put(ctx context.Context, muts []persistence.Mutation) error {
 	if err := live(ctx); err != nil {

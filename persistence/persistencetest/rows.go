@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -20,6 +21,7 @@ func runRows(t *testing.T, open Open) {
 		{"deleted and put again", testPutAgain},
 		{"rows of the largest size", testLargeRows},
 		{"conditional writes", testPutIf},
+		{"a head with rows", testHeadRange},
 		{"cancelled", testCancelled},
 		{"concurrent writers", testConcurrentRows},
 		{"stamps", testStamps},
@@ -270,6 +272,38 @@ func testPutIf(t *testing.T, rows persistence.Rows) {
 	all := must(rows.Range(ctx, p, persistence.Range{}))(t)
 	if len(all) != 2 || string(all[0].Cell) != "a" || string(all[1].Cell) != "b" {
 		t.Fatalf("rows %+v: a refused write left something, or an applied one did not", all)
+	}
+}
+
+// testHeadRange: whatever is asked for, it is the head and the range that each alone would give.
+func testHeadRange(t *testing.T, rows persistence.Rows) {
+	ctx := context.Background()
+	all := []persistence.Row{{Cluster: "", Cell: []byte("nothing")}, {Cluster: "a", Cell: bytes.Repeat([]byte("x"), 100)}, {Cluster: "b"}, {Cluster: "c", Cell: []byte("c")}}
+	filled := persistence.Part{Table: persistence.TableJournal, Key: "filled"}
+	bare := persistence.Part{Table: persistence.TableJournal, Key: "bare"}
+	plain := part("plain")
+	for p, r := range map[persistence.Part][]persistence.Row{filled: all, bare: nil} {
+		if ok, _, err := rows.PutIf(ctx, p, 0, persistence.Head{Version: 4, AppendID: "a", Home: "h"}, r); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+	}
+	put := []persistence.Mutation{}
+	for _, r := range all {
+		put = append(put, persistence.Mutation{Part: plain, Row: r})
+	}
+	if err := rows.Put(ctx, put); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []persistence.Part{filled, bare, plain, {Table: persistence.TableJournal, Key: "none"}} {
+		for _, q := range []persistence.Range{{}, {Limit: 2}, {MaxBytes: 50}, {From: "b"}, {From: "d"}, {To: "b"}, {Reverse: true}, {KeysOnly: true}} {
+			head, got, err := rows.HeadRange(ctx, p, q)
+			want := must(rows.Range(ctx, p, q))(t)
+			if err != nil || head != must(rows.Head(ctx, p))(t) || !slices.EqualFunc(got, want, func(a, b persistence.Row) bool {
+				return a.Cluster == b.Cluster && bytes.Equal(a.Cell, b.Cell)
+			}) {
+				t.Errorf("HeadRange of %s, %+v = %+v, %+v, %v; want %+v", p.Key, q, head, got, err, want)
+			}
+		}
 	}
 }
 

@@ -165,8 +165,25 @@ func (r *Rows) Get(ctx context.Context, p persistence.Part, cluster string) ([]b
 // Range implements persistence.Rows.
 func (r *Rows) Range(ctx context.Context, p persistence.Part, q persistence.Range) ([]persistence.Row, error) {
 	rows, err := r.under.Range(ctx, p, q)
-	if err != nil || len(rows) == 0 || p.Subject == "" || q.KeysOnly {
+	if err != nil || q.KeysOnly {
 		return rows, err
+	}
+	return r.opened(ctx, p, rows)
+}
+
+// HeadRange implements persistence.Rows.
+func (r *Rows) HeadRange(ctx context.Context, p persistence.Part, q persistence.Range) (persistence.Head, []persistence.Row, error) {
+	head, rows, err := r.under.HeadRange(ctx, p, q)
+	if err == nil && !q.KeysOnly {
+		rows, err = r.opened(ctx, p, rows)
+	}
+	return head, rows, err
+}
+
+// opened unseals the cells in place.
+func (r *Rows) opened(ctx context.Context, p persistence.Part, rows []persistence.Row) ([]persistence.Row, error) {
+	if len(rows) == 0 || p.Subject == "" {
+		return rows, nil
 	}
 	k, err := r.keys.of(ctx, p.Subject, toOpen)
 	if err != nil {
