@@ -15,21 +15,73 @@ import (
 // handover asks a grain's former owner to let go of it, over the link.
 type handover struct{ l *link.Link }
 
-// Release implements placement.Handover. A lost request is one that was not answered in time.
+// askAgain is how long an answer may take before the same is asked again.
+const askAgain = 300 * time.Millisecond
+
+// Release implements placement.Handover. A lost request is one that was not answered in time. It is asked again until then: a
+// member that has not yet heard of this one drops what comes from it, and a beginner asks within milliseconds.
 func (h handover) Release(member string, g id.Grain, within time.Duration, done func(ok bool)) {
-	a, err := call.Pack(g, &clusterv1.Release{})
+	r := &releasing{l: h.l, member: member, grain: g, until: time.Now().Add(within), done: done}
+	r.ask()
+}
+
+// releasing is one grain that another member is asked to let go of.
+type releasing struct {
+	l      *link.Link
+	member string
+	grain  id.Grain
+	until  time.Time
+
+	mu      sync.Mutex
+	done    func(ok bool) // nil: it was told
+	forgets []func()
+}
+
+func (r *releasing) ask() {
+	a, err := call.Pack(r.grain, &clusterv1.Release{})
 	if err != nil {
-		done(false)
+		r.end(false)
 		return
 	}
-	var once sync.Once
-	say := func(ok bool) { once.Do(func() { done(ok) }) }
-	forget := h.l.Ask(member, a, func(m proto.Message, err error) {
+	forget := r.l.Ask(r.member, a, func(m proto.Message, err error) {
 		_, released := m.(*clusterv1.Released)
-		say(err == nil && released)
+		r.end(err == nil && released)
 	})
-	time.AfterFunc(within, func() {
+	r.mu.Lock()
+	over := r.done == nil
+	if !over {
+		r.forgets = append(r.forgets, forget)
+	}
+	r.mu.Unlock()
+	left := time.Until(r.until)
+	switch {
+	case over:
 		forget()
-		say(false)
-	})
+	case left <= askAgain:
+		time.AfterFunc(left, func() { r.end(false) })
+	default:
+		time.AfterFunc(askAgain, r.again)
+	}
+}
+
+func (r *releasing) again() {
+	r.mu.Lock()
+	over := r.done == nil
+	r.mu.Unlock()
+	if !over {
+		r.ask()
+	}
+}
+
+func (r *releasing) end(ok bool) {
+	r.mu.Lock()
+	done, forgets := r.done, r.forgets
+	r.done, r.forgets = nil, nil
+	r.mu.Unlock()
+	for _, forget := range forgets {
+		forget()
+	}
+	if done != nil {
+		done(ok)
+	}
 }

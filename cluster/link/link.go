@@ -133,6 +133,17 @@ func (l *Link) Close() {
 // Counts of this link.
 func (l *Link) Counts() *Counts { return &l.counts }
 
+// Fullest is what the members cost that take least: bytes that wait for one, and parcels that are under way to one.
+func (l *Link) Fullest() (waitingBytes, underWay int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.peers {
+		bytes, parcels := p.holds()
+		waitingBytes, underWay = max(waitingBytes, bytes), max(underWay, parcels)
+	}
+	return waitingBytes, underWay
+}
+
 // ToNode sends a one-way message to the hub of a member. One that is no member now is left out: its interest ends.
 func (l *Link) ToNode(member string, msg proto.Message) {
 	if member == l.self {

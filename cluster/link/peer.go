@@ -130,6 +130,13 @@ func (p *peer) ask(a *clusterv1.Ask, done func(proto.Message, error)) (forget fu
 	return forget
 }
 
+// holds is what waits, in bytes, and how many parcels are under way.
+func (p *peer) holds() (waitingBytes, underWay int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.bytes, len(p.flight)
+}
+
 // answered forgets a request; nil: nobody waits for it any more.
 func (p *peer) answered(id uint64) func(proto.Message, error) {
 	p.mu.Lock()

@@ -25,6 +25,14 @@ func (n *node) count() {
 	c.Counter("paceline_link_holes_total", "Parcels of other members that never came.", links.Holes.Load)
 	c.Counter("paceline_link_refused_total", "Requests to other members refused because too much waits for them.", links.Refused.Load)
 	c.Counter("paceline_link_unanswered_total", "Answers to other members left out because too much waits for them.", links.Unanswered.Load)
+	c.Gauge("paceline_link_waiting_bytes", "Bytes of messages that wait for one other member, the one with most of them.", func() float64 {
+		bytes, _ := n.cluster.Link().Fullest()
+		return float64(bytes)
+	})
+	c.Gauge("paceline_link_under_way", "Parcels sent to one other member and not known to be taken, the one with most of them.", func() float64 {
+		_, parcels := n.cluster.Link().Fullest()
+		return float64(parcels)
+	})
 	c.Gauge("paceline_ws_connections", "WebSocket connections.", func() float64 { return float64(n.edge.live.Connections()) })
 	c.Gauge("paceline_wakeups_known", "Wake-ups that are due, or due within seconds.", func() float64 { return float64(n.sweeper.rows.Load()) })
 	c.Counter("paceline_wakeups_reads_total", "Reads of wake-up rows.", n.sweeper.reads.Load)

@@ -42,7 +42,8 @@ type process struct {
 	out io.Writer
 	err io.Writer
 
-	before func(persistence.Rows) persistence.Rows // see settings; nil but in tests
+	before  func(persistence.Rows) persistence.Rows // see settings; nil but in tests
+	serving func(*node)                             // gets the node once it serves; nil but in tests
 }
 
 func main() {

@@ -65,9 +65,15 @@ func openRaceIn(t *testing.T, s serving, data string, lead time.Duration, speeds
 	if err != nil {
 		t.Fatal(err)
 	}
+	return openRaceAt(t, node, "", lead, speedsMmS...)
+}
+
+// openRaceAt makes it under an id; empty: a minted one.
+func openRaceAt(t *testing.T, node *swarm.Node, id string, lead time.Duration, speedsMmS ...int64) *race {
+	t.Helper()
 	r := &race{t: t, node: node}
 	r.gun = node.Now().Add(unit.DurationMs(node.Rate() * float64(lead.Milliseconds())))
-	r.id = must[managev1.CreateCompetitionResponse](t)(node.Competitions.CreateCompetition(t.Context(), connect.NewRequest(&managev1.CreateCompetitionRequest{
+	r.id = must[managev1.CreateCompetitionResponse](t)(node.Competitions.CreateCompetition(t.Context(), connect.NewRequest(&managev1.CreateCompetitionRequest{CompetitionId: id,
 		Definition: &competitionv1.Definition{
 			Name: "400 m", Public: true, Start: competitionv1.StartKind_START_KIND_MASS, RankBy: competitionv1.RankBy_RANK_BY_GUN,
 			Track:         &competitionv1.Track{Format: competitionv1.Format_FORMAT_DISTANCE, Sport: "running", DistanceMm: raceMm},

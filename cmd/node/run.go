@@ -41,6 +41,9 @@ func (r runCmd) Run(p process) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if p.serving != nil {
+		p.serving(n)
+	}
 	log.Info("serving", "address", n.URL(), "member", n.cluster.Member(), "store", r.Store, "node_time", n.clock.now().Node.Time().Format(time.RFC3339))
 	fmt.Fprintf(p.out, "paceline serves on %s\n", n.URL())
 

@@ -56,6 +56,7 @@ type serving struct {
 	url  string
 	out  *output
 	stop func() int // asks it to end and returns the exit code
+	node *node      // set once it serves
 }
 
 var address = regexp.MustCompile(`http://[0-9.:]+`)
@@ -70,9 +71,9 @@ func serveOver(t *testing.T, before func(persistence.Rows) persistence.Rows, arg
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := serving{out: &output{}}
-	code := make(chan int, 1)
+	code, inside := make(chan int, 1), make(chan *node, 1)
 	go func() {
-		code <- execute(process{ctx: ctx, out: s.out, err: s.out, before: before}, append([]string{"run", "--listen", "127.0.0.1:0", "--goodbye-delay", "0s"}, args...))
+		code <- execute(process{ctx: ctx, out: s.out, err: s.out, before: before, serving: func(n *node) { inside <- n }}, append([]string{"run", "--listen", "127.0.0.1:0", "--goodbye-delay", "0s"}, args...))
 	}()
 	var once sync.Once
 	exit := -1
@@ -100,7 +101,7 @@ func serveOver(t *testing.T, before func(persistence.Rows) persistence.Rows, arg
 		case <-tick.C:
 		}
 	}
-	s.url = address.FindString(s.out.String())
+	s.url, s.node = address.FindString(s.out.String()), <-inside
 	return s
 }
 

@@ -274,6 +274,16 @@ func (p *Process) Signal(s syscall.Signal) error {
 	return p.cmd.Process.Signal(s)
 }
 
+// pid of the process that runs, or ran last.
+func (p *Process) pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return 0
+	}
+	return p.cmd.Process.Pid
+}
+
 // Kill ends the process as a power cut would, and waits until it is gone.
 func (p *Process) Kill() {
 	if p.Signal(syscall.SIGKILL) == nil {

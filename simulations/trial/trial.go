@@ -25,6 +25,8 @@ type Trial struct {
 	Network   bool     // that can be cut, between the nodes
 	Ring      int      // servers of a store of its own, with as many copies; 0: the store of all trials
 	ClocksOff bool     // of two of three devices, by minutes
+	Hz        int      // samples a second of each device; 0: 1
+	OneDoor   bool     // all clients have their sockets on the first node
 	Shows     []string // rows of the kill table that it can show, see docs/testing.md
 	// Previous is for a trial with the build before this one, Prepare says what is other before the nodes start.
 	Previous bool
@@ -114,7 +116,11 @@ func (t Trial) Run(ctx context.Context, f *Fleet, size Size, progress io.Writer)
 	if err := f.Agree(ctx, run...); err != nil {
 		return nil, err
 	}
-	node, err := swarm.Connect(ctx, run[0].URL(), f.Token, urls(run[1:])...)
+	also := run[1:]
+	if t.OneDoor {
+		also = nil
+	}
+	node, err := swarm.Connect(ctx, run[0].URL(), f.Token, urls(also)...)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +132,7 @@ func (t Trial) Run(ctx context.Context, f *Fleet, size Size, progress io.Writer)
 	r := &Round{Fleet: f, Store: f.store, outcome: o}
 	s := swarm.DefaultScenario()
 	s.Name, s.Devices, s.Viewers, s.Seconds, s.ClocksOff = t.Name, size.Devices, size.Viewers, t.Seconds, t.ClocksOff
+	s.Hz = max(s.Hz, t.Hz)
 	s.Under = func(ctx context.Context, running swarm.Running) error {
 		r.Race, r.watch = running.Race, running
 		r.Owner = f.Owner(running.Race, run)

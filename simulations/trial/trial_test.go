@@ -37,6 +37,16 @@ func TestEveryDay(t *testing.T) {
 	}
 }
 
+// TestASlowNode is felt at the sockets of the devices that live on it, in nobody's memory, and by nobody else.
+func TestASlowNode(t *testing.T) {
+	if o := hold(t, Slow, Everyday, build(t)); o != nil {
+		t.Log(o)
+		if len(o.Failed) > 0 {
+			t.Fail()
+		}
+	}
+}
+
 // TestTrials is all of them: make trials.
 func TestTrials(t *testing.T) {
 	which := os.Getenv("PACELINE_TRIALS")
@@ -55,7 +65,7 @@ func TestTrials(t *testing.T) {
 	}
 	binary := build(t)
 	var rows []string
-	for _, trial := range slices.Concat(Table, Splits, Rolls) {
+	for _, trial := range slices.Concat(Table, []Trial{Slow}, Splits, Rolls) {
 		if !some.MatchString(trial.Name) {
 			continue
 		}
@@ -76,7 +86,7 @@ func TestTrials(t *testing.T) {
 	fmt.Println(strings.Join(rows, "\n"))
 	fmt.Println("rows of the kill table that they can show (each by itself: go test ./simulations/world -run TestKillTable)")
 	shown := map[string][]string{}
-	for _, trial := range slices.Concat(Table, Splits, Rolls) {
+	for _, trial := range slices.Concat(Table, []Trial{Slow}, Splits, Rolls) {
 		for _, row := range trial.Shows {
 			shown[row] = append(shown[row], trial.Name)
 		}
