@@ -79,3 +79,38 @@ func TestAShardThatIsAnothersIsLeft(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatADeadNodeWasSent: a grain's node dies, and what is sent to the grain is lost until this node learns who has it
+// now, and for a moment after that, until the new one knows it too. The row is fired again at once, not 30 s later, and
+// soon again, also where the shard stays with its owner; a row that is gone is not.
+func TestWhatADeadNodeWasSent(t *testing.T) {
+	r := newRig(t, 8)
+	r.start()
+	r.step(Own{Shards: r.shards})
+	r.run(unit.Minute)
+	rows := someRows(r, r.now.Add(15*unit.Second))
+	r.run(15*unit.Second + 300)
+	for _, w := range rows {
+		if len(r.fired[w]) != 1 {
+			t.Fatalf("fired at %v", r.fired[w])
+		}
+	}
+	done := rows[len(rows)-1]
+	r.remove(done)
+	r.run(2 * unit.Second)
+	changed := r.now
+	r.step(Own{Shards: r.shards})
+	r.run(40 * unit.Second)
+	for _, w := range rows[:len(rows)-1] {
+		var since []unit.DurationMs
+		for _, at := range r.fired[w][1:] {
+			since = append(since, at.Sub(changed))
+		}
+		if len(since) < 3 || since[0] > 100 || since[1] > 2500 || len(since) > 7 {
+			t.Errorf("fired again %v ms after the change, want at once, within 2.5 s, and ever less often", since)
+		}
+	}
+	if at := r.fired[done]; len(at) != 1 {
+		t.Errorf("a row that is gone was fired at %v", at)
+	}
+}

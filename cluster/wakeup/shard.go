@@ -11,9 +11,9 @@ import (
 // row is a wake-up that is known.
 type row struct {
 	persistence.Wakeup
-	readAt  unit.InstantMs // when the read that saw it last was begun
-	fired   bool
-	firedAt unit.InstantMs
+	readAt unit.InstantMs // when the read that saw it last was begun
+	fired  bool
+	again  unit.InstantMs // it was fired; from then on again, once a later read has seen it
 }
 
 // shard is one of the 256.
@@ -30,6 +30,7 @@ type shard struct {
 	open     []int64 // ascending
 
 	aheadAt, backAt unit.InstantMs // when such reads were begun last
+	nextDue         unit.InstantMs // of the rows that were not fired yet; 0: none
 	rows            map[persistence.Wakeup]*row
 }
 
@@ -80,7 +81,7 @@ func (h *shard) next(now unit.InstantMs) (*read, persistence.Op) {
 func (h *shard) again(now unit.InstantMs) []int64 {
 	var minutes []int64
 	for _, r := range h.rows {
-		if at := r.firedAt.Add(fireEvery); r.fired && now >= at && r.readAt < at {
+		if r.fired && now >= r.again && r.readAt < r.again {
 			minutes = append(minutes, persistence.MinuteOf(r.Due))
 		}
 	}
@@ -96,11 +97,30 @@ func (h *shard) due(now unit.InstantMs) []*row {
 		if now < r.Due {
 			continue
 		}
-		if at := r.firedAt.Add(fireEvery); !r.fired || now >= at && r.readAt >= at && !step.RuleFiresAgain.Off() {
+		if !r.fired || now >= r.again && r.readAt >= r.again && !step.RuleFiresAgain.Off() {
 			due = append(due, r)
 		}
 	}
 	return due
+}
+
+// foresee notes when the next row comes due that was not fired yet.
+func (h *shard) foresee() {
+	h.nextDue = 0
+	for _, r := range h.rows {
+		if !r.fired && (h.nextDue == 0 || r.Due < h.nextDue) {
+			h.nextDue = r.Due
+		}
+	}
+}
+
+// fireAgainAt brings forward when rows that were fired are fired again.
+func (h *shard) fireAgainAt(at unit.InstantMs) {
+	for _, r := range h.rows {
+		if r.fired {
+			r.again = min(r.again, at)
+		}
+	}
 }
 
 // low is the first minute that is not settled.

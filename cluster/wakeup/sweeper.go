@@ -13,10 +13,12 @@ import (
 // The numbers of architecture 5b, and what keeps reading cheap. Wall time.
 const (
 	tickEvery   = unit.Second
-	aheadEvery  = 4 * unit.Second  // between two reads of a shard's next rows
-	aheadBy     = 7 * unit.Second  // how far such a read looks: over the next one, and over a slow store
-	backEvery   = 60 * unit.Second // between two reads of minutes that are over and not settled
+	dueEvery    = unit.DurationMs(50) // between two looks at what is due: rows that are known are fired at their time
+	aheadEvery  = 4 * unit.Second     // between two reads of a shard's next rows
+	aheadBy     = 7 * unit.Second     // how far such a read looks: over the next one, and over a slow store
+	backEvery   = 60 * unit.Second    // between two reads of minutes that are over and not settled
 	fireEvery   = 30 * unit.Second
+	changeEvery = unit.Second      // as fireEvery, just after a change of owners
 	settleAfter = 10 * unit.Minute // after a minute's end
 	retryAfter  = unit.Second      // after a failed read
 	lostAfter   = 30 * unit.Second // a read without an outcome is forgotten
@@ -24,9 +26,10 @@ const (
 	putEvery    = 5                // minutes that the mark moves before it is written
 	chunk       = 64               // minutes of one read
 	maxReads    = 16               // under way
-	maxFires    = 500              // in one step
+	maxFires    = 500              // in one step, and by time alone in one second
 
 	tickKey = "wakeup/tick"
+	dueKey  = "wakeup/due"
 )
 
 // Start is the first message.
@@ -49,6 +52,10 @@ type Sweeper struct {
 	counts Counts
 	fires  int  // left in this step
 	more   bool // there was more to ask than may be under way
+
+	tickAt, dueAt unit.InstantMs // the next ticks; 0: none is under way
+	left          int            // fires by time alone until tickAt
+	ownedAt       unit.InstantMs // the last change of owners; 0: there was none
 }
 
 // read is one request under way.
@@ -94,8 +101,10 @@ func AllShards() []int {
 // Counts so far.
 func (s *Sweeper) Counts() Counts { return s.counts }
 
-// own takes shards over, and leaves others to whoever owns them now.
-func (s *Sweeper) own(shards []int) {
+// own takes shards over, and leaves others to whoever owns them now. Owners have changed, so what was fired a moment ago
+// may have gone to a node that is dead: it is fired again if it is still there.
+func (s *Sweeper) own(shards []int, now unit.InstantMs) {
+	s.ownedAt = now
 	had := make(map[int]*shard, len(s.shards))
 	for _, h := range s.shards {
 		had[h.n] = h
@@ -108,8 +117,18 @@ func (s *Sweeper) own(shards []int) {
 			h = newShard(n)
 		}
 		h.foreign = false
+		h.fireAgainAt(now)
 		s.shards = append(s.shards, h)
 	}
+}
+
+// pause between two fires of a row. Nodes do not learn of a change in the same instant, so what is sent just after one may
+// be lost like what was sent just before: the pause is as long as the change is ago.
+func (s *Sweeper) pause(now unit.InstantMs) unit.DurationMs {
+	if s.ownedAt == 0 {
+		return fireEvery
+	}
+	return min(max(now.Sub(s.ownedAt), changeEvery), fireEvery)
 }
 
 // Known reports that every shard has its low-water mark in the store: from now on wake-ups may be written.
@@ -147,17 +166,23 @@ func (s *Sweeper) Step(now step.Now, msg any, _ step.Return) []step.Out {
 	s.fires = maxFires
 	switch m := msg.(type) {
 	case Start:
-		outs = append(outs, step.After{Key: tickKey, At: now.Wall.Add(tickEvery)})
+		outs = s.tick(outs, now.Wall)
 	case Own:
-		s.own(m.Shards)
+		s.own(m.Shards, now.Wall)
 	case step.Tick:
-		if m.Key != tickKey {
+		switch m.Key {
+		case tickKey:
+			outs = s.tick(outs, now.Wall)
+			s.forget(now.Wall)
+			outs = s.fireAll(outs, now.Wall, true)
+		case dueKey:
+			if now.Wall < s.dueAt || s.dueAt == 0 {
+				return nil // one that was put off
+			}
+			s.dueAt = 0
+			return s.arm(s.fireAll(outs, now.Wall, false), now.Wall) // reading is the other tick's
+		default:
 			return nil
-		}
-		outs = append(outs, step.After{Key: tickKey, At: now.Wall.Add(tickEvery)})
-		s.forget(now.Wall)
-		for _, h := range s.shards {
-			outs = s.fire(outs, h, now.Wall)
 		}
 	case persistence.Done:
 		r := s.reads[m.Tag]
@@ -177,12 +202,48 @@ func (s *Sweeper) Step(now step.Now, msg any, _ step.Return) []step.Out {
 			outs = s.fire(outs, r.shard, now.Wall)
 		}
 		if !s.more {
-			return s.askShard(outs, r.shard, now.Wall)
+			return s.arm(s.askShard(outs, r.shard, now.Wall), now.Wall)
 		}
 	default:
 		return nil
 	}
-	return s.ask(outs, now.Wall)
+	return s.arm(s.ask(outs, now.Wall), now.Wall)
+}
+
+// tick asks for the next one. A look that never came, because the clock was set, is asked for anew.
+func (s *Sweeper) tick(outs []step.Out, now unit.InstantMs) []step.Out {
+	s.tickAt, s.dueAt, s.left = now.Add(tickEvery), 0, maxFires
+	return append(outs, step.After{Key: tickKey, At: s.tickAt})
+}
+
+// arm asks for a look at the time of the row that is due next, if that comes before the tick.
+func (s *Sweeper) arm(outs []step.Out, now unit.InstantMs) []step.Out {
+	if s.left == 0 {
+		return outs // the rest a tick later
+	}
+	at := s.tickAt
+	for _, h := range s.shards {
+		if h.nextDue != 0 {
+			at = min(at, max(h.nextDue, now.Add(dueEvery)))
+		}
+	}
+	if at >= s.tickAt || s.dueAt != 0 && s.dueAt <= at {
+		return outs
+	}
+	s.dueAt = at
+	return append(outs, step.After{Key: dueKey, At: at})
+}
+
+// fireAll sends what has come due by time alone; what an earlier step had no room for only with a tick.
+func (s *Sweeper) fireAll(outs []step.Out, now unit.InstantMs, tick bool) []step.Out {
+	s.fires = s.left
+	for _, h := range s.shards {
+		if tick || h.nextDue != 0 && h.nextDue <= now {
+			outs = s.fire(outs, h, now)
+		}
+	}
+	s.left = s.fires
+	return outs
 }
 
 // forget gives up reads whose outcome never came.
@@ -239,10 +300,11 @@ func (s *Sweeper) fire(outs []step.Out, h *shard, now unit.InstantMs) []step.Out
 		if r.fired {
 			s.counts.Again++
 		}
-		r.fired, r.firedAt = true, now
+		r.fired, r.again = true, now.Add(s.pause(now))
 		outs = append(outs, step.Send{To: r.Grain, Msg: &clusterv1.Wake{
 			Kind: string(r.Grain.Kind), Id: r.Grain.ID, DueMs: int64(r.Due), Reason: r.Reason, Activation: r.Activation,
 		}})
 	}
+	h.foresee()
 	return outs
 }

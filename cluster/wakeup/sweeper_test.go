@@ -30,6 +30,7 @@ type rig struct {
 	fired   map[persistence.Wakeup][]unit.InstantMs
 	reads   int
 	minutes int
+	looks   int // ticks
 }
 
 type todo struct {
@@ -62,7 +63,7 @@ func (r *rig) step(msg any) {
 	for _, o := range r.s.Step(step.Now{Wall: r.now, Node: r.now}, msg, nil) {
 		switch o := o.(type) {
 		case step.After:
-			r.later(o.At.Sub(r.now), func() { r.step(step.Tick{Key: o.Key}) })
+			r.later(o.At.Sub(r.now), func() { r.looks++; r.step(step.Tick{Key: o.Key}) })
 		case step.Send:
 			w := o.Msg.(*clusterv1.Wake)
 			row := persistence.Wakeup{Grain: o.To, Due: unit.InstantMs(w.DueMs), Reason: w.Reason, Activation: w.Activation}
@@ -163,6 +164,64 @@ func TestFiredInTime(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestFiredAtItsTime: what is known is not fired with the next whole second but at its time, whatever else is due or read
+// meanwhile; over a store that takes seconds it is still within the second.
+func TestFiredAtItsTime(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		r := newRig(t, 5)
+		chance := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
+		slow, late := 500, unit.DurationMs(100)
+		if rapid.Bool().Draw(rt, "slow store") {
+			slow, late = 1400, unit.Second
+		}
+		r.latency = func() unit.DurationMs { return unit.DurationMs(chance.IntN(slow)) } // there, and back
+		r.start()
+		if rapid.Bool().Draw(rt, "among others") {
+			r.step(Own{Shards: r.shards})
+		}
+		r.run(20 * unit.Second)
+		var rows []persistence.Wakeup
+		for i := range rapid.IntRange(1, 200).Draw(rt, "rows") {
+			w := r.wakeup(i, r.now.Add(10*unit.Second+unit.DurationMs(chance.IntN(20_000))))
+			r.put(w)
+			rows = append(rows, w)
+			r.run(unit.DurationMs(chance.IntN(100)))
+		}
+		r.run(unit.Minute)
+		for _, w := range rows {
+			at := r.fired[w]
+			if len(at) == 0 {
+				rt.Fatalf("%v was never fired", w)
+			}
+			if by := at[0].Sub(w.Due); by < 0 || by > late {
+				rt.Fatalf("fired %d ms after its time, want %d at most", by, late)
+			}
+		}
+	})
+}
+
+// TestLooksAreFew: a row for each millisecond costs a look every 50 ms, not one for each row, and no more reads.
+func TestLooksAreFew(t *testing.T) {
+	r := newRig(t, 5)
+	r.start()
+	r.run(10 * unit.Second)
+	for i := range 400 {
+		r.put(r.wakeup(i, r.now.Add(20*unit.Second+unit.DurationMs(i*10))))
+	}
+	r.run(19 * unit.Second)
+	r.looks, r.reads = 0, 0
+	r.run(5 * unit.Second)
+	if len(r.fired) != 400 {
+		t.Fatalf("%d fired", len(r.fired))
+	}
+	if r.looks > 5+4*20+1 {
+		t.Errorf("%d ticks in 5 s", r.looks)
+	}
+	if r.reads > 5*2 {
+		t.Errorf("%d reads of 5 shards in 5 s", r.reads)
+	}
 }
 
 // TestFiredUntilGone: every 30 s, and no more once it is gone.
