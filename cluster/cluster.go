@@ -254,6 +254,9 @@ func (c *Cluster) Link() *link.Link { return c.link }
 // Placement is this member's part of the placement.
 func (c *Cluster) Placement() *placement.Placement { return c.placement }
 
+// System is the runtime that this member's actors live in.
+func (c *Cluster) System() *actor.ActorSystem { return c.system }
+
 // Member is this member's id: of this run of the process.
 func (c *Cluster) Member() string { return c.system.ID }
 

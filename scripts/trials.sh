@@ -23,4 +23,9 @@ if [ -z "${PACELINE_CQL_HOSTS:-}" ]; then
 	PACELINE_CQL_HOSTS=$(scripts/cassandra.sh hosts)
 	export PACELINE_CQL_HOSTS
 fi
-PACELINE_TRIALS=${TRIAL:-.} PACELINE_TRIALS_SIZE=${SIZE:-} go test -count=1 -timeout 60m -v ./simulations/trial -run '^TestTrials$' | tee bin/test/trials.txt
+code=0
+PACELINE_TRIALS=${TRIAL:-.} PACELINE_TRIALS_SIZE=${SIZE:-} go test -count=1 -timeout 60m -v ./simulations/trial -run '^TestTrials$' | tee bin/test/trials.txt || code=1
+if [ -z "${TRIAL:-}" ]; then # all of them: then also a node that leaves with thousands of grains
+	PACELINE_DRAIN_GRAINS=8000 go test -count=1 -timeout 20m -v ./simulations/trial -run '^TestAFullNodeLeaves$' | tee -a bin/test/trials.txt || code=1
+fi
+exit $code

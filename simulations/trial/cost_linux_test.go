@@ -173,7 +173,7 @@ func race(b *testing.B, nodes int) (cost float64) {
 	return cost
 }
 
-func costFleet(b *testing.B, nodes int) *Fleet {
+func costFleet(b testing.TB, nodes int) *Fleet {
 	b.Helper()
 	hosts := testkit.CQLHosts(b)
 	keyspace := "cost_" + strings.ToLower(rand.Text()[:12])

@@ -154,18 +154,8 @@ func (f *felt) look() {
 
 // counters asks the door what its link holds.
 func (w *doorWatch) counters() error {
-	client := &http.Client{Timeout: 2 * time.Second}
-	a, err := client.Get(w.door.URL() + "/metrics")
-	if err != nil {
-		return fmt.Errorf("trial: counters of %s: %w", w.door.name, err)
-	}
-	defer a.Body.Close()
-	text, err := io.ReadAll(a.Body)
-	if err != nil {
-		return fmt.Errorf("trial: counters of %s: %w", w.door.name, err)
-	}
 	for name, worst := range map[string]*uint64{"paceline_link_waiting_bytes": &w.waiting, "paceline_link_under_way": &w.underWay} {
-		v, err := counter(string(text), name)
+		v, err := w.door.counter(name)
 		if err != nil {
 			return err
 		}
@@ -174,14 +164,25 @@ func (w *doorWatch) counters() error {
 	return nil
 }
 
-func counter(text, name string) (uint64, error) {
-	for line := range strings.Lines(text) {
+// counter asks a node for one of its numbers.
+func (p *Process) counter(name string) (uint64, error) {
+	client := &http.Client{Timeout: 2 * time.Second}
+	a, err := client.Get(p.URL() + "/metrics")
+	if err != nil {
+		return 0, fmt.Errorf("trial: counters of %s: %w", p.name, err)
+	}
+	defer a.Body.Close()
+	text, err := io.ReadAll(a.Body)
+	if err != nil {
+		return 0, fmt.Errorf("trial: counters of %s: %w", p.name, err)
+	}
+	for line := range strings.Lines(string(text)) {
 		if rest, ok := strings.CutPrefix(line, name+" "); ok {
 			v, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
 			return uint64(v), err
 		}
 	}
-	return 0, fmt.Errorf("trial: no counter %s", name)
+	return 0, fmt.Errorf("trial: %s has no counter %s", p.name, name)
 }
 
 // memory is the resident bytes of the door's process; 0 where the system does not say.

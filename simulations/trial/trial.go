@@ -39,7 +39,7 @@ type Trial struct {
 type Size struct{ Devices, Viewers int }
 
 // Everyday is what make test holds, Full what make trials does. OfRing is the most where the store is a ring of this
-// machine's own: three servers and three nodes on two cores do not hold more.
+// machine's own, or where a device sends many samples a second: two cores do not hold more.
 var Everyday, Full, OfRing = Size{20, 6}, Size{300, 100}, Size{60, 20}
 
 // Store is servers that can be killed, numbered from 1.
@@ -125,7 +125,7 @@ func (t Trial) Run(ctx context.Context, f *Fleet, size Size, progress io.Writer)
 		return nil, err
 	}
 	o := &Outcome{Name: t.Name}
-	if t.Ring > 0 && size.Devices > OfRing.Devices {
+	if (t.Ring > 0 || t.Hz > 1) && size.Devices > OfRing.Devices {
 		size = OfRing
 		o.Notes = append(o.Notes, fmt.Sprintf("%d devices and %d viewers", size.Devices, size.Viewers))
 	}
