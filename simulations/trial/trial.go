@@ -33,6 +33,8 @@ type Trial struct {
 	Prepare  func(f *Fleet)
 	// Do is done 8 s after the gun. owner is the node that the race lives on.
 	Do func(ctx context.Context, r *Round) error
+	// Hold is the whole of a trial that is not one race, in place of Do.
+	Hold func(ctx context.Context, f *Fleet, run []*Process, size Size, progress io.Writer) (*Outcome, error)
 }
 
 // Size of a race.
@@ -81,6 +83,7 @@ type Outcome struct {
 	Events     uint64 // in them
 	Reconnects int
 	Samples    uint64
+	Measured   string // by a trial that is not one race, in place of all of these
 	Notes      []string
 	Failed     []string
 }
@@ -88,6 +91,9 @@ type Outcome struct {
 func (o *Outcome) String() string {
 	row := fmt.Sprintf("%-46s first board %5.2f s   all boards %5.2f s   all acknowledged %5.2f s   all grains answer %5.2f s   %4d reconnects   %6d samples   %5d journals %6d events   ",
 		o.Name, o.Board.Seconds(), o.Boards.Seconds(), o.Acks.Seconds(), o.Grains.Seconds(), o.Reconnects, o.Samples, o.Journals, o.Events)
+	if o.Measured != "" {
+		row = fmt.Sprintf("%-46s %s   ", o.Name, o.Measured)
+	}
 	if len(o.Notes) > 0 {
 		row += strings.Join(o.Notes, "; ") + "   "
 	}
@@ -115,6 +121,9 @@ func (t Trial) Run(ctx context.Context, f *Fleet, size Size, progress io.Writer)
 	}
 	if err := f.Agree(ctx, run...); err != nil {
 		return nil, err
+	}
+	if t.Hold != nil {
+		return t.Hold(ctx, f, run, size, progress)
 	}
 	also := run[1:]
 	if t.OneDoor {

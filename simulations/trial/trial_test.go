@@ -21,10 +21,10 @@ import (
 )
 
 // TestEveryDay is the short ones, at once: the node that the race lives on is killed in the middle; it is cut off, steps
-// down, and comes back.
+// down, and comes back; a node is killed while races come due that no node has in memory.
 func TestEveryDay(t *testing.T) {
 	binary := build(t)
-	for _, trial := range []Trial{OwnerKilled, Splits[0]} {
+	for _, trial := range []Trial{OwnerKilled, Splits[0], Wakes[0]} {
 		t.Run(strings.ReplaceAll(trial.Name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			if o := hold(t, trial, Everyday, binary); o != nil {
@@ -65,7 +65,7 @@ func TestTrials(t *testing.T) {
 	}
 	binary := build(t)
 	var rows []string
-	for _, trial := range slices.Concat(Table, []Trial{Slow}, Splits, Rolls) {
+	for _, trial := range slices.Concat(Table, []Trial{Slow}, Splits, Rolls, Wakes) {
 		if !some.MatchString(trial.Name) {
 			continue
 		}
@@ -86,7 +86,7 @@ func TestTrials(t *testing.T) {
 	fmt.Println(strings.Join(rows, "\n"))
 	fmt.Println("rows of the kill table that they can show (each by itself: go test ./simulations/world -run TestKillTable)")
 	shown := map[string][]string{}
-	for _, trial := range slices.Concat(Table, []Trial{Slow}, Splits, Rolls) {
+	for _, trial := range slices.Concat(Table, []Trial{Slow}, Splits, Rolls, Wakes) {
 		for _, row := range trial.Shows {
 			shown[row] = append(shown[row], trial.Name)
 		}
