@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"paceline/domain/id"
 )
@@ -80,6 +82,7 @@ func (s *RowStore) snapshotKeys(ctx context.Context, p Part) (keys []chunkKey, p
 			continue // no part of a snapshot that can be read
 		}
 		if n := len(keys); n == 0 || keys[n-1].of() != c.of() {
+			c.chunk = 0
 			keys, present = append(keys, c), append(present, 0)
 		}
 		present[len(present)-1]++
@@ -87,57 +90,115 @@ func (s *RowStore) snapshotKeys(ctx context.Context, p Part) (keys []chunkKey, p
 	return keys, present, nil
 }
 
-// PutSnapshot implements Snapshots. The chunks go one by one; only a whole snapshot is ever read.
+// laid is a snapshot as it lies in its partition, and how many of its chunks are there.
+type laid struct {
+	key     chunkKey
+	present uint32
+}
+
+// laidIn is what lies in a partition, newest first: as this store has left it, or else as it is read.
+func (s *RowStore) laidIn(ctx context.Context, p Part) ([]laid, error) {
+	s.mu.Lock()
+	there, known := s.laid[p.Key]
+	s.mu.Unlock()
+	if known {
+		return there, nil
+	}
+	keys, present, err := s.snapshotKeys(ctx, p)
+	for i := range keys {
+		there = append(there, laid{keys[i], present[i]})
+	}
+	return there, err
+}
+
+// left notes how a partition was left; nil: nobody knows.
+func (s *RowStore) left(p Part, there []laid) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if there == nil {
+		delete(s.laid, p.Key)
+		return
+	}
+	if len(s.laid) >= maxHints {
+		clear(s.laid)
+	}
+	s.laid[p.Key] = there
+}
+
+// PutSnapshot implements Snapshots. The chunks go one by one; only a whole snapshot is ever read. With the last one go those
+// that are not needed any more. Where other activations have written meanwhile something may be left over, until the next
+// one that looks.
 func (s *RowStore) PutSnapshot(ctx context.Context, g id.Grain, name string, snap Snapshot) error {
 	p := SnapshotPart(g, name)
-	keys, present, err := s.snapshotKeys(ctx, p)
+	there, err := s.laidIn(ctx, p)
 	if err != nil {
 		return fmt.Errorf("%s of %v: %w", name, g, err)
 	}
+	s.left(p, nil)
 	hash, err := s.snapshotHash(ctx, p, snap.Bytes)
 	if err != nil {
 		return fmt.Errorf("%s of %v: %w", name, g, err)
 	}
 	c := chunkKey{version: snap.Version, hash: hash, again: 1}
-	for _, k := range keys {
-		if k.version == c.version {
-			c.again = max(c.again, k.again+1)
+	for _, l := range there {
+		if l.key.version == c.version {
+			c.again = max(c.again, l.key.again+1)
 		}
 	}
 	c.chunks = max(1, uint32((len(snap.Bytes)+ChunkBytes-1)/ChunkBytes))
+	kept, gone := supersede(there, c)
 	for ; c.chunk < c.chunks; c.chunk++ {
 		from := int(c.chunk) * ChunkBytes
 		cell := snap.Bytes[from:min(from+ChunkBytes, len(snap.Bytes))]
 		cell = append(make([]byte, 0, len(cell)), cell...)
-		if err := s.put(ctx, []Mutation{{Part: p, Row: Row{Cluster: c.String(), Cell: cell}}}); err != nil {
+		muts := []Mutation{{Part: p, Row: Row{Cluster: c.String(), Cell: cell}}}
+		if c.chunk+1 == c.chunks {
+			muts = append(muts, gone.deletions(p)...)
+		}
+		if err := s.put(ctx, muts); err != nil {
 			return fmt.Errorf("%s of %v at %d: %w", name, g, snap.Version, err)
 		}
 	}
-	return s.pruneSnapshots(ctx, p, c, keys, present)
+	s.left(p, kept)
+	return nil
 }
 
-// pruneSnapshots keeps the newest whole ones of what was there together with the one just written.
-func (s *RowStore) pruneSnapshots(ctx context.Context, p Part, written chunkKey, keys []chunkKey, present []uint32) error {
-	kept, counted := 0, false
-	for i, k := range keys {
-		if !counted && written.of() < k.of() {
-			counted = true
-			kept++
+type laidOnes []laid
+
+// supersede says what of a partition is kept beside what is being written, and what is not needed any more: all behind the
+// newest whole ones.
+func supersede(there []laid, written chunkKey) (kept, gone laidOnes) {
+	all := append(slices.Clone(there), laid{written, written.chunks})
+	slices.SortFunc(all, func(a, b laid) int { return strings.Compare(a.key.of(), b.key.of()) })
+	whole := 0
+	for _, l := range all {
+		if whole >= snapshotsKept && l.key != written {
+			gone = append(gone, l)
+			continue
 		}
-		if kept >= snapshotsKept {
-			return s.rows.DeleteRange(ctx, p, k.of(), "")
-		}
-		if present[i] == k.chunks {
-			kept++
+		kept = append(kept, l)
+		if l.present == l.key.chunks {
+			whole++
 		}
 	}
-	return nil
+	return kept, gone
+}
+
+func (gone laidOnes) deletions(p Part) []Mutation {
+	var muts []Mutation
+	for _, l := range gone {
+		for k := l.key; k.chunk < k.chunks; k.chunk++ {
+			muts = append(muts, Mutation{Part: p, Row: Row{Cluster: k.String()}, Delete: true})
+		}
+	}
+	return muts
 }
 
 // LastSnapshot implements Snapshots: the newest of which every chunk is there and whose bytes are those that
 // were written. Anything else is passed over: a snapshot is a cache.
 func (s *RowStore) LastSnapshot(ctx context.Context, g id.Grain, name string) (Snapshot, bool, error) {
 	p := SnapshotPart(g, name)
+	s.left(p, nil) // an activation begins: others may have written
 	// Mostly the newest is whole, and its chunks are among the first rows: one round trip.
 	first, err := s.rows.Range(ctx, p, Range{Limit: chunksAtOnce})
 	switch {

@@ -20,6 +20,8 @@ type RowStore struct {
 	hints map[id.Grain]uint64
 	// pages: how many events of the grain a read may ask for, where more did not fit into an answer.
 	pages map[id.Grain]int
+	// laid: what lies in a partition of snapshots, by its key, where this store has written last.
+	laid map[string][]laid
 }
 
 var _ Store = (*RowStore)(nil)
@@ -29,7 +31,7 @@ const maxHints = 16384
 
 // Over is the shared logic over a driver.
 func Over(rows Rows) *RowStore {
-	return &RowStore{rows: rows, hints: make(map[id.Grain]uint64), pages: make(map[id.Grain]int)}
+	return &RowStore{rows: rows, hints: make(map[id.Grain]uint64), pages: make(map[id.Grain]int), laid: make(map[string][]laid)}
 }
 
 // Rows is the driver underneath.

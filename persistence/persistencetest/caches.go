@@ -3,6 +3,7 @@ package persistencetest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"reflect"
 	"testing"
 
@@ -17,6 +18,7 @@ func runCaches(t *testing.T, open Open) {
 		{"snapshots", testSnapshots},
 		{"half a snapshot", testHalfSnapshot},
 		{"a version again", testSnapshotAgain},
+		{"snapshots, one request each", testSnapshotRequests},
 		{"cursors", testCursors},
 	})
 }
@@ -102,6 +104,52 @@ func testSnapshotAgain(t *testing.T, rows persistence.Rows) {
 	left := must(rows.Range(ctx, persistence.SnapshotPart(workout, "checkpoint"), persistence.Range{KeysOnly: true}))(t)
 	if len(left) > 4 {
 		t.Fatalf("%d chunks left, want at most two snapshots of two", len(left))
+	}
+}
+
+// testSnapshotRequests: an activation that saves again and again asks for one thing each time, and still no more than two
+// snapshots lie there; what another activation leaves is found by the next one.
+func testSnapshotRequests(t *testing.T, rows persistence.Rows) {
+	ctx := context.Background()
+	f := faulty.Over(rows)
+	reads, writes := 0, 0
+	f.ReadFails = func(persistence.Table) bool { reads++; return false }
+	f.Decide = func(faulty.Write) faulty.Fate { writes++; return faulty.Done }
+	put := func(s *persistence.RowStore, version uint64, b string) {
+		t.Helper()
+		check(t, s.PutSnapshot(ctx, workout, "checkpoint", persistence.Snapshot{Version: version, Bytes: []byte(b)}))
+	}
+	lie := func() int {
+		return len(must(rows.Range(ctx, persistence.SnapshotPart(workout, "checkpoint"), persistence.Range{KeysOnly: true}))(t))
+	}
+	one, other := persistence.Over(f), persistence.Over(rows)
+	for i := range 5 {
+		put(one, 7, fmt.Sprint("one ", i))
+	}
+	if reads != 1 || writes != 5 || lie() != 2 {
+		t.Errorf("%d reads, %d writes, %d rows for five checkpoints; want 1, 5, 2", reads, writes, lie())
+	}
+	put(other, 8, "other")
+	put(one, 7, "behind")
+	put(one, 7, "behind again")
+	if got, ok, err := one.LastSnapshot(ctx, workout, "checkpoint"); !ok || err != nil || string(got.Bytes) != "other" {
+		t.Errorf("LastSnapshot = %q, %v, %v; want what the other has written", got.Bytes, ok, err)
+	}
+	for i := range 2 {
+		put(one, 9, fmt.Sprint("newest ", i))
+	}
+	if n := lie(); n != 2 {
+		t.Errorf("%d rows lie there, want 2", n)
+	}
+	// A write that nobody knows of is looked for.
+	f.Decide = func(faulty.Write) faulty.Fate { return faulty.LostYes }
+	if err := one.PutSnapshot(ctx, workout, "checkpoint", persistence.Snapshot{Version: 9, Bytes: []byte("lost")}); err == nil {
+		t.Error("a lost outcome is taken for none")
+	}
+	f.Decide = nil
+	put(one, 9, "after it")
+	if got, ok, err := one.LastSnapshot(ctx, workout, "checkpoint"); !ok || err != nil || string(got.Bytes) != "after it" || lie() != 2 {
+		t.Errorf("LastSnapshot = %q of %d rows, %v, %v", got.Bytes, lie(), ok, err)
 	}
 }
 
