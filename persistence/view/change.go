@@ -24,10 +24,16 @@ type Change struct {
 	grain id.Grain
 	muts  []persistence.Mutation
 	// index of the last mutation of a row in muts
-	last  map[rowName]int
+	last map[rowName]int
+	read bool // anything of the store
+	// rows that were read: many events of a race ask for the same one
+	found map[rowName]found
 	touch Touch
 	err   error
 }
+
+// found is a row as it was read; nil: there is none.
+type found struct{ cell []byte }
 
 type rowName struct{ part, cluster string }
 
@@ -78,7 +84,26 @@ func read[T any](ctx context.Context, c *Change, p persistence.Part, cluster str
 		err = decode(c.muts[i].Row.Cell, &v)
 		return v, err == nil, err
 	}
-	return one[T](ctx, c.t, p, cluster)
+	f, known := c.found[rowName{p.Key, cluster}]
+	if !known {
+		cell, there, err := c.t.rows.Get(ctx, p, cluster)
+		if err != nil {
+			return v, false, err
+		}
+		if there {
+			f.cell = append([]byte{}, cell...)
+		}
+		if c.found == nil {
+			c.found = make(map[rowName]found)
+		}
+		c.found[rowName{p.Key, cluster}] = f
+		c.read = true
+	}
+	if f.cell == nil {
+		return v, false, nil
+	}
+	err = decode(f.cell, &v)
+	return v, err == nil, err
 }
 
 // Commit writes the rows and the cursor. What was collected is then durable, and the cursor never lies ahead of it:
@@ -153,9 +178,9 @@ func (c *Change) others(ctx context.Context, order []string, parts map[string][]
 }
 
 // Still reports whether the grain's cursor is at through: what was read since it was read there belongs together. On
-// a driver of one process the caller's lock says so.
+// a driver of one process the caller's lock says so, and where nothing was read nothing can be of two versions.
 func (c *Change) Still(ctx context.Context, through uint64) (bool, error) {
-	if !c.t.shared {
+	if !c.t.shared || !c.read {
 		return true, nil
 	}
 	now, err := c.t.CursorIn(ctx, c.grain, c.gen)
@@ -228,6 +253,7 @@ func (c *Change) PutResultPart(competition string, version, part uint32, page []
 // Roster maps every entry's number to its person, as it will be after the change.
 func (c *Change) Roster(ctx context.Context, competition string) (map[uint32]string, error) {
 	home := c.in.home(id.Of(id.Competition, competition))
+	c.read = true
 	rows, err := c.t.rows.Range(ctx, home, persistence.Range{From: rowEntry, To: rowEntryEnd})
 	if err != nil {
 		return nil, err

@@ -35,13 +35,46 @@ type Projector struct {
 	kinds   map[id.Kind]Projection
 	seed    maphash.Seed
 	locks   [stripes]sync.Mutex
+
+	// known is where this projector has left the cursors of grains. They never go back, and who has moved one further since is
+	// found by Still, so events that follow on need not ask.
+	mu    sync.Mutex
+	known map[cursorOf]uint64
+}
+
+type cursorOf struct {
+	g   id.Grain
+	gen uint64
+}
+
+// maxKnown bounds the memory that asking saves time with.
+const maxKnown = 16384
+
+func (p *Projector) leave(t target, through uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.known) >= maxKnown {
+		clear(p.known)
+	}
+	p.known[cursorOf{t.g, t.gen}] = through
+}
+
+// cursor is where the events from a version on are taken up.
+func (p *Projector) cursor(ctx context.Context, t target, from uint64) (uint64, error) {
+	p.mu.Lock()
+	through, known := p.known[cursorOf{t.g, t.gen}]
+	p.mu.Unlock()
+	if known && through+1 == from {
+		return through, nil
+	}
+	return p.tables.CursorIn(ctx, t.g, t.gen)
 }
 
 var _ persistence.EventStream = (*Projector)(nil)
 
 // New is a projector with the given projections; see Views for those of the product.
 func New(journal Journal, tables *view.Tables, kinds map[id.Kind]Projection) *Projector {
-	return &Projector{journal: journal, tables: tables, kinds: kinds, seed: maphash.MakeSeed()}
+	return &Projector{journal: journal, tables: tables, kinds: kinds, seed: maphash.MakeSeed(), known: map[cursorOf]uint64{}}
 }
 
 func (p *Projector) lock(g id.Grain) func() {
@@ -97,7 +130,10 @@ func (p *Projector) Publish(ctx context.Context, g id.Grain, records []persisten
 
 // publish takes events into one generation.
 func (p *Projector) publish(ctx context.Context, t target, records []persistence.Record) (uint64, error) {
-	through, err := p.tables.CursorIn(ctx, t.g, t.gen)
+	if len(records) == 0 {
+		return p.tables.CursorIn(ctx, t.g, t.gen)
+	}
+	through, err := p.cursor(ctx, t, records[0].Version)
 	if err != nil {
 		return 0, fmt.Errorf("views of %v: %w", t.g, err)
 	}
@@ -139,6 +175,7 @@ func (p *Projector) take(ctx context.Context, t target, through uint64, records 
 			return through, fmt.Errorf("views of %v after %d: %w", t.g, through, err)
 		}
 		if taken {
+			p.leave(t, last)
 			through, records = last, records[n:]
 			continue
 		}

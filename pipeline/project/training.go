@@ -27,8 +27,12 @@ func Training(ctx context.Context, c *view.Change, r persistence.Record) error {
 			Phase: phaseLive, Version: r.Version})
 		return nil
 	}
+	change := trainingChange(e)
+	if change == nil {
+		return nil
+	}
 	row, ok, err := c.Training(ctx, c.Grain().ID)
-	if err != nil || !ok || !moveTraining(&row, e) {
+	if err != nil || !ok || !change(&row) {
 		return err
 	}
 	row.Version = r.Version
@@ -36,25 +40,32 @@ func Training(ctx context.Context, c *view.Change, r persistence.Record) error {
 	return nil
 }
 
-// moveTraining says what an event changes in the row; false: nothing.
-func moveTraining(row *view.Training, e training.Event) bool {
+// trainingChange is what an event changes in the row, false if nothing after all; nil: nothing in any row, as gates and
+// laps, which most are, so that it need not be read.
+func trainingChange(e training.Event) func(row *view.Training) bool {
+	total := func(t training.Totals) func(*view.Training) bool {
+		return func(row *view.Training) bool {
+			row.ElapsedMs, row.DistanceMm = t.ElapsedMs, t.DistanceMm
+			return true
+		}
+	}
 	switch e := e.(type) {
 	case training.Bound:
-		row.Competition = e.Competition
+		return func(row *view.Training) bool { row.Competition = e.Competition; return true }
 	case training.Unbound:
-		if row.Competition != e.Competition {
-			return false
+		return func(row *view.Training) bool {
+			bound := row.Competition == e.Competition
+			if bound {
+				row.Competition = ""
+			}
+			return bound
 		}
-		row.Competition = ""
 	case training.FinishRequested:
-		row.Phase = phaseFinishing
+		return func(row *view.Training) bool { row.Phase = phaseFinishing; return true }
 	case training.Finished:
-		row.Phase = phaseFinished
-		row.ElapsedMs, row.DistanceMm = e.Totals.ElapsedMs, e.Totals.DistanceMm
+		return func(row *view.Training) bool { row.Phase = phaseFinished; return total(e.Totals)(row) }
 	case training.TotalsRevised:
-		row.ElapsedMs, row.DistanceMm = e.Totals.ElapsedMs, e.Totals.DistanceMm
-	default:
-		return false
+		return total(e.Totals)
 	}
-	return true
+	return nil
 }

@@ -184,3 +184,28 @@ func publishInPieces(t *testing.T, b *bench, records []persistence.Record, seed 
 		through = to
 	}
 }
+
+// TestEventsThatFollowOnReadOnce: forty events in one go, on those before them, are one look at the race's row, one at whether
+// the cursor still stands there, and one at the plan.
+func TestEventsThatFollowOnReadOnce(t *testing.T) {
+	p := newPair()
+	p.publish(t, p.write(t, 5), 5)
+	reads := map[string]int{}
+	p.slow.reading = func(_ persistence.Part, cluster string) { reads[cluster]++ }
+	p.publish(t, p.write(t, 40), 45)
+	p.slow.reading = nil
+	p.once(t, 45)
+	if reads["s"] != 1 || reads["c"] != 1 || reads["plan"] != 1 || len(reads) != 3 {
+		t.Errorf("reads %v; want the race's row, the cursor and the plan once each", reads)
+	}
+}
+
+// TestAnotherHasMovedOnSince: what a projector knows of a cursor is old; nothing is taken twice.
+func TestAnotherHasMovedOnSince(t *testing.T) {
+	p := newPair()
+	p.publish(t, p.write(t, 5), 5)
+	ahead := p.write(t, 3)
+	p.other.publish(t, ahead, 8)
+	p.publish(t, append(ahead, p.write(t, 2)...), 10)
+	p.once(t, 10)
+}
