@@ -260,8 +260,8 @@ func (s *Session) refusal(m Malformed) step.Out {
 func (s *Session) onTick(now step.Now, key string) []step.Out {
 	switch key {
 	case keyHello:
-		if s.phase == waiting {
-			return s.end(wire.CloseOrder, ErrHelloFirst)
+		if s.phase == waiting { // a slow network, or a busy machine: nobody's mistake, so that the client comes again
+			return s.end(wire.CloseIdle, nil)
 		}
 	case keyToken:
 		return s.end(wire.CloseTokenEnded, auth.ErrExpired)

@@ -216,7 +216,7 @@ func TestHello(t *testing.T) {
 	}{
 		{"anything before it", func(r *rig) { r.say(&livev1.Ping{}) }, wire.CloseOrder},
 		{"twice", func(r *rig) { r.say(&livev1.Hello{}); r.say(&livev1.Hello{}) }, wire.CloseOrder},
-		{"late", func(r *rig) { r.now.Wall = r.timer["hello"]; r.step(step.Tick{Key: "hello"}) }, wire.CloseOrder},
+		{"late", func(r *rig) { r.now.Wall = r.timer["hello"]; r.step(step.Tick{Key: "hello"}) }, wire.CloseIdle},
 		{"nonsense before it", func(r *rig) { r.step(session.Malformed{Err: wire.ErrUnknownMessage}) }, wire.CloseOrder},
 		{"a forged token", func(r *rig) { r.say(&livev1.Hello{Token: "bad"}) }, wire.CloseUnauthentic},
 		{"an old token", func(r *rig) { r.say(&livev1.Hello{Token: "old"}) }, wire.CloseTokenEnded},

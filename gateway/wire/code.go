@@ -34,7 +34,7 @@ type CloseCode uint16
 // The close codes. Append only.
 const (
 	CloseGoing       CloseCode = 4000 // the node leaves; goodbye said where to go
-	CloseIdle        CloseCode = 4001 // nothing came for three heartbeats
+	CloseIdle        CloseCode = 4001 // nothing came for three heartbeats, or no hello in time
 	CloseSlow        CloseCode = 4002 // the client reads too slowly
 	CloseFull        CloseCode = 4003 // this node has no room
 	CloseInternal    CloseCode = 4004 // our mistake
@@ -44,7 +44,7 @@ const (
 	CloseTooLarge    CloseCode = 4501 // a frame above the limit
 	CloseUnauthentic CloseCode = 4502 // a token that nobody here signed, or for somebody else
 	CloseReplaced    CloseCode = 4503 // another connection has opened the stream
-	CloseOrder       CloseCode = 4504 // hello missing, late or twice
+	CloseOrder       CloseCode = 4504 // something before hello, or hello twice
 	CloseSubprotocol CloseCode = 4505 // neither paceline.v1.proto nor paceline.v1.json
 )
 

@@ -277,8 +277,8 @@ func TestIdleConnectionsEnd(t *testing.T) {
 	r := start(t, ws.Config{Session: session.Config{Heartbeat: 40, HelloWithin: 60}})
 	silent, quiet := r.dial(t, wire.Proto), r.dial(t, wire.Proto)
 	quiet.send(hello(""))
-	if code := silent.closed(); code != wire.CloseOrder {
-		t.Errorf("without hello: closed with %d, want %d", code, wire.CloseOrder)
+	if code := silent.closed(); code != wire.CloseIdle {
+		t.Errorf("without hello: closed with %d, want %d", code, wire.CloseIdle)
 	}
 	if code := quiet.closed(); code != wire.CloseIdle {
 		t.Errorf("without a ping: closed with %d, want %d", code, wire.CloseIdle)
