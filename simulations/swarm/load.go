@@ -42,12 +42,6 @@ type load struct {
 	codes   *Codes
 }
 
-// gunAfter is how long after the enrolment the gun is, by the wall.
-const gunAfter = 5 * time.Second
-
-// perRace is how many devices go into one race; more devices make more races at once.
-const perRace = 400
-
 // Run holds a scenario against a running node and reports. progress may be nil. An error means that it could not be
 // held; what did not hold is in the report.
 func Run(ctx context.Context, n *Node, s Scenario, progress io.Writer) (*Report, error) {
@@ -59,7 +53,7 @@ func Run(ctx context.Context, n *Node, s Scenario, progress io.Writer) (*Report,
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	races := (s.Devices + perRace - 1) / perRace
+	races := s.races()
 	loads := make([]*load, races)
 	acks, boards, codes := newLatencies(), newLatencies(), &Codes{}
 	for i := range loads {
@@ -75,7 +69,7 @@ func Run(ctx context.Context, n *Node, s Scenario, progress io.Writer) (*Report,
 			return nil, err
 		}
 	}
-	gun := n.Now().Add(unit.DurationMs(n.Rate() * float64((gunAfter+s.ramp(1, 1)+time.Duration(s.Devices)*5*time.Millisecond)/time.Millisecond)))
+	gun := n.Now().Add(unit.DurationMs(n.Rate() * float64(s.lead()/time.Millisecond)))
 	gun -= gun % 1000
 	errs := make(chan error, races)
 	reports := make([]*Report, races)
@@ -296,10 +290,7 @@ func (l *load) hold(ctx context.Context) (*Report, error) {
 
 func (l *load) watch(ctx context.Context, wg *sync.WaitGroup, failed chan<- error) {
 	for i := range l.s.Viewers {
-		v := &Viewer{Node: l.n.Spread(i), Topic: "competition/" + l.race + "/board", Log: slog.New(l.codes)}
-		if i%2 == 1 {
-			v.Cut = l.s.Cut
-		}
+		v := &Viewer{Node: l.n.Spread(i), Topic: "competition/" + l.race + "/board", Cut: l.s.cutOf(i), Log: slog.New(l.codes)}
 		v.onFrame = func(_ time.Time, b *livev1.Board) {
 			if b.GetAtMs() != 0 {
 				l.boards.add(time.Duration(float64(l.n.Now().Sub(unit.InstantMs(b.AtMs))) / l.n.Rate() * float64(time.Millisecond)))
@@ -379,11 +370,11 @@ func (l *load) counts() (done int, samples uint64) {
 func (l *load) result(ctx context.Context) *competitionv1.ResultPublished {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second) // a node that hangs is asked again
 	defer cancel()
-	r, err := l.n.Competitions.GetResult(ctx, connect.NewRequest(&managev1.GetResultRequest{CompetitionId: l.race}))
+	p, err := l.n.Result(ctx, l.race)
 	if err != nil {
 		return nil
 	}
-	return r.Msg.Result
+	return p
 }
 
 func (l *load) report(ctx context.Context, began, acked time.Time, p *competitionv1.ResultPublished) *Report {

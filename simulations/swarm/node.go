@@ -12,6 +12,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	competitionv1 "paceline/api/gen/paceline/competition/v1"
 	managev1 "paceline/api/gen/paceline/manage/v1"
 	"paceline/domain/id"
 	"paceline/domain/unit"
@@ -199,4 +200,24 @@ func (b bearer) WrapStreamingClient(next connect.StreamingClientFunc) connect.St
 
 func (b bearer) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
 	return next
+}
+
+// Result is the newest result of a race, whole: all its pages, of one version.
+func (n *Node) Result(ctx context.Context, competition string) (*competitionv1.ResultPublished, error) {
+	var whole *competitionv1.ResultPublished
+	for ask := (&managev1.GetResultRequest{CompetitionId: competition}); ; {
+		r, err := n.Competitions.GetResult(ctx, connect.NewRequest(ask))
+		if err != nil {
+			return nil, fmt.Errorf("swarm: result of %s: %w", competition, err)
+		}
+		if whole == nil {
+			whole = r.Msg.Result
+		} else {
+			whole.Rows = append(whole.Rows, r.Msg.Result.GetRows()...)
+			whole.Input = append(whole.Input, r.Msg.Result.GetInput()...)
+		}
+		if ask.PageToken = r.Msg.NextPageToken; ask.PageToken == "" {
+			return whole, nil
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,12 +16,15 @@ type Scenario struct {
 	Name    string `json:"name"`
 	Devices int    `json:"devices"`
 	Viewers int    `json:"viewers"`
-	Cut     string `json:"cut"`      // of half of the viewers; the others see all
+	Cut     string `json:"cut"`      // of the viewers that do not see all
+	Whole   int    `json:"whole"`    // how many of the viewers of each race see all; 0: half of them
 	Seconds int    `json:"seconds"`  // of running, by the node's clock
 	Hz      int    `json:"hz"`       // samples a second of each device: 1 to 10
 	EveryMs int    `json:"every_ms"` // least wall time between two frames of a device; 0: a frame for each sample
 	RampMs  int    `json:"ramp_ms"`  // wall time over which devices and viewers come
 	StormAt int    `json:"storm_at"` // second at which all devices are dropped at once; 0: never
+	PerRace int    `json:"per_race"` // how many devices go into one race, more make more races at once; 0: 400
+	LeadMs  int    `json:"lead_ms"`  // wall time from the enrolment of all to the gun; 0: by their number
 	Seed    uint64 `json:"seed"`
 	Abandon int    `json:"abandon"` // how many give up
 	// ClocksOff sets two of three devices' clocks wrong by minutes: one set by NTP, one that runs free.
@@ -76,10 +80,34 @@ func (s Scenario) validate() error {
 		return fmt.Errorf("swarm: %d seconds: want 20 to a day", s.Seconds)
 	case s.Hz < 1 || s.Hz > 10:
 		return fmt.Errorf("swarm: %d Hz: want 1 to 10", s.Hz)
+	case s.PerRace < 0 || s.LeadMs < 0 || s.Whole < 0:
+		return fmt.Errorf("swarm: %d devices in a race, the gun after %d ms, %d see all", s.PerRace, s.LeadMs, s.Whole)
 	case s.Abandon < 0 || s.Abandon >= s.Devices:
 		return fmt.Errorf("swarm: %d of %d give up", s.Abandon, s.Devices)
 	}
 	return nil
+}
+
+// cutOf is what viewer i sees; empty: all.
+func (s Scenario) cutOf(i int) string {
+	if s.Whole == 0 && i%2 == 1 || s.Whole > 0 && i >= s.Whole {
+		return s.Cut
+	}
+	return ""
+}
+
+// perRace is how many devices go into one race if a scenario does not say.
+const perRace = 400
+
+// races is how many there are.
+func (s Scenario) races() int {
+	per := cmp.Or(s.PerRace, perRace)
+	return (s.Devices + per - 1) / per
+}
+
+// lead is how long after the enrolment of all the gun is, by the wall: races are made, everybody enters and joins.
+func (s Scenario) lead() time.Duration {
+	return cmp.Or(time.Duration(s.LeadMs)*time.Millisecond, 5*time.Second+s.ramp(1, 1)+time.Duration(s.Devices)*5*time.Millisecond)
 }
 
 func (s Scenario) ramp(i, n int) time.Duration {

@@ -197,20 +197,26 @@ func costFleet(b testing.TB, nodes int) *Fleet {
 // spent is the processor time of all nodes' processes.
 func (f *Fleet) spent(b *testing.B) (all time.Duration) {
 	for _, p := range f.nodes {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+		all += spentBy(b, p.cmd.Process.Pid)
+	}
+	return all
+}
+
+// spentBy is the processor time of a process so far.
+func spentBy(b *testing.B, pid int) (all time.Duration) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		b.Error(err)
+		return 0
+	}
+	// Behind the name, which may hold anything, utime and stime are the 12th and 13th word, in hundredths of a second.
+	words := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	for _, w := range words[11:13] {
+		ticks, err := strconv.ParseInt(w, 10, 64)
 		if err != nil {
 			b.Error(err)
-			return 0
 		}
-		// Behind the name, which may hold anything, utime and stime are the 12th and 13th word, in hundredths of a second.
-		words := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		for _, w := range words[11:13] {
-			ticks, err := strconv.ParseInt(w, 10, 64)
-			if err != nil {
-				b.Error(err)
-			}
-			all += time.Duration(ticks) * 10 * time.Millisecond
-		}
+		all += time.Duration(ticks) * 10 * time.Millisecond
 	}
 	return all
 }

@@ -113,11 +113,11 @@ func (r *run) follow(ctx context.Context, failed <-chan error) (*competitionv1.R
 func (r *run) result(ctx context.Context) *competitionv1.ResultPublished {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	answer, err := r.n.Competitions.GetResult(ctx, connect.NewRequest(&managev1.GetResultRequest{CompetitionId: r.race.competition}))
+	p, err := r.n.Result(ctx, r.race.competition)
 	if err != nil {
 		return nil
 	}
-	return answer.Msg.Result
+	return p
 }
 
 // stateNow is what the race's own grain says, for an error.
