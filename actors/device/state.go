@@ -16,11 +16,12 @@ type State struct {
 	Device       Registered
 	Claim        Claimed // no Person: nobody
 	// Streams by id. Version of each is that of the newest fact of its own: Stream gives the device's.
+	// Nil while there are none.
 	Streams map[string]*StreamFacts
 }
 
 // New is a device of which nothing is known.
-func New() *State { return &State{Streams: map[string]*StreamFacts{}} }
+func New() *State { return &State{} }
 
 // Stream is a copy of what the journal says about a stream, with the device's FactsVersion; false: it was never
 // opened.
@@ -66,6 +67,9 @@ func (s *State) Apply(e Event) {
 	case Released:
 		s.Claim = Claimed{}
 	case StreamOpened:
+		if s.Streams == nil {
+			s.Streams = map[string]*StreamFacts{}
+		}
 		s.Streams[e.Stream] = NewStreamFacts(e.Stream)
 	}
 	if f := s.Streams[StreamOf(e)]; f != nil {

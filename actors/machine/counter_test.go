@@ -162,7 +162,7 @@ func (b *bench) live(spec Spec[counter, Command, counterEvent]) *life {
 	l := &life{b: b, replies: map[string]step.Reply{}, timers: map[string]unit.InstantMs{}}
 	name := fmt.Sprintf("act%d", b.n)
 	ids := 0
-	l.m = New(spec, Hooks[counterEvent]{
+	l.m = New(&spec, Hooks[counterEvent]{
 		Due: func(_ step.Now, reason string) []step.Out { l.due = append(l.due, reason); return nil },
 	}, Config{Grain: b.grain, Activation: name, Member: "m", Random: b.rand.Uint64,
 		NewID: func(step.Now) string { ids++; return fmt.Sprintf("%s-%d", name, ids) }})

@@ -44,7 +44,7 @@ func (m *Machine[S, C, E]) startLoad(now step.Now) {
 
 func (m *Machine[S, C, E]) resetState() {
 	m.state, m.version, m.committed, m.snapshot = m.spec.New(), 0, 0, 0
-	m.seen, m.seenOrder, m.forgot, m.unpublished, m.openedBy = map[string]*answered{}, nil, 0, nil, ""
+	m.answers, m.forgot, m.unpublished, m.openedBy = answers{}, 0, nil, ""
 }
 
 func (m *Machine[S, C, E]) loadAgain(now step.Now, err error) {
@@ -132,14 +132,14 @@ func (m *Machine[S, C, E]) encodeSnapshot() ([]byte, error) {
 		return nil, err
 	}
 	b := binary.AppendVarint([]byte{SnapshotFormat}, int64(m.forgot))
-	b = binary.AppendUvarint(b, uint64(len(m.seenOrder)))
-	for _, a := range m.seenOrder {
+	b = binary.AppendUvarint(b, uint64(len(m.answers.inOrder)))
+	for _, a := range m.answers.inOrder {
 		b = appendBytes(b, []byte(a.id))
-		b = binary.AppendUvarint(b, a.record.Version)
-		b = binary.AppendVarint(b, int64(a.record.Meta.At))
-		b = binary.AppendUvarint(b, uint64(a.record.Kind))
-		b = binary.AppendUvarint(b, uint64(a.record.Format))
-		b = appendBytes(b, a.record.Payload)
+		b = binary.AppendUvarint(b, a.version)
+		b = binary.AppendVarint(b, int64(a.at))
+		b = binary.AppendUvarint(b, uint64(a.kind))
+		b = binary.AppendUvarint(b, uint64(a.format))
+		b = appendBytes(b, a.payload)
 	}
 	return append(b, state...), nil
 }
@@ -193,15 +193,13 @@ func (m *Machine[S, C, E]) decodeSnapshot(s persistence.Snapshot) error {
 	m.forgot = unit.InstantMs(r.varint())
 	n := r.uvarint()
 	for i := uint64(0); i < n && !r.bad; i++ {
-		a := &answered{id: string(r.bytes())}
-		a.record.Version = r.uvarint()
-		a.record.Meta.At = unit.InstantMs(r.varint())
-		a.record.Meta.CommandID = a.id
-		a.record.Kind = uint32(r.uvarint())
-		a.record.Format = uint32(r.uvarint())
-		a.record.Payload = r.bytes()
-		m.seen[a.id] = a
-		m.seenOrder = append(m.seenOrder, a)
+		a := answered{id: string(r.bytes())}
+		a.version = r.uvarint()
+		a.at = unit.InstantMs(r.varint())
+		a.kind = uint32(r.uvarint())
+		a.format = uint32(r.uvarint())
+		a.payload = r.bytes()
+		m.answers.note(a)
 	}
 	if r.bad {
 		return errSnapshot

@@ -18,92 +18,39 @@ const (
 	stopped
 )
 
-// item is one decided event on its way to the journal.
-type item[E any] struct {
-	event   E
-	record  persistence.Record
-	effects []Effect
-	last    bool // of its command: a group is only cut behind it
-}
-
-// held is an answer that waits until the journal has reached needs.
-type held struct {
-	needs uint64
-	reply step.Reply
-}
-
-// answered is what a command got: the last event it caused, from which Answer makes the reply again.
-type answered struct {
-	id     string
-	record persistence.Record
-}
-
-// flight is the append under way.
-type flight[E any] struct {
-	append  persistence.Append
-	items   []item[E]
-	retryMs unit.DurationMs
-	since   unit.InstantMs // wall, of the first try
-	began   step.Now       // of the first try
-	looking bool           // the head is being read
-}
-
 // Machine is one activation of one grain. It is a step object and not safe for concurrent use.
 type Machine[S any, C Command, E any] struct {
-	spec  Spec[S, C, E]
+	spec  *Spec[S, C, E]
 	hooks Hooks[E]
 	cfg   Config
 
-	// The state, and how far it is.
 	phase     phase
+	opening   bool // Opened is decided
+	retrying  bool // rows and cursor, after a pause
+	moving    bool // a new place for the open row is being written
+	resting   bool // once the rows that nothing needs are deleted
 	state     *S
 	version   uint64 // of state: may hold uncommitted events
 	committed uint64
-	seen      map[string]*answered
-	seenOrder []*answered           // by journal time
-	forgot    unit.InstantMs        // newest minting of an id that is not in seen any more
-	snapshot  uint64                // version of the newest snapshot
-	saving    *persistence.Snapshot // waits until the journal reaches it
-	epoch     uint64                // version of this activation's Opened; 0: none yet
-	opening   bool                  // Opened is decided
-	openedBy  string                // the member of the newest Opened
-	asking    uint64                // tag of the read that tells who has fenced this activation
-
-	// On the way to the journal.
-	waiting []func(step.Now) // submitted while loading
-	pending []item[E]
-	flight  *flight[E]
-	held    []held
-	// Refusals about to leave, while the head is looked at.
-	refusals   []step.Reply
-	confirming bool
-
-	// On the way to the event stream.
-	unpublished []persistence.Record
-	owed        int // bytes of payloads decided here and not published
-	publishing  bool
-	cursor      uint64 // durable
-	cursorWrite uint64 // being written; 0: none
-	publishWait unit.DurationMs
+	answers   answers
+	forgot    unit.InstantMs // newest minting of an id that is not in answers any more
+	snapshot  uint64         // version of the newest snapshot
+	epoch     uint64         // version of this activation's Opened; 0: none yet
+	openedBy  string         // the member of the newest Opened
+	cursor    uint64         // of the event stream, durable
 
 	rows rowBook
+	tags uint64
 
-	load    loader
-	tags    uint64
-	handler map[uint64]func(now step.Now, d persistence.Done)
-	outs    []step.Out
-	depth   int
+	*underWay[E] // nil at rest, between two calls
 }
 
-// New makes an activation. Nothing happens before Start.
-func New[S any, C Command, E any](spec Spec[S, C, E], hooks Hooks[E], cfg Config) *Machine[S, C, E] {
+// New makes an activation; spec is shared by all of its kind. Nothing happens before Start.
+func New[S any, C Command, E any](spec *Spec[S, C, E], hooks Hooks[E], cfg Config) *Machine[S, C, E] {
 	if cfg.SnapshotEvery == 0 {
 		cfg.SnapshotEvery = snapshotEvery
 	}
-	return &Machine[S, C, E]{
-		spec: spec, hooks: hooks, cfg: cfg, state: spec.New(), seen: map[string]*answered{},
-		handler: map[uint64]func(step.Now, persistence.Done){}, rows: newRowBook(),
-	}
+	return &Machine[S, C, E]{spec: spec, hooks: hooks, cfg: cfg, state: spec.New()}
 }
 
 // State is the newest state; it may contain events whose append is not committed. Read only.
@@ -117,7 +64,7 @@ func (m *Machine[S, C, E]) Committed() uint64 { return m.committed }
 
 // Appending is when, by both clocks, the append under way was first tried, if one is.
 func (m *Machine[S, C, E]) Appending() (at step.Now, ok bool) {
-	if m.flight == nil {
+	if m.underWay == nil || m.flight == nil {
 		return step.Now{}, false
 	}
 	return m.flight.began, true
@@ -183,6 +130,9 @@ func (m *Machine[S, C, E]) Step(now step.Now, msg any) (outs []step.Out, handled
 
 // run collects what the outermost call produces; hooks may call the machine again.
 func (m *Machine[S, C, E]) run(_ step.Now, f func()) []step.Out {
+	if m.underWay == nil {
+		m.underWay = &underWay[E]{}
+	}
 	m.depth++
 	f()
 	m.depth--
@@ -191,6 +141,9 @@ func (m *Machine[S, C, E]) run(_ step.Now, f func()) []step.Out {
 	}
 	outs := m.outs
 	m.outs = nil
+	if m.phase != loading && m.nothing() {
+		m.underWay = nil
+	}
 	return outs
 }
 
@@ -200,7 +153,7 @@ func (m *Machine[S, C, E]) out(o ...step.Out) { m.outs = append(m.outs, o...) }
 func (m *Machine[S, C, E]) do(op persistence.Op, h func(now step.Now, d persistence.Done)) {
 	m.tags++
 	tag := machineTag | m.tags
-	m.handler[tag] = h
+	Set(&m.handler, tag, h)
 	m.out(persistence.Do{Tag: tag, Op: op})
 }
 
@@ -216,7 +169,7 @@ func (m *Machine[S, C, E]) tick(now step.Now, key string) {
 	case tickPublishRetry:
 		m.publish(now)
 	case tickRowRetry:
-		m.rows.retrying = false
+		m.retrying = false
 		m.pump(now)
 		m.tidy(now)
 	case tickOpenEpoch:
@@ -319,13 +272,13 @@ func (m *Machine[S, C, E]) submit(now step.Now, c C, from step.Return) {
 	}
 	meta := c.CommandMeta()
 	if meta.CommandID != "" && !step.RuleCommandOnce.Off() {
-		if a := m.seen[meta.CommandID]; a != nil {
-			e, err := m.spec.Decode(a.record.Kind, a.record.Format, a.record.Payload)
+		if a := m.answers.of(meta.CommandID); a != nil {
+			e, err := m.spec.Decode(a.kind, a.format, a.payload)
 			if err != nil {
 				m.hold(from, nil, err)
 				return
 			}
-			m.hold(from, m.spec.Answer(e, a.record.Version), nil)
+			m.hold(from, m.spec.Answer(e, a.version), nil)
 			return
 		}
 		if err := m.checkAge(meta); err != nil {
@@ -415,26 +368,15 @@ func (m *Machine[S, C, E]) apply(e E, r persistence.Record) {
 	if r.Meta.CommandID == "" {
 		return
 	}
-	a := m.seen[r.Meta.CommandID]
-	if a == nil {
-		a = &answered{id: r.Meta.CommandID}
-		m.seen[a.id] = a
-		m.seenOrder = append(m.seenOrder, a)
-	}
-	a.record = r
+	m.answers.note(answered{id: r.Meta.CommandID, version: r.Version, at: r.Meta.At, kind: r.Kind, format: r.Format, payload: r.Payload})
 	if !m.spec.CommandsExpire {
 		return
 	}
-	n := 0
-	for n < len(m.seenOrder) && m.seenOrder[n].record.Meta.At < r.Meta.At.Add(-commandKept) {
-		old := m.seenOrder[n].id
-		if minted, ok := id.MintedAt(old); ok {
+	for _, old := range m.answers.forget(r.Meta.At.Add(-commandKept)) {
+		if minted, ok := id.MintedAt(old.id); ok {
 			m.forgot = max(m.forgot, minted) // journal time may have jumped: the id need not be old
 		}
-		delete(m.seen, old)
-		n++
 	}
-	m.seenOrder = m.seenOrder[n:]
 }
 
 // fail answers everything that waits and stops: the state is worthless.

@@ -33,17 +33,41 @@ type row struct {
 
 // rowBook knows this activation's rows, and which rows of others it has been shown.
 type rowBook struct {
-	rows      map[string]*row               // by reason: what covers now
+	rows      []*row                        // what covers now, one for each reason, by that
 	old       []*row                        // replaced or not needed any more
 	foreign   map[persistence.Wakeup]uint64 // last version of an append issued after the row was read; 0: none yet
-	retrying  bool                          // after a pause
-	moving    bool                          // a new place for the open row is being written
-	resting   bool
 	cursorDue uint64
 }
 
-func newRowBook() rowBook {
-	return rowBook{rows: map[string]*row{}, foreign: map[persistence.Wakeup]uint64{}}
+// find is where the row for a reason is, or where it belongs.
+func (b *rowBook) find(reason string) (i int, found bool) {
+	return slices.BinarySearchFunc(b.rows, reason, func(r *row, reason string) int { return cmp.Compare(r.wakeup.Reason, reason) })
+}
+
+// of is the row for a reason; nil: there is none.
+func (b *rowBook) of(reason string) *row {
+	if i, found := b.find(reason); found {
+		return b.rows[i]
+	}
+	return nil
+}
+
+// put takes a row in place of the one for its reason.
+func (b *rowBook) put(r *row) {
+	i, found := b.find(r.wakeup.Reason)
+	if found {
+		b.rows[i] = r
+		return
+	}
+	b.rows = slices.Insert(b.rows, i, r)
+}
+
+// retire moves the row for a reason to the old ones.
+func (b *rowBook) retire(r *row) {
+	if i, found := b.find(r.wakeup.Reason); found {
+		b.rows = slices.Delete(b.rows, i, i+1)
+	}
+	b.old = append(b.old, r)
 }
 
 // issued notes that an append ending at version was issued: it fences what others had under way before.
@@ -93,13 +117,13 @@ func (m *Machine[S, C, E]) ensureRows(now step.Now) bool {
 }
 
 func (m *Machine[S, C, E]) ensureRow(now step.Now, reason string, due, at unit.InstantMs, fits func(*row) bool) bool {
-	r := m.rows.rows[reason]
+	r := m.rows.of(reason)
 	switch {
 	case r != nil && r.acked && fits(r):
 		return true
 	case r != nil && r.pending && !r.acked:
 		return false // its write is under way; looked at again then
-	case m.rows.retrying:
+	case m.retrying:
 		return false // the store was away a moment ago
 	case r != nil && !r.acked && fits(r):
 		m.writeRow(r) // as it was, for it may be there
@@ -109,7 +133,7 @@ func (m *Machine[S, C, E]) ensureRow(now step.Now, reason string, due, at unit.I
 	if r != nil && (r.acked || r.doubtful) {
 		m.rows.old = append(m.rows.old, r) // the new one first
 	}
-	m.rows.rows[reason] = fresh
+	m.rows.put(fresh)
 	m.writeRow(fresh)
 	return false
 }
@@ -131,8 +155,8 @@ func (m *Machine[S, C, E]) writeRow(r *row) {
 
 // retryRows looks at the rows and the cursor again after a pause, once however many writes have failed.
 func (m *Machine[S, C, E]) retryRows(now step.Now, pause unit.DurationMs) {
-	if !m.rows.retrying {
-		m.rows.retrying = true
+	if !m.retrying {
+		m.retrying = true
 		m.out(step.After{Key: tickRowRetry, At: now.Wall.Add(pause)})
 	}
 }
@@ -141,24 +165,24 @@ func (m *Machine[S, C, E]) retryRows(now step.Now, pause unit.DurationMs) {
 // stays until the new one is durable: a grain without any would never be woken.
 func (m *Machine[S, C, E]) Postpone(now step.Now, due unit.InstantMs) []step.Out {
 	return m.run(now, func() {
-		r := m.rows.rows[reasonOpen]
-		if r == nil || !r.acked || m.rows.moving || m.phase != ready || r.wakeup.Due == due {
+		r := m.rows.of(reasonOpen)
+		if r == nil || !r.acked || m.moving || m.phase != ready || r.wakeup.Due == due {
 			return
 		}
 		fresh := &row{wakeup: r.wakeup}
 		fresh.wakeup.Due = due
 		fresh.wakeup = m.rows.unlikeOld(fresh.wakeup)
-		m.rows.moving = true
+		m.moving = true
 		if step.RuleRowMovedFirst.Off() {
 			m.deleteRow(r.wakeup, nil)
 		}
 		m.do(persistence.PutWakeupOp{Wakeup: fresh.wakeup}, func(now step.Now, d persistence.Done) {
-			m.rows.moving = false
-			if d.Err != nil || m.rows.rows[reasonOpen] != r {
+			m.moving = false
+			if d.Err != nil || m.rows.of(reasonOpen) != r {
 				m.rows.old = append(m.rows.old, fresh) // it may be there; what fired comes again
 			} else {
 				fresh.acked = true
-				m.rows.rows[reasonOpen] = fresh
+				m.rows.put(fresh)
 				m.rows.old = append(m.rows.old, r)
 			}
 			m.tidy(now)
@@ -183,7 +207,7 @@ func (m *Machine[S, C, E]) woken(now step.Now, w persistence.Wakeup) {
 	mine := w.Activation == m.cfg.Activation
 	_, shown := m.rows.foreign[w]
 	if !mine && !shown {
-		m.rows.foreign[w] = 0
+		Set(&m.rows.foreign, w, 0)
 	}
 	if m.hooks.Due != nil {
 		reason, _ := strings.CutPrefix(w.Reason, timerReason)
@@ -207,7 +231,7 @@ func (m *Machine[S, C, E]) woken(now step.Now, w persistence.Wakeup) {
 
 // retire moves a row of our own that fired, and that nothing needs, to the old ones.
 func (m *Machine[S, C, E]) retire(w persistence.Wakeup) {
-	r := m.rows.rows[w.Reason]
+	r := m.rows.of(w.Reason)
 	if r == nil || r.wakeup != w {
 		if !slices.ContainsFunc(m.rows.old, func(o *row) bool { return o.wakeup == w }) {
 			m.rows.old = append(m.rows.old, &row{wakeup: w, acked: true})
@@ -215,8 +239,7 @@ func (m *Machine[S, C, E]) retire(w persistence.Wakeup) {
 		return
 	}
 	if !m.wanted(w.Reason, r) {
-		delete(m.rows.rows, w.Reason)
-		m.rows.old = append(m.rows.old, r)
+		m.rows.retire(r)
 	}
 }
 
@@ -244,24 +267,26 @@ func (m *Machine[S, C, E]) tidy(now step.Now) {
 	if m.phase != ready {
 		return
 	}
-	if m.cursor < m.rows.cursorDue && m.cursorWrite == 0 && !m.rows.retrying {
+	if m.cursor < m.rows.cursorDue && m.cursorWrite == 0 && !m.retrying {
 		m.moveCursor(now, m.rows.cursorDue)
 	}
 	for _, w := range m.rows.shown() {
 		v := m.rows.foreign[w]
 		if v != 0 && v <= m.committed && v <= m.cursor {
-			m.deleteRow(w, func() { delete(m.rows.foreign, w) })
+			m.deleteRow(w, func() {
+				if delete(m.rows.foreign, w); len(m.rows.foreign) == 0 {
+					m.rows.foreign = nil
+				}
+			})
 			m.rows.foreign[w] = ^uint64(0) // under way
 		}
 	}
 	if !m.quiet() {
 		return
 	}
-	for _, reason := range slices.Sorted(maps.Keys(m.rows.rows)) {
-		r := m.rows.rows[reason]
-		if reason != reasonOutbox && r.acked && !m.wanted(reason, r) {
-			delete(m.rows.rows, reason)
-			m.rows.old = append(m.rows.old, r)
+	for _, r := range slices.Clone(m.rows.rows) {
+		if reason := r.wakeup.Reason; reason != reasonOutbox && r.acked && !m.wanted(reason, r) {
+			m.rows.retire(r)
 		}
 	}
 	for _, r := range m.rows.old {
@@ -292,7 +317,7 @@ func (m *Machine[S, C, E]) deleteRow(w persistence.Wakeup, done func()) {
 		if done != nil {
 			done()
 		}
-		if m.rows.resting {
+		if m.resting {
 			m.rest(now)
 		}
 	})
@@ -306,18 +331,17 @@ func (m *Machine[S, C, E]) Rest(now step.Now) (outs []step.Out, resting bool) {
 }
 
 func (m *Machine[S, C, E]) rest(now step.Now) bool {
-	m.rows.resting = false
+	m.resting = false
 	if !m.quiet() || len(m.held) > 0 || m.cursorWrite != 0 || len(m.rows.foreign) > 0 ||
 		m.hooks.Busy != nil && m.hooks.Busy() {
 		return false
 	}
-	if r := m.rows.rows[reasonOutbox]; r != nil && r.acked {
-		delete(m.rows.rows, reasonOutbox)
-		m.rows.old = append(m.rows.old, r)
+	if r := m.rows.of(reasonOutbox); r != nil && r.acked {
+		m.rows.retire(r)
 	}
 	m.tidy(now)
 	if len(m.rows.old) > 0 {
-		m.rows.resting = true
+		m.resting = true
 		return true
 	}
 	m.phase = stopped

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
 	pcluster "github.com/asynkron/protoactor-go/cluster"
@@ -351,6 +352,33 @@ func TestPlacesAreBounded(t *testing.T) {
 	c.clear()
 	if n := c.size(); n != 0 {
 		t.Fatalf("size() = %d after clear", n)
+	}
+}
+
+// TestPlacesShareTheNameOfTheirPIDs: a place costs no second name, and finding it allocates nothing.
+func TestPlacesShareTheNameOfTheirPIDs(t *testing.T) {
+	c := newPlaces(640)
+	g := id.Scoped(id.Device, id.New(0, [10]byte{1}), id.New(0, [10]byte{2}))
+	first, second := actor.NewPID("a", g.Identity()+"$1"), actor.NewPID("a", g.Identity()+"$2")
+	for _, pid := range []*actor.PID{first, second} {
+		c.put(g, pid)
+		if got := c.get(g); got != pid {
+			t.Fatalf("the place is %v, want %v", got, pid)
+		}
+		for identity := range c.shard(g.AppendIdentity(nil)).pids {
+			if unsafe.StringData(identity) != unsafe.StringData(pid.Id) {
+				t.Errorf("%s is kept beside its PID's name", identity)
+			}
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { c.get(g) }); n != 0 {
+		t.Errorf("%v allocations to find a place", n)
+	}
+	if c.drop(g, first); c.get(g) != second {
+		t.Error("the place before was dropped, and this one is gone")
+	}
+	if c.drop(g, second); c.get(g) != nil {
+		t.Error("a place that was dropped is there")
 	}
 }
 

@@ -22,7 +22,6 @@ type activation struct {
 	p        *Placement
 	grain    id.Grain
 	identity string
-	kind     Kind
 	usedAt   atomic.Int64 // wall clock, ns: the last message from outside
 
 	// Owned by the activator.
@@ -39,8 +38,8 @@ type activation struct {
 	ctx      heldContext
 }
 
-func newActivation(p *Placement, g id.Grain, identity string, k Kind) *activation {
-	a := &activation{p: p, grain: g, identity: identity, kind: k}
+func newActivation(p *Placement, g id.Grain, identity string) *activation {
+	a := &activation{p: p, grain: g, identity: identity}
 	a.ctx.a = a
 	a.usedAt.Store(time.Now().UnixNano())
 	return a
@@ -69,8 +68,13 @@ func (c *heldContext) Stop(pid *actor.PID) {
 	c.Context.Stop(pid)
 }
 
-// Receive implements actor.Actor.
+// Receive implements actor.Actor. A panic ends the activation: its state may be half changed, its journal is not.
 func (a *activation) Receive(ctx actor.Context) {
+	defer func() {
+		if r := recover(); r != nil {
+			a.panicked(ctx, r)
+		}
+	}()
 	switch m := ctx.Message().(type) {
 	case *actor.Started, *actor.Stopping, *actor.Stopped:
 		a.hand(ctx)
@@ -120,20 +124,14 @@ func tooLate(h actor.ReadonlyMessageHeader, now time.Time) bool {
 	return err == nil && now.UnixMilli() > deadline
 }
 
-// hand gives the message to the shell. A panic ends the activation: its state may be half changed, its journal is
-// not.
+// hand gives the message to the shell.
 func (a *activation) hand(ctx actor.Context) {
 	a.ctx.Context = ctx
 	if a.inner == nil && a.gone {
 		return // its New panicked
 	}
-	defer func() {
-		if r := recover(); r != nil {
-			a.panicked(ctx, r)
-		}
-	}()
 	if a.inner == nil {
-		a.inner = a.kind.New(a.grain)
+		a.inner = a.p.kinds[a.grain.Kind].New(a.grain)
 	}
 	a.inner.Receive(&a.ctx)
 }

@@ -47,6 +47,8 @@ type (
 // does nothing that waits.
 type activator struct {
 	p        *Placement
+	props    *actor.Props           // of all activations
+	coming   *activation            // whose actor is being spawned: props ask for it
 	grains   map[string]*activation // by identity
 	draining bool
 	drained  []chan struct{}
@@ -69,10 +71,13 @@ type past struct {
 }
 
 func newActivator(p *Placement) *activator {
-	return &activator{
+	a := &activator{
 		p: p, grains: make(map[string]*activation), asked: make(map[string]time.Time), free: make(map[string]time.Time),
 		given: make(map[string]time.Time), wait: make(map[string][]func()), askers: make(map[string][]asker),
 	}
+	// Asked once for each spawn, within it: nothing is ever restarted. A queue without a ring holds nothing when it is empty.
+	a.props = actor.PropsFromProducer(func() actor.Actor { return a.coming }, actor.WithMailbox(actor.UnboundedLockfree()))
+	return a
 }
 
 // Receive implements actor.Actor.
@@ -163,6 +168,8 @@ func (a *activator) activate(ctx actor.Context, r *pcluster.ActivationRequest) *
 		}
 		return &pcluster.ActivationResponse{Pid: found.self}
 	}
+	name := identity + ctx.ActorSystem().ProcessRegistry.NextId()
+	identity = name[:len(identity)] // what is kept of both is kept once
 	g, err := id.ParseIdentity(identity)
 	if err != nil || a.draining || !a.owns(g) {
 		return failed
@@ -176,15 +183,15 @@ func (a *activator) activate(ctx actor.Context, r *pcluster.ActivationRequest) *
 	if _, paused := a.p.pauses.of(g, time.Now()); paused {
 		return failed // another member has it; whoever asks again is sent on to it
 	}
-	kind, ok := a.p.kinds[g.Kind]
-	if !ok {
+	if _, ok := a.p.kinds[g.Kind]; !ok {
 		a.p.log.Warn("a grain of an unknown kind was asked for", "grain", g.String())
 		return failed
 	}
-	act := newActivation(a.p, g, identity, kind)
+	act := newActivation(a.p, g, identity)
 	// Not a child: the activator keeps no list that must be searched, and its end would not be theirs.
-	props := actor.PropsFromProducer(func() actor.Actor { return act })
-	pid, err := ctx.ActorSystem().Root.SpawnNamed(props, identity+ctx.ActorSystem().ProcessRegistry.NextId())
+	a.coming = act
+	pid, err := ctx.ActorSystem().Root.SpawnNamed(a.props, name)
+	a.coming = nil
 	if err != nil {
 		a.p.log.Error("a grain could not be activated", "grain", g.String(), "err", err)
 		return failed
@@ -242,7 +249,9 @@ func (a *activator) endSoon(g *activation) {
 func (a *activator) endMore(ctx actor.Context) {
 	for a.endings < a.p.cfg.EndAtOnce && len(a.toEnd) > 0 {
 		g := a.toEnd[0]
-		a.toEnd = a.toEnd[1:]
+		if a.toEnd = a.toEnd[1:]; len(a.toEnd) == 0 {
+			a.toEnd = nil // its array would keep every one of them in memory
+		}
 		g.waits = false
 		if a.grains[g.identity] == g && !g.ending && (a.draining || !a.owns(g.grain)) {
 			a.end(ctx, g)

@@ -12,13 +12,12 @@ import (
 
 // grain carries one shell in Proto.Actor: messages in, outs out, nothing else. One activation, one mailbox.
 type grain struct {
-	name    id.Grain
-	runtime *machine.Runtime
-	respond func(to step.Return, msg any, err error)
-	shell   machine.Stepper
-
+	carrier machine.Carrier
 	ctx     actor.Context // of the message under way
-	carrier *machine.Carrier
+}
+
+func newGrain(rt *machine.Runtime, name id.Grain, shell machine.Stepper, respond func(to step.Return, msg any, err error)) *grain {
+	return &grain{carrier: machine.Carrier{Runtime: rt, Grain: name, Stepper: shell, Respond: respond}}
 }
 
 // Receive implements actor.Actor.
@@ -26,7 +25,10 @@ func (g *grain) Receive(ctx actor.Context) {
 	g.ctx = ctx
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		g.begin(ctx)
+		root, self := ctx.ActorSystem().Root, ctx.Self()
+		g.carrier.Post = func(msg any) { root.Send(self, msg) }
+		g.carrier.Stop = g.stop
+		g.carrier.Handle(machine.StartMsg{}, nil)
 	case *actor.Stopping:
 		g.carrier.Close()
 	case *actor.Stopped:
@@ -37,21 +39,12 @@ func (g *grain) Receive(ctx actor.Context) {
 	}
 }
 
-func (g *grain) begin(ctx actor.Context) {
-	root, self := ctx.ActorSystem().Root, ctx.Self()
-	g.carrier = &machine.Carrier{
-		Runtime: g.runtime, Grain: g.name, Stepper: g.shell,
-		Post:    func(msg any) { root.Send(self, msg) },
-		Respond: g.respond,
-		Stop: func(s step.Stop) {
-			g.runtime.Log.Debug("activation ends", "grain", g.name.String(), "why", s.Why)
-			if s.Fenced {
-				placement.Fenced(g.ctx, s.By)
-			}
-			g.ctx.Stop(g.ctx.Self())
-		},
+func (g *grain) stop(s step.Stop) {
+	g.carrier.Runtime.Log.Debug("activation ends", "grain", g.carrier.Grain.String(), "why", s.Why)
+	if s.Fenced {
+		placement.Fenced(g.ctx, s.By)
 	}
-	g.carrier.Handle(machine.StartMsg{}, nil)
+	g.ctx.Stop(g.ctx.Self())
 }
 
 // sender is who waits for an answer, or nil: never a nil pointer in an interface.

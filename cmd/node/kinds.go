@@ -25,9 +25,7 @@ func (n *node) kinds() []cluster.Kind {
 			return usergrain.New(usergrain.Config{Grain: a.grain, Activation: a.id, Member: a.member, Random: rand.Uint64, NewID: appendID})
 		}),
 		n.kind(id.Device, func(a activation) machine.Stepper {
-			cfg := devicegrain.Default()
-			cfg.Grain, cfg.Activation, cfg.Member, cfg.Random, cfg.NewID = a.grain, a.id, a.member, rand.Uint64, appendID
-			return devicegrain.New(cfg)
+			return devicegrain.New(devicegrain.Config{Grain: a.grain, Activation: a.id, Member: a.member, Random: rand.Uint64, NewID: appendID})
 		}),
 		n.kind(id.Training, func(a activation) machine.Stepper {
 			return traininggrain.New(traininggrain.Config{
@@ -52,11 +50,10 @@ type activation struct {
 }
 
 func (n *node) kind(k id.Kind, shell func(a activation) machine.Stepper) cluster.Kind {
+	reply := n.cluster.Caller().Reply
 	return cluster.Kind{Name: k, New: func(g id.Grain) actor.Actor {
-		return &grain{
-			name: g, runtime: n.runtime, respond: n.cluster.Caller().Reply,
-			shell: shell(activation{grain: g, id: newID(n.clock.now()), member: n.cluster.Member()}),
-		}
+		s := shell(activation{grain: g, id: newID(n.clock.now()), member: n.cluster.Member()})
+		return newGrain(n.runtime, g, s, reply)
 	}}
 }
 

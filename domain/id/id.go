@@ -57,6 +57,13 @@ func (g Grain) Local() string {
 // Identity is "<affinity>/<kind>/<id>".
 func (g Grain) Identity() string { return g.Affinity() + "/" + string(g.Kind) + "/" + g.Local() }
 
+// AppendIdentity is Identity without a string of its own.
+func (g Grain) AppendIdentity(b []byte) []byte {
+	b = append(append(b, g.Affinity()...), '/')
+	b = append(append(b, g.Kind...), '/')
+	return append(b, g.Local()...)
+}
+
 // String is "<kind>/<id>", for logs and keys.
 func (g Grain) String() string { return string(g.Kind) + "/" + g.ID }
 

@@ -26,10 +26,8 @@ func (w *World) newStepper(n *node, g id.Grain, activation string) machine.Stepp
 	}
 	switch g.Kind {
 	case id.Device:
-		c := devicegrain.Default()
-		c.Grain, c.Activation, c.Member, c.Random, c.NewID = g, activation, n.name, w.rand.Uint64, newID
-		c.SnapshotEvery = every
-		return devicegrain.New(c)
+		return devicegrain.New(devicegrain.Config{Grain: g, Activation: activation, Member: n.name,
+			Random: w.rand.Uint64, NewID: newID, SnapshotEvery: every})
 	case id.Training:
 		return traininggrain.New(traininggrain.Config{Grain: g, Activation: activation, Member: n.name,
 			Random: w.rand.Uint64, NewID: newID, Numbers: traininggrain.Default(), SnapshotEvery: every})

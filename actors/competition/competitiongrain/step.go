@@ -74,8 +74,8 @@ func New(cfg Config) *Shell {
 	return sh
 }
 
-func (sh *Shell) spec() machine.Spec[competition.State, competition.Command, competition.Event] {
-	return machine.Spec[competition.State, competition.Command, competition.Event]{
+func (sh *Shell) spec() *machine.Spec[competition.State, competition.Command, competition.Event] {
+	return &machine.Spec[competition.State, competition.Command, competition.Event]{
 		New: competition.New,
 		Decide: func(s *competition.State, c competition.Command) ([]competition.Event, error) {
 			sh.decidedAt = c.CommandMeta().At

@@ -59,6 +59,9 @@ func DecodeState(b []byte) (*device.State, error) {
 	s.Version, s.FactsVersion, s.Registered = m.Version, m.FactsVersion, m.Registered
 	s.Device = RegisteredFromProto(m.Device)
 	s.Claim = device.Claimed{Person: m.Claim.GetPerson(), Until: unit.InstantMs(m.Claim.GetUntilMs())}
+	if len(m.Streams) > 0 {
+		s.Streams = make(map[string]*device.StreamFacts, len(m.Streams))
+	}
 	for _, x := range m.Streams {
 		f, err := streamOf(x)
 		if err != nil {

@@ -103,6 +103,6 @@ func (s *Shell) onControlled(now step.Now, m *devicev1.Controlled, from step.Ret
 	case *livev1.Control_ResistanceDeci:
 		state.Target = &livev1.ControlState_ResistanceDeci{ResistanceDeci: t.ResistanceDeci}
 	}
-	s.out(step.Send{To: trainingOf(s.stream(l.name).Opening), Msg: &trainingv1.Controlled{Device: s.cfg.Grain.ID, StreamId: l.name, Control: state}})
-	s.reply(from, &clusterv1.Ack{Stream: s.cfg.Grain.String()}, nil)
+	s.out(step.Send{To: trainingOf(s.stream(l.name).Opening), Msg: &trainingv1.Controlled{Device: s.machine.Grain().ID, StreamId: l.name, Control: state}})
+	s.reply(from, &clusterv1.Ack{Stream: s.machine.Grain().String()}, nil)
 }

@@ -277,7 +277,7 @@ func TestWaitingBytesAreBounded(t *testing.T) {
 	r.settle()
 	last := calls[len(calls)-1]
 	last.refusedWith(t, "device.overloaded")
-	if a.shell.waiting > a.shell.cfg.QueueBytes {
+	if a.shell.waiting > a.shell.n.QueueBytes {
 		t.Errorf("%d bytes wait", a.shell.waiting)
 	}
 	for len(a.held) > 0 {

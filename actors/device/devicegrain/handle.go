@@ -19,12 +19,12 @@ func (s *Shell) acknowledged(from step.Return) func(now step.Now, a device.Answe
 			s.reply(from, nil, err)
 			return
 		}
-		s.reply(from, &clusterv1.Ack{Stream: s.cfg.Grain.String(), Version: a.Version}, nil)
+		s.reply(from, &clusterv1.Ack{Stream: s.machine.Grain().String(), Version: a.Version}, nil)
 	}
 }
 
 func (s *Shell) onRegister(now step.Now, m *devicev1.Register, from step.Return) {
-	s.submit(now, device.Register{Meta: meta(now, m.Call), Device: s.cfg.Grain.ID,
+	s.submit(now, device.Register{Meta: meta(now, m.Call), Device: s.machine.Grain().ID,
 		Particulars: devicecodec.RegisteredFromProto(m.Device)}, s.acknowledged(from))
 }
 
@@ -207,7 +207,7 @@ func (s *Shell) dropRows(now step.Now, stream string) {
 	floor, to := facts.Floor, trainingOf(facts.Opening)
 	op := persistence.DeleteThroughOp{Key: s.seriesKey(facts), Through: floor.Through}
 	s.until(now, op, func(_ step.Now, _ any) {
-		s.out(step.Send{To: to, Msg: &trainingv1.RecordedEcho{Device: s.cfg.Grain.ID, StreamId: stream,
+		s.out(step.Send{To: to, Msg: &trainingv1.RecordedEcho{Device: s.machine.Grain().ID, StreamId: stream,
 			ThroughSeq: floor.Through, Digest: floor.Digest[:]}})
 	})
 }

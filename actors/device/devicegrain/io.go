@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"paceline/actors/machine"
 	"paceline/domain/step"
 	"paceline/domain/unit"
 	"paceline/persistence"
@@ -20,7 +21,7 @@ const (
 
 func (s *Shell) do(d persistence.Do, then outcome) {
 	s.tags++
-	s.io[s.tags] = then
+	machine.Set(&s.io, s.tags, then)
 	d.Tag = s.tags
 	s.out(d)
 }
@@ -59,7 +60,7 @@ func (s *Shell) tick(now step.Now, t step.Tick) {
 func (s *Shell) later(now step.Now, wait unit.DurationMs, again func(now step.Now)) {
 	s.tags++
 	key := tickRepeat + strconv.FormatUint(s.tags, 10)
-	s.repeats[key] = again
+	machine.Set(&s.repeats, key, again)
 	s.out(step.After{Key: key, At: now.Wall.Add(wait)})
 }
 
@@ -67,7 +68,7 @@ func (s *Shell) later(now step.Now, wait unit.DurationMs, again func(now step.No
 // the series is idempotent, so an unknown outcome is answered by doing it again. Any other failure ends the
 // activation: its clients come again, to one that reads everything anew.
 func (s *Shell) until(now step.Now, op persistence.Op, then func(now step.Now, result any)) {
-	s.try(now, persistence.Do{Op: op}, s.cfg.RetryFirst, then)
+	s.try(now, persistence.Do{Op: op}, s.n.RetryFirst, then)
 }
 
 func (s *Shell) try(now step.Now, do persistence.Do, wait unit.DurationMs, then func(now step.Now, result any)) {
@@ -82,7 +83,7 @@ func (s *Shell) try(now step.Now, do persistence.Do, wait unit.DurationMs, then 
 				then(now, persistence.BlockKey{}) // the outcome is guessed
 				return
 			}
-			s.later(now, wait, func(now step.Now) { s.try(now, do, min(2*wait, s.cfg.RetryMost), then) })
+			s.later(now, wait, func(now step.Now) { s.try(now, do, min(2*wait, s.n.RetryMost), then) })
 		default:
 			s.stop(now, "store: "+d.Err.Error(), d.Err)
 		}

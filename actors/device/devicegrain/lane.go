@@ -104,7 +104,7 @@ func (s *Shell) lane(name string) *lane {
 	l := s.lanes[name]
 	if l == nil {
 		l = &lane{name: name}
-		s.lanes[name] = l
+		machine.Set(&s.lanes, name, l)
 	}
 	return l
 }
@@ -195,7 +195,7 @@ func (s *Shell) onFrame(now step.Now, m *devicev1.Frame, from step.Return) {
 		return
 	}
 	f := &frame{size: proto.Size(t), old: t.GetBackfill(), from: from}
-	if s.waiting+f.size > s.cfg.QueueBytes {
+	if s.waiting+f.size > s.n.QueueBytes {
 		s.reply(from, nil, ErrOverloaded)
 		return
 	}

@@ -66,7 +66,7 @@ func (s *Shell) recorded(r *persistence.Recording, stream string) *persistence.R
 		return nil
 	}
 	for i := range r.Streams {
-		if k := r.Streams[i].Key; k.Device == s.cfg.Grain.ID && k.Stream == stream {
+		if k := r.Streams[i].Key; k.Device == s.machine.Grain().ID && k.Stream == stream {
 			return &r.Streams[i]
 		}
 	}
@@ -114,7 +114,7 @@ func (s *Shell) adopt(l *lane, tail []sample.Batch, end persistence.SeriesEnd) {
 // lookAtJournal goes on if nobody else has written to the journal. If somebody has, another activation lives and
 // knows facts that this one does not: this one stops.
 func (s *Shell) lookAtJournal(now step.Now, then func(now step.Now)) {
-	s.until(now, persistence.HeadOp{Grain: s.cfg.Grain}, func(now step.Now, result any) {
+	s.until(now, persistence.HeadOp{Grain: s.machine.Grain()}, func(now step.Now, result any) {
 		head := result.(persistence.Head).Version
 		switch {
 		case head <= s.machine.Committed():
@@ -122,7 +122,7 @@ func (s *Shell) lookAtJournal(now step.Now, then func(now step.Now)) {
 		case s.machine.Version() == s.machine.Committed():
 			s.stop(now, "another activation has written to the journal", machine.ErrStopped)
 		default: // it may be our own append, whose outcome is on its way
-			s.later(now, s.cfg.RetryFirst, func(now step.Now) { s.lookAtJournal(now, then) })
+			s.later(now, s.n.RetryFirst, func(now step.Now) { s.lookAtJournal(now, then) })
 		}
 	})
 }

@@ -46,7 +46,7 @@ func (s *Shell) onOpen(now step.Now, m *devicev1.Open, from step.Return) {
 			s.reply(from, nil, err)
 			return
 		}
-		s.opened(now, cmd.Stream, &opening{from: from, node: m.Node, session: m.Session, offer: offer, until: now.Wall.Add(s.cfg.OpenWait),
+		s.opened(now, cmd.Stream, &opening{from: from, node: m.Node, session: m.Session, offer: offer, until: now.Wall.Add(s.n.OpenWait),
 			holder: holder{at: cmd.NodeTime, again: againOf(now, m)}})
 	})
 }
@@ -125,10 +125,10 @@ func (s *Shell) attach(now step.Now, l *lane) {
 	}
 	o := s.stream(l.name).Opening
 	s.out(step.Send{To: trainingOf(o), Msg: &trainingv1.Attach{
-		Stream: &trainingv1.StreamAttached{Device: s.cfg.Grain.ID, StreamId: l.name,
+		Stream: &trainingv1.StreamAttached{Device: s.machine.Grain().ID, StreamId: l.name,
 			Clock: livev1.ClockKind(o.Clock), Channels: devicecodec.ChannelsToProto(o.Channels)},
 		FactsVersion: s.facts, Sport: o.Sport,
-	}}, step.After{Key: tickAttach + l.name, At: now.Wall.Add(s.cfg.AttachEvery)})
+	}}, step.After{Key: tickAttach + l.name, At: now.Wall.Add(s.n.AttachEvery)})
 }
 
 func trainingOf(o device.StreamOpened) id.Grain { return id.Grain{Kind: id.Training, ID: o.Training} }
@@ -199,7 +199,7 @@ func (s *Shell) grant(l *lane) {
 func (s *Shell) tell(stream string, b *sample.Batch) {
 	facts := s.stream(stream)
 	closedAt, closed := s.closes[stream]
-	hint := &trainingv1.Block{Device: s.cfg.Grain.ID, StreamId: stream, FactsVersion: s.facts, Closed: closed, ClosedAtSeq: closedAt}
+	hint := &trainingv1.Block{Device: s.machine.Grain().ID, StreamId: stream, FactsVersion: s.facts, Closed: closed, ClosedAtSeq: closedAt}
 	if l := s.lanes[stream]; l != nil {
 		hint.Control = l.session != "" && l.control.offer.Enabled
 	}

@@ -1,6 +1,8 @@
 package devicegrain
 
 import (
+	"cmp"
+
 	"paceline/actors/device"
 	"paceline/actors/device/devicecodec"
 	"paceline/actors/machine"
@@ -11,7 +13,7 @@ import (
 	"paceline/persistence"
 )
 
-// Config of one activation. Numbers that are zero get those of Default.
+// Config of one activation.
 type Config struct {
 	Grain      id.Grain
 	Activation string
@@ -19,38 +21,41 @@ type Config struct {
 	Random     func() uint64
 	NewID      func(step.Now) string
 
+	*Numbers // shared by all that are the same; nil: those of Default
+
+	SnapshotEvery uint64 // events; 0: the machine's own
+}
+
+// Numbers of an activation. Those that are zero get those of Default.
+type Numbers struct {
 	QueueBytes  int             // of frames waiting in all lanes; more: more memory, fewer refusals
 	AttachEvery unit.DurationMs // wall: how often a training is told of a stream until it answers
 	OpenWait    unit.DurationMs // wall: how long an open waits for its training
 	RestAfter   unit.DurationMs // wall: how long nobody may have asked before the activation goes
 	RetryFirst  unit.DurationMs // wall: before I/O without an outcome is repeated, doubled each time
 	RetryMost   unit.DurationMs // wall: and at most this
-
-	SnapshotEvery uint64 // events; 0: the machine's own
 }
 
-// Default is what suits a node; identity is to be filled in.
-func Default() Config {
-	return Config{
+// Default is what suits a node.
+func Default() Numbers {
+	return Numbers{
 		QueueBytes: 256 << 10, AttachEvery: 500, OpenWait: 10 * unit.Second, RestAfter: 2 * unit.Minute,
 		RetryFirst: 50, RetryMost: 2 * unit.Second,
 	}
 }
 
-func (c Config) withDefaults() Config {
-	d := Default()
-	if c.QueueBytes == 0 {
-		c.QueueBytes = d.QueueBytes
+var defaults = Default()
+
+// complete is the same without zeros.
+func (n *Numbers) complete() *Numbers {
+	if n == nil {
+		return &defaults
 	}
-	for _, n := range []struct{ have, want *unit.DurationMs }{
-		{&c.AttachEvery, &d.AttachEvery}, {&c.OpenWait, &d.OpenWait}, {&c.RestAfter, &d.RestAfter},
-		{&c.RetryFirst, &d.RetryFirst}, {&c.RetryMost, &d.RetryMost},
-	} {
-		if *n.have == 0 {
-			*n.have = *n.want
-		}
+	return &Numbers{
+		QueueBytes: cmp.Or(n.QueueBytes, defaults.QueueBytes), AttachEvery: cmp.Or(n.AttachEvery, defaults.AttachEvery),
+		OpenWait: cmp.Or(n.OpenWait, defaults.OpenWait), RestAfter: cmp.Or(n.RestAfter, defaults.RestAfter),
+		RetryFirst: cmp.Or(n.RetryFirst, defaults.RetryFirst), RetryMost: cmp.Or(n.RetryMost, defaults.RetryMost),
 	}
-	return c
 }
 
 // What the shell refuses.
@@ -67,58 +72,64 @@ var (
 
 type grainMachine = machine.Machine[device.State, device.Command, device.Event]
 
-func spec() machine.Spec[device.State, device.Command, device.Event] {
-	return machine.Spec[device.State, device.Command, device.Event]{
-		New:    device.New,
-		Decide: device.Decide,
-		Apply:  func(s *device.State, e device.Event) { s.Apply(e) },
-		React: func(s *device.State, e device.Event) (out []machine.Effect) {
-			for _, f := range device.React(s, e) {
-				out = append(out, f)
-			}
-			return out
-		},
-		Answer: func(e device.Event, v uint64) any { return device.AnswerTo(e, v) },
-		AnswerUnchanged: func(s *device.State, c device.Command, v uint64) any {
-			return device.AnswerUnchanged(s, c, v)
-		},
-		Encode:         devicecodec.Encode,
-		Decode:         devicecodec.Decode,
-		EncodeState:    devicecodec.EncodeState,
-		DecodeState:    devicecodec.DecodeState,
-		Fenced:         func() device.Event { return device.Fenced{} },
-		CommandsExpire: true,
-	}
+// rules are the same for all activations.
+var rules = machine.Spec[device.State, device.Command, device.Event]{
+	New:    device.New,
+	Decide: device.Decide,
+	Apply:  func(s *device.State, e device.Event) { s.Apply(e) },
+	React: func(s *device.State, e device.Event) (out []machine.Effect) {
+		for _, f := range device.React(s, e) {
+			out = append(out, f)
+		}
+		return out
+	},
+	Answer: func(e device.Event, v uint64) any { return device.AnswerTo(e, v) },
+	AnswerUnchanged: func(s *device.State, c device.Command, v uint64) any {
+		return device.AnswerUnchanged(s, c, v)
+	},
+	Encode:         devicecodec.Encode,
+	Decode:         devicecodec.Decode,
+	EncodeState:    devicecodec.EncodeState,
+	DecodeState:    devicecodec.DecodeState,
+	Fenced:         func() device.Event { return device.Fenced{} },
+	CommandsExpire: true,
 }
 
 // Shell is one activation of one device. Only Step may be called, never by two at once.
 type Shell struct {
-	cfg     Config
+	n       *Numbers
 	machine *grainMachine
+	// Maps are made when something is in them: a device that is only registered has none.
 	lanes   map[string]*lane
 	facts   uint64            // committed facts_version
 	closes  map[string]uint64 // committed ends of streams
 	waiting int               // bytes of frames in all lanes
 	arrived uint64            // counts frames, so that a look knows which came before it
 
-	early    []func(now step.Now) // came while the journal was being read
-	io       map[uint64]outcome   // by tag
-	repeats  map[string]func(now step.Now)
-	asked    []*question // not yet answered by the machine
 	tags     uint64
 	used     unit.InstantMs // wall, last message that was not a sweep
 	draining bool
 	dead     bool
-	outs     []step.Out
+
+	*underWay // nil at rest without streams, between two messages
+}
+
+// underWay is what a device without streams holds only as long as it does something: most devices of a node are only
+// registered.
+type underWay struct {
+	early   []func(now step.Now) // came while the journal was being read
+	io      map[uint64]outcome   // by tag
+	repeats map[string]func(now step.Now)
+	asked   []*question // not yet answered by the machine
+	outs    []step.Out
 }
 
 var _ machine.Stepper = (*Shell)(nil)
 
 // New makes an activation. Its first message is machine.StartMsg.
 func New(cfg Config) *Shell {
-	s := &Shell{cfg: cfg.withDefaults(), lanes: map[string]*lane{}, closes: map[string]uint64{}, io: map[uint64]outcome{},
-		repeats: map[string]func(step.Now){}}
-	s.machine = machine.New(spec(), machine.Hooks[device.Event]{
+	s := &Shell{n: cfg.Numbers.complete()}
+	s.machine = machine.New(&rules, machine.Hooks[device.Event]{
 		Ready:     s.ready,
 		Committed: s.committed,
 		Busy:      s.busy,
@@ -131,7 +142,7 @@ func (s *Shell) ready(step.Now) []step.Out {
 	s.facts = s.machine.State().FactsVersion
 	for name, f := range s.machine.State().Streams {
 		if f.Closed {
-			s.closes[name] = f.ClosedAt
+			machine.Set(&s.closes, name, f.ClosedAt)
 		}
 	}
 	return nil
@@ -143,7 +154,7 @@ func (s *Shell) committed(now step.Now, e device.Event, version uint64, effects 
 		s.facts = version
 	}
 	if c, ok := e.(device.StreamClosed); ok {
-		s.closes[c.Stream] = c.LastSeq
+		machine.Set(&s.closes, c.Stream, c.LastSeq)
 	}
 	for _, f := range effects {
 		switch f := f.(type) {
@@ -178,5 +189,5 @@ func (s *Shell) reply(to step.Return, msg any, err error) {
 
 // seriesKey names the stream's samples; they are sealed with the key of the person whose workout it is.
 func (s *Shell) seriesKey(f *device.StreamFacts) persistence.SeriesKey {
-	return persistence.SeriesKey{Device: s.cfg.Grain.ID, Stream: f.Stream, Subject: f.Opening.Person}
+	return persistence.SeriesKey{Device: s.machine.Grain().ID, Stream: f.Stream, Subject: f.Opening.Person}
 }

@@ -19,10 +19,22 @@ const maxEarly = 1024
 
 // Step takes one message and says what is to be done.
 func (s *Shell) Step(now step.Now, msg any, from step.Return) []step.Out {
-	s.outs = nil
+	if s.underWay == nil {
+		s.underWay = &underWay{}
+	}
+	s.step(now, msg, from)
+	outs := s.outs
+	s.outs = nil // whoever is answered in them would be kept until the next message
+	if len(s.lanes) == 0 && len(s.asked) == 0 && !s.busy() {
+		s.underWay = nil
+	}
+	return outs
+}
+
+func (s *Shell) step(now step.Now, msg any, from step.Return) {
 	if s.dead {
 		s.reply(from, nil, machine.ErrStopped)
-		return s.outs
+		return
 	}
 	s.message(now, msg, from)
 	s.wakeEarly(now)
@@ -33,7 +45,6 @@ func (s *Shell) Step(now step.Now, msg any, from step.Return) []step.Out {
 	if s.machine.Stopped() && !s.dead {
 		s.bury(now, machine.ErrStopped)
 	}
-	return s.outs
 }
 
 func (s *Shell) message(now step.Now, msg any, from step.Return) {
@@ -49,7 +60,7 @@ func (s *Shell) message(now step.Now, msg any, from step.Return) {
 	case step.Tick:
 		s.tick(now, m)
 	case *clusterv1.Wake:
-		s.take(now, s.machine.Woken(now, persistence.Wakeup{Grain: s.cfg.Grain, Due: unit.InstantMs(m.DueMs),
+		s.take(now, s.machine.Woken(now, persistence.Wakeup{Grain: s.machine.Grain(), Due: unit.InstantMs(m.DueMs),
 			Reason: m.Reason, Activation: m.Activation}))
 	default:
 		s.used = now.Wall
@@ -78,7 +89,9 @@ func (s *Shell) message(now step.Now, msg any, from step.Return) {
 func (s *Shell) wakeEarly(now step.Now) {
 	for len(s.early) > 0 && (s.machine.Ready() || s.machine.Stopped() || s.dead) {
 		f := s.early[0]
-		s.early = s.early[1:]
+		if s.early = s.early[1:]; len(s.early) == 0 {
+			s.early = nil // its array would keep who asked, and for what
+		}
 		f(now)
 	}
 }
@@ -118,7 +131,7 @@ func (s *Shell) request(now step.Now, msg any, from step.Return) {
 
 // sweep lets an activation go that nobody has asked for a while.
 func (s *Shell) sweep(now step.Now) {
-	if s.draining || now.Wall.Sub(s.used) < s.cfg.RestAfter || !s.machine.Ready() || s.busy() {
+	if s.draining || now.Wall.Sub(s.used) < s.n.RestAfter || !s.machine.Ready() || s.busy() {
 		return // draining: Step looks behind every message
 	}
 	outs, _ := s.machine.Rest(now)

@@ -99,7 +99,7 @@ func TestFramesDoNotWaitForTheJournal(t *testing.T) {
 		r.settle()
 		c.refusedWith(t, "stream.not_open")
 	}
-	if len(b.shell.early) != 0 {
-		t.Errorf("%d messages are kept", len(b.shell.early))
+	if u := b.shell.underWay; u != nil && len(u.early) != 0 {
+		t.Errorf("%d messages are kept", len(u.early))
 	}
 }

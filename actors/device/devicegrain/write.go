@@ -122,7 +122,7 @@ func (s *Shell) store(now step.Now, l *lane, facts *device.StreamFacts) {
 		l.through = max(l.through, w.batch.LastSeq())
 		s.handled(l, w)
 	}
-	s.try(now, persistence.Do{Op: persistence.PutBlockOp{Key: s.seriesKey(facts), Batch: w.batch}, Old: w.old()}, s.cfg.RetryFirst, func(now step.Now, _ any) {
+	s.try(now, persistence.Do{Op: persistence.PutBlockOp{Key: s.seriesKey(facts), Batch: w.batch}, Old: w.old()}, s.n.RetryFirst, func(now step.Now, _ any) {
 		s.durable(now, l, w)
 	})
 }

@@ -64,7 +64,7 @@ func (s *Shell) checkpoint(now step.Now) unit.InstantMs {
 	if err != nil {
 		return 0
 	}
-	s.do(persistence.PutSnapshotOp{Grain: s.cfg.Grain, Name: checkpointName,
+	s.do(persistence.PutSnapshotOp{Grain: s.machine.Grain(), Name: checkpointName,
 		Snapshot: persistence.Snapshot{Version: s.machine.Committed(), Bytes: b}}, func(step.Now, persistence.Done) {})
 	return 0
 }
@@ -75,7 +75,7 @@ func (s *Shell) loadCheckpoint(r *reading) {
 		return
 	}
 	r.busy = true
-	s.do(persistence.LoadOp{Grain: s.cfg.Grain, Name: checkpointName}, func(now step.Now, d persistence.Done) {
+	s.do(persistence.LoadOp{Grain: s.machine.Grain(), Name: checkpointName}, func(now step.Now, d persistence.Done) {
 		r.busy = false
 		if s.reading != r {
 			return

@@ -52,5 +52,7 @@ func Default() Numbers {
 	}
 }
 
+var defaults = Default()
+
 // away is how far the open row of a quiet workout moves, each time it fires.
 var away = [...]unit.DurationMs{1 * unit.Minute, 2 * unit.Minute, 4 * unit.Minute, 8 * unit.Minute, 10 * unit.Minute}

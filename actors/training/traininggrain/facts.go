@@ -6,6 +6,7 @@ import (
 
 	"paceline/actors/device"
 	"paceline/actors/device/devicecodec"
+	"paceline/actors/machine"
 	"paceline/actors/training"
 	"paceline/domain/step"
 	"paceline/persistence"
@@ -36,7 +37,7 @@ func (s *Shell) watch() {
 				}
 			}
 			d.streams[st.Key.Stream] = device.NewStreamFacts(st.Key.Stream)
-			s.devices[st.Key.Device] = d // from the journal's beginning
+			machine.Set(&s.devices, st.Key.Device, d) // from the journal's beginning
 		}
 	}
 }

@@ -18,7 +18,7 @@ func (s *Shell) hint(k training.StreamKey) *hint {
 	h := s.hints[k]
 	if h == nil {
 		h = &hint{}
-		s.hints[k] = h
+		machine.Set(&s.hints, k, h)
 	}
 	return h
 }
@@ -115,7 +115,7 @@ func (s *Shell) command(now step.Now, m *trainingv1.Command, from step.Return) {
 	switch o := m.Command.(type) {
 	case *trainingv1.Command_Start:
 		st := o.Start.GetStart()
-		c = training.Start{Meta: meta, Started: training.Started{WorkoutID: s.cfg.Grain.Local(), Sport: st.GetSport(),
+		c = training.Start{Meta: meta, Started: training.Started{WorkoutID: s.machine.Grain().Local(), Sport: st.GetSport(),
 			Zone: st.GetZone(), UTCOffsetS: st.GetUtcOffsetS(), DeviceTime: unit.InstantMs(st.GetDeviceTimeMs()),
 			Plan: trainingcodec.PlanFromProto(st.GetPlan())}}
 	case *trainingv1.Command_Pause:
@@ -173,7 +173,7 @@ func (s *Shell) onAttach(now step.Now, m *trainingv1.Attach) {
 
 func (s *Shell) refuse(k training.StreamKey, err error) {
 	f := fault.Of(err)
-	s.out(step.Send{To: deviceGrain(k.Device), Msg: &devicev1.Attached{Training: s.cfg.Grain.ID, StreamId: k.Stream,
+	s.out(step.Send{To: deviceGrain(k.Device), Msg: &devicev1.Attached{Training: s.machine.Grain().ID, StreamId: k.Stream,
 		Refused: &clusterv1.Fault{Kind: uint32(f.Kind), Code: f.Code, Message: f.Message, Retry: f.Retry, Detail: f.Detail}}})
 }
 
@@ -183,7 +183,7 @@ func (s *Shell) tellDevice(now step.Now, k training.StreamKey) {
 	if !s.sure[k] {
 		return
 	}
-	m := &devicev1.Attached{Training: s.cfg.Grain.ID, StreamId: k.Stream}
+	m := &devicev1.Attached{Training: s.machine.Grain().ID, StreamId: k.Stream}
 	if b := s.machine.State().Bound; b != nil {
 		m.CompetitionId, m.Entry = b.Competition, b.Entry
 	}

@@ -135,7 +135,7 @@ func (s *Shell) record(now step.Now) {
 
 // store writes what a fresh reading has kept.
 func (s *Shell) store(now step.Now, r *reading) {
-	w := &storing{settle: r.settle, recording: persistence.Recording{Workout: s.cfg.Grain.ID}}
+	w := &storing{settle: r.settle, recording: persistence.Recording{Workout: s.machine.Grain().ID}}
 	for _, l := range r.lanes {
 		through := r.fold.Through(l.key)
 		if through == 0 {
@@ -159,7 +159,7 @@ func (s *Shell) store(now step.Now, r *reading) {
 
 func (s *Shell) putRecording(w *storing) {
 	w.busy = true
-	op := persistence.PutRecordingOp{Subject: s.cfg.Grain.Affinity(), Recording: w.recording}
+	op := persistence.PutRecordingOp{Subject: s.machine.Grain().Affinity(), Recording: w.recording}
 	s.do(op, func(now step.Now, d persistence.Done) {
 		w.busy = false
 		if errors.Is(d.Err, persistence.ErrUnavailable) || errors.Is(d.Err, persistence.ErrUnknown) {

@@ -221,7 +221,7 @@ func (s *Shell) readLane(r *reading, l *laneRead) {
 	l.busy = true
 	through, floor := r.fold.Through(l.key), s.floorOf(l.key)
 	if floor.Through > through && !step.RuleFloor.Off() {
-		op := persistence.GetRecordingOp{Subject: s.cfg.Grain.Affinity(), Workout: s.cfg.Grain.ID, Digest: floor.Recording}
+		op := persistence.GetRecordingOp{Subject: s.machine.Grain().Affinity(), Workout: s.machine.Grain().ID, Digest: floor.Recording}
 		s.do(op, func(now step.Now, d persistence.Done) { s.laneDone(now, r, l, d) })
 		return
 	}
@@ -360,7 +360,7 @@ func (s *Shell) stop(why string) {
 }
 
 func (s *Shell) seriesKey(k training.StreamKey) persistence.SeriesKey {
-	return persistence.SeriesKey{Device: k.Device, Stream: k.Stream, Subject: s.cfg.Grain.Affinity()}
+	return persistence.SeriesKey{Device: k.Device, Stream: k.Stream, Subject: s.machine.Grain().Affinity()}
 }
 
 func spans(in []training.Span) []persistence.Span {

@@ -112,7 +112,7 @@ func (s *Shell) reportable(st *training.State) bool {
 func (s *Shell) makeReport(st *training.State) *competitionv1.Report {
 	r := s.result
 	m := &competitionv1.Report{
-		CompetitionId: st.Bound.Competition, Entry: st.Bound.Entry, Training: s.cfg.Grain.ID, BindingVersion: st.Bound.Version,
+		CompetitionId: st.Bound.Competition, Entry: st.Bound.Entry, Training: s.machine.Grain().ID, BindingVersion: st.Bound.Version,
 		Basis: track.CompetitionBasis(r.Basis), RulesVersion: training.RulesVersion,
 		ProgressMm: int64(r.ProgressMm), ProgressAtMs: int64(r.At), OffCourse: r.OffCourse,
 		Finished: st.Phase == training.PhaseOver, FinishRequested: st.Phase >= training.PhaseFinishing,

@@ -1,6 +1,7 @@
 package traininggrain
 
 import (
+	"paceline/actors/machine"
 	"paceline/actors/training"
 	competitionv1 "paceline/api/gen/paceline/competition/v1"
 	devicev1 "paceline/api/gen/paceline/device/v1"
@@ -117,7 +118,7 @@ func (s *Shell) tellRecorded(now step.Now) unit.InstantMs {
 		if s.recorded[r.Key] {
 			continue
 		}
-		s.out(step.Send{To: deviceGrain(r.Key.Device), Msg: &devicev1.Recorded{Training: s.cfg.Grain.ID, StreamId: r.Key.Stream,
+		s.out(step.Send{To: deviceGrain(r.Key.Device), Msg: &devicev1.Recorded{Training: s.machine.Grain().ID, StreamId: r.Key.Stream,
 			ThroughSeq: r.Through, Digest: r.Digest[:], Recording: rec.Recording[:]}})
 	}
 	if step.RuleRecordedUntilEcho.Off() {
@@ -143,6 +144,6 @@ func (s *Shell) allRecorded() bool {
 func (s *Shell) onRecordedEcho(m *trainingv1.RecordedEcho) {
 	k := training.StreamKey{Device: m.Device, Stream: m.StreamId}
 	if s.machine.State().Recording != nil && m.ThroughSeq >= s.recordedThrough(k) {
-		s.recorded[k] = true
+		machine.Set(&s.recorded, k, true)
 	}
 }

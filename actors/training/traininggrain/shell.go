@@ -33,8 +33,8 @@ type hint struct {
 
 // Shell is one activation of one workout. Only Step may be called, never by two at once.
 type Shell struct {
-	cfg     Config
-	n       Numbers
+	n       *Numbers
+	compile training.Compile
 	machine *grainMachine
 
 	// Reading and folding.
@@ -90,14 +90,12 @@ var _ machine.Stepper = (*Shell)(nil)
 
 // New makes an activation. Its first message is machine.StartMsg.
 func New(cfg Config) *Shell {
-	s := &Shell{cfg: cfg, n: cfg.Numbers, devices: map[string]*deviceFacts{}, hints: map[training.StreamKey]*hint{}, sure: map[training.StreamKey]bool{},
-		recorded: map[training.StreamKey]bool{}, nodes: map[string]*watcher{},
-		io: map[uint64]func(step.Now, persistence.Done){}, asked: map[*question]bool{}}
-	if s.n == (Numbers{}) {
-		s.n = Default()
+	s := &Shell{n: &defaults, compile: cfg.Compile}
+	if n := cfg.Numbers; n != (Numbers{}) {
+		s.n = &n
 	}
-	if s.cfg.Compile == nil {
-		s.cfg.Compile = course.New
+	if s.compile == nil {
+		s.compile = course.New
 	}
 	s.machine = machine.New(s.spec(), machine.Hooks[training.Event]{
 		Ready: s.ready, Committed: s.committed, Due: s.due, Busy: s.busy,
@@ -106,10 +104,10 @@ func New(cfg Config) *Shell {
 	return s
 }
 
-func (s *Shell) spec() machine.Spec[training.State, training.Command, training.Event] {
-	ack := func(v uint64) *clusterv1.Ack { return &clusterv1.Ack{Stream: s.cfg.Grain.String(), Version: v} }
-	return machine.Spec[training.State, training.Command, training.Event]{
-		New:    func() *training.State { return training.NewWith(s.cfg.Compile) },
+func (s *Shell) spec() *machine.Spec[training.State, training.Command, training.Event] {
+	ack := func(v uint64) *clusterv1.Ack { return &clusterv1.Ack{Stream: s.machine.Grain().String(), Version: v} }
+	return &machine.Spec[training.State, training.Command, training.Event]{
+		New:    func() *training.State { return training.NewWith(s.compile) },
 		Decide: training.Decide,
 		Apply:  func(st *training.State, e training.Event) { st.Apply(e) },
 		React: func(st *training.State, e training.Event) (out []machine.Effect) {
@@ -124,7 +122,7 @@ func (s *Shell) spec() machine.Spec[training.State, training.Command, training.E
 		Decode:          trainingcodec.Decode,
 		EncodeState:     trainingcodec.EncodeState,
 		DecodeState: func(b []byte) (*training.State, error) {
-			return trainingcodec.DecodeState(b, s.cfg.Compile)
+			return trainingcodec.DecodeState(b, s.compile)
 		},
 		Open: s.open,
 		Timers: func(st *training.State) []machine.Timer {
@@ -159,7 +157,7 @@ func (s *Shell) busy() bool {
 func (s *Shell) ready(now step.Now) []step.Out {
 	s.begun, s.heard = now.Node, now.Wall
 	for _, st := range s.machine.State().Streams {
-		s.sure[st.Key] = true
+		machine.Set(&s.sure, st.Key, true)
 	}
 	return nil
 }
@@ -167,7 +165,7 @@ func (s *Shell) ready(now step.Now) []step.Out {
 // committed does what must follow an event, now that it cannot be lost.
 func (s *Shell) committed(now step.Now, e training.Event, _ uint64, effects []machine.Effect) []step.Out {
 	if a, ok := e.(training.StreamAttached); ok {
-		s.sure[a.Stream.Key] = true
+		machine.Set(&s.sure, a.Stream.Key, true)
 	}
 	for _, f := range effects {
 		switch f.(type) {
@@ -227,7 +225,7 @@ func (s *Shell) lastUse(now step.Now) unit.InstantMs {
 	last := unit.InstantMs(0)
 	used := func(at unit.InstantMs) { last = max(last, min(at, now.Node)) }
 	used(st.Started.DeviceTime)
-	if minted, ok := id.MintedAt(s.cfg.Grain.Local()); ok {
+	if minted, ok := id.MintedAt(s.machine.Grain().Local()); ok {
 		used(minted)
 	}
 	if n := len(st.Laps); n > 0 {
@@ -244,7 +242,7 @@ func (s *Shell) lastUse(now step.Now) unit.InstantMs {
 }
 
 func (s *Shell) meta(now step.Now) step.Meta {
-	return step.Meta{At: now.Node, By: "grain:" + s.cfg.Grain.String()}
+	return step.Meta{At: now.Node, By: "grain:" + s.machine.Grain().String()}
 }
 
 func (s *Shell) competition() id.Grain {

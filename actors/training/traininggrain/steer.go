@@ -29,7 +29,7 @@ func (s *Shell) steer(now step.Now) {
 	}
 	s.steeredAt = aim.At
 	for _, k := range streams {
-		m := &devicev1.Target{Training: s.cfg.Grain.ID, StreamId: k.Stream, AtMs: int64(aim.At)}
+		m := &devicev1.Target{Training: s.machine.Grain().ID, StreamId: k.Stream, AtMs: int64(aim.At)}
 		if aim.ByPower {
 			m.Target = &devicev1.Target_PowerW{PowerW: aim.PowerW}
 		} else {

@@ -18,15 +18,26 @@ const tickPump = "training"
 
 // Step takes one message and says what is to be done.
 func (s *Shell) Step(now step.Now, msg any, from step.Return) []step.Out {
-	s.outs = nil
+	s.step(now, msg, from)
+	outs := s.outs
+	s.outs = nil // whoever is answered in them would be kept until the next message
+	if len(s.io) == 0 && len(s.asked) == 0 {
+		s.io, s.asked = nil, nil
+	}
+	return outs
+}
+
+func (s *Shell) step(now step.Now, msg any, from step.Return) {
 	if s.dead {
 		s.reply(from, nil, machine.ErrStopped)
-		return s.outs
+		return
 	}
 	s.message(now, msg, from)
 	for len(s.early) > 0 && !s.dead && s.machine.Ready() {
 		f := s.early[0]
-		s.early = s.early[1:]
+		if s.early = s.early[1:]; len(s.early) == 0 {
+			s.early = nil // its array would keep who asked, and for what
+		}
 		f(now)
 	}
 	s.pump(now)
@@ -42,7 +53,6 @@ func (s *Shell) Step(now step.Now, msg any, from step.Return) []step.Out {
 			f(now)
 		}
 	}
-	return s.outs
 }
 
 func (s *Shell) message(now step.Now, msg any, from step.Return) {
@@ -67,7 +77,7 @@ func (s *Shell) message(now step.Now, msg any, from step.Return) {
 			s.take(now, outs)
 		}
 	case *clusterv1.Wake:
-		s.take(now, s.machine.Woken(now, persistence.Wakeup{Grain: s.cfg.Grain, Due: unit.InstantMs(m.DueMs),
+		s.take(now, s.machine.Woken(now, persistence.Wakeup{Grain: s.machine.Grain(), Due: unit.InstantMs(m.DueMs),
 			Reason: m.Reason, Activation: m.Activation}))
 	default:
 		s.used = now.Wall
@@ -162,7 +172,7 @@ type question struct {
 
 func (s *Shell) submit(now step.Now, c training.Command, done func(now step.Now, err error)) {
 	q := &question{done}
-	s.asked[q] = true
+	machine.Set(&s.asked, q, true)
 	s.take(now, s.machine.Submit(now, c, q))
 }
 
@@ -185,7 +195,7 @@ func (s *Shell) take(now step.Now, outs []step.Out) {
 // do asks for I/O of the shell's own.
 func (s *Shell) do(op persistence.Op, f func(now step.Now, d persistence.Done)) {
 	s.tags++
-	s.io[s.tags] = f
+	machine.Set(&s.io, s.tags, f)
 	s.out(persistence.Do{Tag: s.tags, Op: op})
 }
 

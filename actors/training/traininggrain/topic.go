@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"paceline/actors/machine"
 	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	livev1 "paceline/api/gen/paceline/live/v1"
 	"paceline/domain/step"
@@ -21,7 +22,7 @@ type watcher struct {
 // maxWatchers bounds how many nodes are told.
 const maxWatchers = 1024
 
-func (s *Shell) topic() string { return "workout/" + s.cfg.Grain.Local() }
+func (s *Shell) topic() string { return "workout/" + s.machine.Grain().Local() }
 
 func (s *Shell) onInterest(now step.Now, m *clusterv1.Interest) {
 	if m.Topic != s.topic() {
@@ -37,7 +38,7 @@ func (s *Shell) onInterest(now step.Now, m *clusterv1.Interest) {
 			return
 		}
 		w = &watcher{}
-		s.nodes[m.Node] = w
+		machine.Set(&s.nodes, m.Node, w)
 	}
 	w.until = now.Wall.Add(s.n.InterestFor)
 	w.epoch, w.version = m.Epoch, m.Version
@@ -76,7 +77,7 @@ func (s *Shell) show(now step.Now) unit.InstantMs {
 
 func (s *Shell) workout() []byte {
 	st, r := s.machine.State(), s.result
-	b, err := proto.Marshal(&livev1.Workout{WorkoutId: s.cfg.Grain.Local(), AtMs: int64(r.At), ElapsedMs: int64(st.Elapsed(r.Totals)),
+	b, err := proto.Marshal(&livev1.Workout{WorkoutId: s.machine.Grain().Local(), AtMs: int64(r.At), ElapsedMs: int64(st.Elapsed(r.Totals)),
 		DistanceMm: int64(r.Totals.DistanceMm), ProgressMm: int64(r.ProgressMm), HeartRateBpm: r.Live.HeartBpm, PowerW: r.Live.PowerW,
 		CadenceRpm: r.Live.CadenceRpm, SpeedMmS: r.Live.SpeedMmS, State: st.Phase.String(),
 		Control: s.controlState()})

@@ -27,7 +27,7 @@ const maxWatchers = 64
 // ErrTopic answers an interest in what a user does not have.
 var ErrTopic = fault.New(fault.NotFound, "user.topic", "A user has no such topic.")
 
-func (s *Shell) topic() string { return "inbox/" + s.cfg.Grain.ID }
+func (s *Shell) topic() string { return "inbox/" + s.machine.Grain().ID }
 
 // ready begins with what the journal says.
 func (s *Shell) ready(step.Now) []step.Out {
@@ -70,10 +70,10 @@ func (s *Shell) interested(now step.Now, m *clusterv1.Interest, from step.Return
 			s.watchers = slices.Delete(s.watchers, i, i+1)
 		}
 	case known:
-		s.used, s.watchers[i].until = now.Wall, now.Wall.Add(s.cfg.InterestFor)
+		s.used, s.watchers[i].until = now.Wall, now.Wall.Add(s.n.InterestFor)
 	case m.GetNode() != "" && len(s.watchers) < maxWatchers:
 		s.used = now.Wall
-		s.watchers = slices.Insert(s.watchers, i, watcher{m.GetNode(), now.Wall.Add(s.cfg.InterestFor)})
+		s.watchers = slices.Insert(s.watchers, i, watcher{m.GetNode(), now.Wall.Add(s.n.InterestFor)})
 	}
 	if from == nil {
 		return nil

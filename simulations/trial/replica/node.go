@@ -299,7 +299,8 @@ func (h *host) activate() {
 	h.activation++
 	h.ended = false
 	name, ids := fmt.Sprintf("%x-%d", h.run, h.activation), 0
-	m := machine.New(spec(), machine.Hooks[event]{}, machine.Config{
+	rules := spec()
+	m := machine.New(&rules, machine.Hooks[event]{}, machine.Config{
 		Grain: h.name, Activation: name, Member: name, Random: rand.Uint64, SnapshotEvery: 200,
 		NewID: func(step.Now) string { ids++; return fmt.Sprintf("%s-%d", name, ids) },
 	})
