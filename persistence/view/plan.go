@@ -72,6 +72,11 @@ func (t *Tables) LookAtPlan(ctx context.Context, k id.Kind) (Plan, error) {
 	if h, ok := t.plans.Load(k); ok && !t.shared {
 		return h.(heldPlan).plan, nil // who changes it does so through these Tables
 	}
+	l, _ := t.looks.LoadOrStore(k, &looks{})
+	return l.(*looks).ask(ctx, func(ctx context.Context) (Plan, error) { return t.readPlan(ctx, k) })
+}
+
+func (t *Tables) readPlan(ctx context.Context, k id.Kind) (Plan, error) {
 	cell, _, err := t.rows.Get(ctx, planPart(k), planRow)
 	if err != nil {
 		return Plan{}, fmt.Errorf("plan of the views of %ss: %w", k, err)

@@ -74,6 +74,7 @@ type Tables struct {
 	shared  bool
 	planAge time.Duration
 	plans   sync.Map // id.Kind → heldPlan
+	looks   sync.Map // id.Kind → *looks
 
 	mu      sync.Mutex
 	waiting map[id.Grain]map[*waiter]struct{}
