@@ -21,7 +21,7 @@ import (
 
 // Slow is a node that is felt at the sockets of another one. First it stands still for a while again and again, too
 // shortly to be given up; then for so long that the others go on without it.
-var Slow = Trial{Name: "a slow node, all sockets on another", Seconds: 50, Hz: 10, OneDoor: true, Shows: []string{lateRow}, Do: slow}
+var Slow = Trial{Name: "a slow node, all sockets on another", Seconds: 54, Hz: 10, OneDoor: true, Shows: []string{lateRow}, Do: slow}
 
 const (
 	slowTurns = 3
@@ -54,6 +54,7 @@ func slow(ctx context.Context, r *Round) error {
 		r.note("gossip gave it up %d times while it was slow", n)
 		err = errors.Join(err, r.Fleet.Agree(ctx, r.all()...))
 	}
+	err = errors.Join(err, w.calm(ctx))
 	served = out.count(serving)
 	r.mark()
 	r.away = out
@@ -117,6 +118,18 @@ func (w *doorWatch) full() {
 	for _, f := range slices.Concat(w.far, w.near) {
 		f.held, f.acked, f.since, f.longest = f.Held(), f.Acked(), time.Now(), 0
 	}
+}
+
+// calm waits until everything that was sent is nearly acknowledged: whoever still waits is not told so once more.
+func (w *doorWatch) calm(ctx context.Context) error {
+	return until(ctx, backWithin, func() error {
+		for _, f := range slices.Concat(w.far, w.near) {
+			if acked, sent := f.Acked(), f.Sent(); acked+10 < sent && !f.NoNetwork() && !f.Dead() {
+				return fmt.Errorf("trial: %s is acknowledged through %d of %d", f.Name, acked, sent)
+			}
+		}
+		return nil
+	})
 }
 
 // during looks again and again.
