@@ -60,10 +60,18 @@ func TestWhoHasTheStream(t *testing.T) {
 		t.Errorf("%d sessions were told that they had been replaced, want 2", n)
 	}
 
+	// What a client has sent before it left is on its way for long, or sent again by a gateway that has not heard the answer.
+	a.ask(itself("old", began)).refusedWith(t, "stream.replaced")
+	a.ask(itself("new", began+5)).refusedWith(t, "stream.replaced")
+	a.ask(frameMsg("third", samples(5, 6))).through(t)
+	if n := len(r.notices) - before; n != 2 {
+		t.Errorf("%d sessions were told that they had been replaced, want 2", n)
+	}
+
 	// A release that does not say which it is names the time at which its client has opened.
 	now := int64(r.now().Node)
-	granted(itself("new", now))
-	silent := openMsg("old")
+	granted(itself("newest", now))
+	silent := openMsg("silent")
 	silent.NodeTimeMs = now - int64(oldOpen) - 1
 	a.ask(silent).refusedWith(t, "stream.not_open")
 	silent.NodeTimeMs = now - int64(oldOpen)

@@ -47,6 +47,7 @@ type lane struct {
 	node        string // of the session
 	session     string // empty: nobody has opened the stream in this activation
 	held        holder
+	before      []string // sessions that have had it, the last ones
 	competition string
 	entry       uint32
 	control     control
@@ -92,6 +93,25 @@ type holder struct {
 // opens for a client may do so for one that has long gone on elsewhere: it gets the stream from nobody who has asked for it
 // himself, and of two such the one whose client came last has it.
 func (h holder) yields(o holder) bool { return !o.again || h.again && o.at > h.at }
+
+// maxBefore is how many sessions a lane remembers that the stream was taken from: a client leaves one at a time.
+const maxBefore = 8
+
+// give lets a session stream from now on.
+func (l *lane) give(o *opening) {
+	if l.session != o.session || !o.again {
+		l.held = o.holder
+	}
+	if l.session != "" && l.session != o.session {
+		l.before = append(l.before, l.session)
+		l.before = l.before[max(0, len(l.before)-maxBefore):]
+	}
+	l.session, l.node = o.session, o.node
+}
+
+// had reports whether the stream was taken from a session. Its client has gone on: an open of it that comes now was on its way
+// for long, or is its gateway's that has not heard the answer.
+func (l *lane) had(session string) bool { return slices.Contains(l.before, session) }
 
 func (l *lane) idle() bool {
 	return len(l.queue) == 0 && !l.busy && len(l.writes) == 0 && len(l.opens) == 0

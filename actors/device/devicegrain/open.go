@@ -179,13 +179,14 @@ func (s *Shell) grant(l *lane) {
 				s.reply(o.from, nil, ErrNotOpen)
 				continue
 			}
+			if l.had(o.session) {
+				s.reply(o.from, nil, ErrReplaced)
+				continue
+			}
 			s.out(l.notice(&clusterv1.SessionNotice{What: &clusterv1.SessionNotice_Replaced{
 				Replaced: &clusterv1.StreamReplaced{StreamId: l.name}}}))
 		}
-		if l.session != o.session || !o.again {
-			l.held = o.holder
-		}
-		l.session, l.node = o.session, o.node
+		l.give(o)
 		l.control.offered(o.offer)
 		s.reply(o.from, &devicev1.OpenDone{StreamId: l.name, ThroughSeq: l.through,
 			Training: s.stream(l.name).Opening.Training, CompetitionId: l.competition, Entry: l.entry}, nil)
