@@ -21,7 +21,7 @@ import (
 
 // Slow is a node that is felt at the sockets of another one. First it stands still for a while again and again, too
 // shortly to be given up; then for so long that the others go on without it.
-var Slow = Trial{Name: "a slow node, all sockets on another", Seconds: 54, Hz: 10, OneDoor: true, Shows: []string{lateRow}, Do: slow}
+var Slow = Trial{Name: "a slow node, all sockets on another", Seconds: 58, Hz: 10, OneDoor: true, Shows: []string{lateRow}, Do: slow}
 
 const (
 	slowTurns = 3
@@ -50,9 +50,10 @@ func slow(ctx context.Context, r *Round) error {
 		}
 	}
 	err := w.judge("slow", slowStop)
+	// Where it was given up all the same it has to be back, or nobody lives on it.
+	err = errors.Join(err, r.Fleet.Agree(ctx, r.all()...))
 	if n := out.count(serving) - served; n > 0 {
 		r.note("gossip gave it up %d times while it was slow", n)
-		err = errors.Join(err, r.Fleet.Agree(ctx, r.all()...))
 	}
 	err = errors.Join(err, w.calm(ctx))
 	served = out.count(serving)
