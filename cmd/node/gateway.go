@@ -103,7 +103,9 @@ func (n *node) serve(context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, n.cfg.GoodbyeWithin)
 		defer cancel()
 		n.goodbye(ctx, "leaving", n.cluster.Others())
-		if err := n.server.Shutdown(ctx); err != nil {
+		err := n.server.Shutdown(ctx)
+		n.edge.live.Shut(ctx) // whoever came meanwhile was told as well
+		if err != nil {
 			return n.server.Close()
 		}
 		return nil

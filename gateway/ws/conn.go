@@ -33,6 +33,8 @@ type conn struct {
 	encoding wire.Encoding
 	id       hub.Conn
 	name     string // of the session
+	first    any    // what the session begins with: session.Begin, or the goodbye if the node is going
+	group    *sync.WaitGroup
 	outbox   outbox
 
 	writingSince atomic.Int64 // UnixNano of a write under way; 0: none
@@ -64,7 +66,7 @@ func (w *watch) Refused(_ *hub.Slot, err error) {
 // serve runs the connection until it ends. ctx is never done: closing the socket ends both loops, and a context
 // that can be done costs a timer for each read and write.
 func (c *conn) serve(ctx context.Context) {
-	c.step(session.Begin{})
+	c.step(c.first)
 	written := make(chan struct{})
 	go func() { // serve waits for it
 		c.writeLoop(ctx)

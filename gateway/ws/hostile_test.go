@@ -261,14 +261,13 @@ func TestGoodbye(t *testing.T) {
 	if r.server.Connections() != 0 {
 		t.Errorf("%d connections are left", r.server.Connections())
 	}
-	answer, err := http.Get(strings.Replace(r.url, "ws", "http", 1))
-	if err != nil {
-		t.Fatal(err)
+	// Who comes now is told the same.
+	late := r.dial(t, wire.Proto)
+	if g := late.next().GetGoodbye(); g.GetReason() != "restart" || g.GetAddress() != "ws://other/live" || g.GetReconnectAfterMs() < 100 || g.GetReconnectAfterMs() > 400 {
+		t.Errorf("a newcomer hears %v", g)
 	}
-	_ = answer.Body.Close()
-	http.DefaultClient.CloseIdleConnections()
-	if answer.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("a client of a leaving node gets %d", answer.StatusCode)
+	if code := late.closed(); code != wire.CloseGoing {
+		t.Errorf("a newcomer is closed with %d, want %d", code, wire.CloseGoing)
 	}
 }
 

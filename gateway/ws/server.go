@@ -38,6 +38,7 @@ type Topics interface {
 type Config struct {
 	Session        session.Config
 	MaxConnections int           // beyond it a handshake is answered with 503
+	MaxNewcomers   int           // who come to a node that is going and are told where to at the same time; beyond it 503
 	WriteWithin    time.Duration // a client that does not read for so long is dropped; longer keeps its memory longer
 	Origins        []string      // host patterns of pages that may connect, besides the node's own host
 	QueueFrames    int           // frames waiting for one client
@@ -48,7 +49,7 @@ type Config struct {
 // Default is the configuration of a node.
 func Default() Config {
 	return Config{
-		Session: session.Default(), MaxConnections: 50_000, WriteWithin: 10 * time.Second, QueueFrames: 256, QueueBytes: 1 << 20, UnderBytes: 64 << 20,
+		Session: session.Default(), MaxConnections: 50_000, MaxNewcomers: 1024, WriteWithin: 10 * time.Second, QueueFrames: 256, QueueBytes: 1 << 20, UnderBytes: 64 << 20,
 	}
 }
 
@@ -82,11 +83,14 @@ type Server struct {
 	noRoom   atomic.Int64 // frames that were dropped because of them
 	lookups  chan lookup
 
-	mu       sync.Mutex
-	conns    map[*conn]struct{}
-	sessions map[string]*conn
-	leaving  *session.Leave // set once the node goes away
-	wg       sync.WaitGroup // handlers
+	mu        sync.Mutex
+	conns     map[*conn]struct{}
+	sessions  map[string]*conn
+	farewell  *farewell      // set once the node goes away
+	shut      bool           // nobody comes in any more
+	newcomers int            // handshakes and connections that began after the farewell
+	served    sync.WaitGroup // connections from before the farewell
+	told      sync.WaitGroup // connections of after it
 }
 
 type lookup struct {
@@ -99,6 +103,9 @@ func New(cfg Config, deps Deps) *Server {
 	d := Default()
 	if cfg.MaxConnections == 0 {
 		cfg.MaxConnections = d.MaxConnections
+	}
+	if cfg.MaxNewcomers == 0 {
+		cfg.MaxNewcomers = d.MaxNewcomers
 	}
 	if cfg.WriteWithin == 0 {
 		cfg.WriteWithin = d.WriteWithin
@@ -136,19 +143,14 @@ func (s *Server) take(bytes int) bool {
 
 // ServeHTTP accepts a connection and serves it until it ends.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	leaving := s.leaving != nil
-	if !leaving {
-		s.wg.Add(1)
-	}
-	s.mu.Unlock()
-	if leaving {
+	newcomer, ok := s.admit()
+	if !ok {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "this node is leaving", http.StatusServiceUnavailable)
 		return
 	}
-	defer s.wg.Done()
-	defer s.count.Add(-1)
+	var c *conn
+	defer func() { s.gone(c, newcomer) }()
 	if s.count.Add(1) > int64(s.cfg.MaxConnections) {
 		w.Header().Set("Retry-After", "5")
 		http.Error(w, "this node has no room", http.StatusServiceUnavailable)
@@ -166,28 +168,35 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		closeSocket(socket, wire.CloseSubprotocol)
 		return
 	}
-	c := s.open(socket, under.conn, encoding)
+	if c = s.open(socket, under.conn, encoding); c == nil {
+		_ = socket.CloseNow()
+		return
+	}
 	defer s.forget(c)
 	c.serve(context.WithoutCancel(r.Context()))
 }
 
+// open makes a connection; nil: the door has been shut meanwhile.
 func (s *Server) open(socket *websocket.Conn, raw net.Conn, e wire.Encoding) *conn {
 	c := &conn{
 		server: s, socket: socket, raw: raw, encoding: e, id: hub.Conn(s.lastConn.Add(1)), name: s.deps.NewID(),
-		timers: map[string]unit.InstantMs{}, slots: map[subKey]*hub.Slot{},
+		timers: map[string]unit.InstantMs{}, slots: map[subKey]*hub.Slot{}, first: session.Begin{}, group: &s.served,
 	}
 	c.outbox.init(s.cfg.QueueFrames, s.cfg.QueueBytes)
 	c.session = session.New(s.cfg.Session, session.Deps{
 		ID: c.name, Node: s.deps.Node, Verify: s.deps.Verify, Standing: s.deps.Hub.Hub().Standing, Take: s.take,
 	})
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shut {
+		return nil
+	}
+	if s.farewell != nil { // also if its handshake began before
+		c.first, c.group = s.farewell.newcomer(), &s.told
+	}
+	c.group.Add(1)
 	s.conns[c] = struct{}{}
 	s.sessions[c.name] = c
-	leaving := s.leaving
-	s.mu.Unlock()
-	if leaving != nil {
-		c.outbox.post(*leaving)
-	}
 	return c
 }
 
@@ -259,39 +268,4 @@ func (s *Server) look(ctx context.Context) {
 			l.conn.outbox.post(looked)
 		}
 	}
-}
-
-// Goodbye says goodbye to all clients and waits until they are gone, or until ctx ends and they are dropped. No
-// connection is accepted afterwards. Spread is the longest delay after which a client comes back; each gets its own.
-// The clients are shared out among the addresses of other nodes; without any they come back to their own.
-func (s *Server) Goodbye(ctx context.Context, l session.Leave, spread unit.DurationMs, addresses ...string) {
-	s.mu.Lock()
-	s.leaving = &l
-	conns := make([]*conn, 0, len(s.conns))
-	for c := range s.conns {
-		conns = append(conns, c)
-	}
-	s.mu.Unlock()
-	for i, c := range conns {
-		mine := l
-		mine.ReconnectAfter += spread * unit.DurationMs(i) / unit.DurationMs(len(conns))
-		if len(addresses) > 0 {
-			mine.Address = addresses[i%len(addresses)]
-		}
-		c.outbox.post(mine)
-	}
-	gone := make(chan struct{})
-	go func() {
-		s.wg.Wait()
-		close(gone)
-	}()
-	select {
-	case <-gone:
-		return
-	case <-ctx.Done():
-	}
-	for _, c := range conns {
-		c.drop()
-	}
-	<-gone
 }
