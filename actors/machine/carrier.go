@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,9 +63,12 @@ type fired struct {
 	gen uint64
 }
 
-// Handle carries one message. No panic crosses a grain: the activation is thrown away instead, and the next one
-// recovers from the journal.
-func (c *Carrier) Handle(msg any, from step.Return) {
+// Handle carries one message that belongs to no trace.
+func (c *Carrier) Handle(msg any, from step.Return) { c.HandleOf("", msg, from) }
+
+// HandleOf carries one message of a trace. No panic crosses a grain: the activation is thrown away instead, and the next
+// one recovers from the journal.
+func (c *Carrier) HandleOf(trace string, msg any, from step.Return) {
 	if c.stopped {
 		if from != nil {
 			c.Respond(from, nil, ErrStopped)
@@ -73,7 +77,7 @@ func (c *Carrier) Handle(msg any, from step.Return) {
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			c.Runtime.Log.Error("grain panicked", "grain", c.Grain.String(), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			c.Runtime.Log.Error("grain panicked", "grain", c.Grain.String(), "trace", trace, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 			if from != nil {
 				c.Respond(from, nil, ErrStopped)
 			}
@@ -124,7 +128,7 @@ func (c *Carrier) do(d persistence.Do) {
 	ok := rt.Lanes.Go(Job{Old: d.Old, Durable: durable(d.Op), Bytes: bytesOf(d.Op), Do: func(ctx context.Context) error {
 		result, err := d.Op.Run(ctx, rt.Store, rt.Events)
 		if incurable(err) {
-			rt.Log.Error("an operation failed", "grain", c.Grain.String(), "op", fmt.Sprintf("%T", d.Op), "err", err)
+			rt.Log.Error("an operation failed", "grain", c.Grain.String(), "op", fmt.Sprintf("%T", d.Op), "traces", tracesOf(d.Op), "err", err)
 		}
 		post(persistence.Done{Tag: d.Tag, Result: result, Err: err})
 		return err
@@ -163,6 +167,26 @@ func bytesOf(op persistence.Op) (n int) {
 		}
 	}
 	return n
+}
+
+// loggedTraces is how many traces one line of the log names.
+const loggedTraces = 8
+
+// tracesOf are the first traces of what an operation carries: what many have asked is appended together.
+func tracesOf(op persistence.Op) (traces []string) {
+	var records []persistence.Record
+	switch o := op.(type) {
+	case persistence.AppendOp:
+		records = o.Append.Records
+	case persistence.PublishOp:
+		records = o.Records
+	}
+	for _, r := range records {
+		if t := r.Meta.Trace; t != "" && len(traces) < loggedTraces && !slices.Contains(traces, t) {
+			traces = append(traces, t)
+		}
+	}
+	return traces
 }
 
 // incurable errors are those that a repeat does not mend; nobody but a person can.

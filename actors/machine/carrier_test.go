@@ -52,3 +52,33 @@ func TestAnErrorThatNoRepeatCanCureIsLogged(t *testing.T) {
 		}
 	}
 }
+
+type panics struct{}
+
+func (panics) Step(step.Now, any, step.Return) []step.Out { panic("no") }
+
+// TestALogNamesTraces: of the message at which a grain panics, and of what a failed operation carries, each once and not
+// more than a line of the log holds.
+func TestALogNamesTraces(t *testing.T) {
+	var log bytes.Buffer
+	c := Carrier{
+		Runtime: &Runtime{Now: func() step.Now { return step.Now{} }, Log: slog.New(slog.NewTextHandler(&log, nil))},
+		Grain:   id.Of(id.Competition, "c1"), Stepper: panics{}, Stop: func(step.Stop) {},
+	}
+	c.HandleOf("of-the-message", StartMsg{}, nil)
+	if !strings.Contains(log.String(), "trace=of-the-message") {
+		t.Errorf("logged %s", log.String())
+	}
+	var records []persistence.Record
+	for i := range 3 * loggedTraces {
+		records = append(records, persistence.Record{Meta: persistence.Meta{Trace: fmt.Sprint("t", i/2)}}, persistence.Record{})
+	}
+	for _, op := range []persistence.Op{persistence.AppendOp{Append: persistence.Append{Records: records}}, persistence.PublishOp{Records: records}} {
+		if got := strings.Join(tracesOf(op), " "); got != "t0 t1 t2 t3 t4 t5 t6 t7" {
+			t.Errorf("%T names %q", op, got)
+		}
+	}
+	if got := tracesOf(persistence.PutSnapshotOp{}); got != nil {
+		t.Errorf("a snapshot names %v", got)
+	}
+}

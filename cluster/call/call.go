@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	pcluster "github.com/asynkron/protoactor-go/cluster"
 	"google.golang.org/protobuf/proto"
 
+	clusterv1 "paceline/api/gen/paceline/cluster/v1"
 	"paceline/domain/id"
 	"paceline/domain/step"
 )
@@ -97,14 +99,28 @@ func (c *Caller) MembersChanged() { c.places.clear() }
 
 type traceKey struct{}
 
-// WithTrace makes Ask carry a trace context.
+// WithTrace makes Ask carry a trace.
 func WithTrace(ctx context.Context, trace string) context.Context {
 	return context.WithValue(ctx, traceKey{}, trace)
 }
 
+// Trace is what WithTrace has said, or nothing.
+func Trace(ctx context.Context) string {
+	trace, _ := ctx.Value(traceKey{}).(string)
+	return trace
+}
+
+// TraceOf is the trace that a message brings along in its Call, or nothing: a frame of telemetry has none.
+func TraceOf(msg any) string {
+	if m, ok := msg.(interface{ GetCall() *clusterv1.Call }); ok {
+		return m.GetCall().GetTrace()
+	}
+	return ""
+}
+
 // Header names of a request.
 const (
-	HeaderTrace    = "trace"
+	HeaderTrace    = "trace"    // whoever carries a grain names it where something goes wrong
 	HeaderDeadline = "deadline" // wall clock, ms since 1970: work that is older is not begun
 )
 
@@ -118,9 +134,8 @@ func (c *Caller) Ask(ctx context.Context, to id.Grain, msg proto.Message) (proto
 		msg proto.Message
 		err error
 	}
-	trace, _ := ctx.Value(traceKey{}).(string)
 	answers := make(chan answer, 1)
-	p := c.start(to, msg, deadline, trace, func(m proto.Message, err error) { answers <- answer{m, err} })
+	p := c.start(to, msg, deadline, cmp.Or(TraceOf(msg), Trace(ctx)), func(m proto.Message, err error) { answers <- answer{m, err} })
 	select {
 	case a := <-answers:
 		return a.msg, a.err
@@ -136,7 +151,7 @@ func (c *Caller) Ask(ctx context.Context, to id.Grain, msg proto.Message) (proto
 // Start sends a request; done gets its answer, or a fault at the deadline. done runs on the goroutine that brought
 // the answer (perhaps this one, before Start returns), so it may only hand it on.
 func (c *Caller) Start(to id.Grain, msg proto.Message, deadline time.Time, done func(proto.Message, error)) {
-	c.start(to, msg, deadline, "", done)
+	c.start(to, msg, deadline, TraceOf(msg), done)
 }
 
 func (c *Caller) start(to id.Grain, msg proto.Message, deadline time.Time, trace string, done func(proto.Message, error)) *pending {

@@ -5,6 +5,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"paceline/actors/machine"
+	"paceline/cluster/call"
 	"paceline/cluster/placement"
 	"paceline/domain/id"
 	"paceline/domain/step"
@@ -33,7 +34,7 @@ func (g *grain) Receive(ctx actor.Context) {
 		g.carrier.Close()
 	case *actor.Stopped:
 	case proto.Message:
-		g.carrier.Handle(m, sender(ctx))
+		g.carrier.HandleOf(traceOf(ctx), m, sender(ctx))
 	default: // an outcome, a timer, a sweep
 		g.carrier.Handle(m, nil)
 	}
@@ -45,6 +46,14 @@ func (g *grain) stop(s step.Stop) {
 		placement.Fenced(g.ctx, s.By)
 	}
 	g.ctx.Stop(g.ctx.Self())
+}
+
+// traceOf is what the message under way belongs to, or nothing.
+func traceOf(ctx actor.Context) string {
+	if h := ctx.MessageHeader(); h != nil {
+		return h.Get(call.HeaderTrace)
+	}
+	return ""
 }
 
 // sender is who waits for an answer, or nil: never a nil pointer in an interface.

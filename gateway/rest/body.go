@@ -64,7 +64,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.in.Read(p)
 	if int64(n) > b.left {
 		_, _ = io.CopyN(io.Discard, b.in, b.drain)
-		b.err = status(ErrTooLarge.With("at most %d bytes", maxRequestBytes))
+		b.err = status(ErrTooLarge.With("at most %d bytes", maxRequestBytes), "")
 		return int(b.left), b.err
 	}
 	b.left -= int64(n)
@@ -91,12 +91,12 @@ func (g *gunzip) Reset(r io.Reader) error {
 // Read implements connect.Decompressor.
 func (g *gunzip) Read(p []byte) (int, error) {
 	if g.err != nil {
-		return 0, status(ErrMalformed.With("gzip"))
+		return 0, status(ErrMalformed.With("gzip"), "")
 	}
 	n, err := g.out.Read(p)
 	var ours *connect.Error
 	if err != nil && !errors.Is(err, io.EOF) && !errors.As(err, &ours) {
-		err = status(ErrMalformed.With("gzip"))
+		err = status(ErrMalformed.With("gzip"), "")
 	}
 	return n, err
 }

@@ -12,6 +12,7 @@ import (
 	managev1 "paceline/api/gen/paceline/manage/v1"
 	trainingv1 "paceline/api/gen/paceline/training/v1"
 	userv1 "paceline/api/gen/paceline/user/v1"
+	"paceline/cluster/call"
 	"paceline/domain/fault"
 	"paceline/domain/id"
 	"paceline/gateway/auth"
@@ -26,7 +27,7 @@ func (a *api) call(ctx context.Context, commandID string) (*clusterv1.Call, erro
 	} else if err := id.Check(commandID); err != nil {
 		return nil, err
 	}
-	return &clusterv1.Call{CommandId: commandID, By: principal(ctx).String()}, nil
+	return &clusterv1.Call{CommandId: commandID, By: principal(ctx).String(), Trace: call.Trace(ctx)}, nil
 }
 
 // ask asks a grain and expects an answer of type T.

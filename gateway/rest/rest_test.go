@@ -152,6 +152,7 @@ type rig struct {
 	url    string
 	ready  error
 	alive  error
+	log    written
 }
 
 func start(t *testing.T) *rig {
@@ -171,7 +172,7 @@ func start(t *testing.T) *rig {
 		},
 		Rate: 60, NewID: func() string { return fmt.Sprintf("minted-%d", n.Add(1)) },
 		Pages: fstest.MapFS{"index.html": {Data: []byte("<p>page</p>")}, "app.js": {Data: []byte("//js")}},
-		Ready: func() error { return r.ready }, Alive: func() error { return r.alive }, Log: slog.New(slog.DiscardHandler),
+		Ready: func() error { return r.ready }, Alive: func() error { return r.alive }, Log: slog.New(slog.NewTextHandler(&r.log, nil)),
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

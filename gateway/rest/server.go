@@ -13,10 +13,12 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	managev1 "paceline/api/gen/paceline/manage/v1"
+	"paceline/cluster/call"
 	"paceline/domain/fault"
 	"paceline/domain/id"
 	"paceline/domain/step"
 	"paceline/gateway/auth"
+	"paceline/gateway/trace"
 	"paceline/persistence/view"
 )
 
@@ -96,7 +98,7 @@ func Handler(d Deps) http.Handler {
 		connect.WithRecover(a.recovered),
 	)
 	mux := http.NewServeMux()
-	handle := func(path string, h http.Handler) { mux.Handle(path, limited(h)) }
+	handle := func(path string, h http.Handler) { mux.Handle(path, traced(limited(h))) }
 	handle(managev1.NewUserServiceHandler(users{a}, options...))
 	handle(managev1.NewDeviceServiceHandler(devices{a}, options...))
 	handle(managev1.NewTrainingServiceHandler(trainings{a}, options...))
@@ -114,6 +116,15 @@ func Handler(d Deps) http.Handler {
 	return mux
 }
 
+// traced gives every request its trace, and every answer, also one that no interceptor sees.
+func traced(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t := trace.Of(r.Header)
+		w.Header().Set(trace.ID, t)
+		h.ServeHTTP(w, r.WithContext(call.WithTrace(r.Context(), t)))
+	})
+}
+
 // NewServer is an HTTP server with the limits of a node: HTTP/1.1 and HTTP/2, also without TLS.
 func NewServer(h http.Handler) *http.Server {
 	s := &http.Server{
@@ -126,9 +137,9 @@ func NewServer(h http.Handler) *http.Server {
 	return s
 }
 
-func (a *api) recovered(_ context.Context, s connect.Spec, _ http.Header, p any) error {
-	a.Log.Error("an RPC has panicked", "procedure", s.Procedure, "panic", p)
-	return status(errPanic)
+func (a *api) recovered(ctx context.Context, s connect.Spec, _ http.Header, p any) error {
+	a.Log.Error("an RPC has panicked", "procedure", s.Procedure, "trace", call.Trace(ctx), "panic", p)
+	return status(errPanic, call.Trace(ctx))
 }
 
 var errPanic = fault.New(fault.Internal, "internal", "Something went wrong on our side.")
@@ -165,26 +176,26 @@ func (g *guard) enter(ctx context.Context, h http.Header) (context.Context, cont
 	return context.WithValue(ctx, principalKey{}, p), cancel, nil
 }
 
-func (g *guard) leave(s connect.Spec, err error) error {
+func (g *guard) leave(ctx context.Context, s connect.Spec, err error) error {
 	if err != nil && fault.Of(err).Kind == fault.Internal {
-		g.a.Log.Error("an RPC has failed", "procedure", s.Procedure, "error", err)
+		g.a.Log.Error("an RPC has failed", "procedure", s.Procedure, "trace", call.Trace(ctx), "error", err)
 	}
-	return status(err)
+	return status(err, call.Trace(ctx))
 }
 
 // WrapUnary implements connect.Interceptor.
 func (g *guard) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, r connect.AnyRequest) (connect.AnyResponse, error) {
-		ctx, cancel, err := g.enter(ctx, r.Header())
+		entered, cancel, err := g.enter(ctx, r.Header())
 		if err != nil {
-			return nil, g.leave(r.Spec(), err)
+			return nil, g.leave(ctx, r.Spec(), err)
 		}
 		defer cancel()
 		if err := unread(r.Any()); err != nil {
-			return nil, g.leave(r.Spec(), err)
+			return nil, g.leave(ctx, r.Spec(), err)
 		}
-		answer, err := next(ctx, r)
-		return answer, g.leave(r.Spec(), err)
+		answer, err := next(entered, r)
+		return answer, g.leave(ctx, r.Spec(), err)
 	}
 }
 
@@ -204,11 +215,11 @@ func (g *guard) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.
 			ctx, cancel = context.WithTimeout(ctx, exportWithin)
 			defer cancel()
 		}
-		ctx, cancel, err := g.enter(ctx, c.RequestHeader())
+		entered, cancel, err := g.enter(ctx, c.RequestHeader())
 		if err != nil {
-			return g.leave(c.Spec(), err)
+			return g.leave(ctx, c.Spec(), err)
 		}
 		defer cancel()
-		return g.leave(c.Spec(), next(ctx, checked{c}))
+		return g.leave(ctx, c.Spec(), next(entered, checked{c}))
 	}
 }

@@ -23,8 +23,8 @@ var codes = map[fault.Kind]connect.Code{
 }
 
 // status is the error as a caller of an RPC sees it: a status code, a sentence, and the fault with its stable code
-// as a detail. Our own mistakes show as one neutral sentence.
-func status(err error) error {
+// as a detail. Our own mistakes show as one neutral sentence, and name the trace by which our log is found.
+func status(err error, trace string) error {
 	if err == nil {
 		return nil
 	}
@@ -44,6 +44,9 @@ func status(err error) error {
 	wireFault := &clusterv1.Fault{Kind: uint32(f.Kind), Code: f.Code, Message: f.Message, Retry: f.Retry, Detail: f.Detail}
 	if f.Kind == fault.Internal {
 		wireFault.Detail = ""
+		if trace != "" {
+			wireFault.Detail = "trace " + trace
+		}
 	}
 	if detail, err := connect.NewErrorDetail(wireFault); err == nil {
 		out.AddDetail(detail)

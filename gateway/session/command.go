@@ -104,7 +104,9 @@ func (s *Session) may(op auth.Operation, person string) error {
 }
 
 func (s *Session) caller(c *livev1.Command) *clusterv1.Call {
-	return &clusterv1.Call{CommandId: c.CommandId, By: s.principal.String()}
+	call := s.call()
+	call.CommandId = c.CommandId
+	return call
 }
 
 func (s *Session) forTraining(op auth.Operation, c *livev1.Command, msg *trainingv1.Command) (id.Grain, proto.Message, error) {

@@ -24,6 +24,8 @@ type Deps struct {
 	// Take takes bytes of the node's memory for frames under way, or says that there are none left; nil: there always are.
 	// Whoever carries the Request gives them back.
 	Take func(bytes int) bool
+	// Trace names what the client asks for next: its journal entries and our logs have the name. Nil: it has none.
+	Trace func() string
 }
 
 type phase uint8

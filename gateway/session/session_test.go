@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ type rig struct {
 	timer  map[string]unit.InstantMs
 	code   wire.CloseCode
 	room   *int // bytes of the node's memory that are left; nil: enough
+	traces int  // that were made
 }
 
 var errBad = fault.New(fault.Unauthentic, "auth.token", "no")
@@ -58,6 +60,10 @@ func start(t testing.TB, cfg session.Config) *rig {
 			}
 			*r.room -= n
 			return true
+		},
+		Trace: func() string {
+			r.traces++
+			return fmt.Sprint("trace-", r.traces)
 		},
 		Standing: func(c string, entry uint32) *livev1.Standing {
 			return &livev1.Standing{CompetitionId: c, Entry: entry, Place: 3}

@@ -45,7 +45,14 @@ var (
 	ErrReplaced      = fault.New(fault.Conflict, "stream.replaced", "Another connection has opened the stream.")
 )
 
-func (s *Session) call() *clusterv1.Call { return &clusterv1.Call{By: s.principal.String()} }
+// call is who asks. Each message has a trace of its own, and keeps it when it is sent again.
+func (s *Session) call() *clusterv1.Call {
+	call := &clusterv1.Call{By: s.principal.String()}
+	if s.deps.Trace != nil {
+		call.Trace = s.deps.Trace()
+	}
+	return call
+}
 
 func (s *Session) onOpen(now step.Now, o *livev1.OpenStream) []step.Out {
 	err := auth.Check(s.principal, auth.OpenStream, auth.Resource{Device: o.DeviceId, Person: o.PersonId})

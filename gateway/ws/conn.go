@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 	"google.golang.org/protobuf/proto"
 
+	"paceline/cluster/call"
 	"paceline/domain/fault"
 	"paceline/domain/step"
 	"paceline/domain/unit"
@@ -200,6 +201,9 @@ func (c *conn) perform(out step.Out) {
 		// The answer may come before Start returns, on this goroutine: it is only handed on.
 		c.server.deps.Calls.Start(o.To, o.Msg, o.Deadline.Time(), func(m proto.Message, err error) {
 			c.server.under.Add(int64(-o.Bytes))
+			if err != nil {
+				c.failed(o, err)
+			}
 			c.outbox.post(session.Answered{Tag: o.Tag, Msg: m, Err: err})
 		})
 	case step.After:
@@ -225,6 +229,14 @@ func (c *conn) perform(out step.Out) {
 		c.server.deps.Hub.Post(hub.Gone{Conn: c.id})
 	case session.Close:
 		c.outbox.close(o.Code)
+	}
+}
+
+// failed says in the log what is our own mistake; the client sees one neutral sentence. Of telemetry, which has no trace,
+// the grain says it: a mistake in there would come with every frame.
+func (c *conn) failed(r session.Request, err error) {
+	if trace := call.TraceOf(r.Msg); trace != "" && fault.Of(err).Kind == fault.Internal {
+		c.server.deps.Log.Error("a live request has failed", "grain", r.To.String(), "trace", trace, "error", err)
 	}
 }
 

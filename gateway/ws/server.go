@@ -19,6 +19,7 @@ import (
 	"paceline/gateway/auth"
 	"paceline/gateway/hub"
 	"paceline/gateway/session"
+	"paceline/gateway/trace"
 	"paceline/gateway/wire"
 )
 
@@ -168,7 +169,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		closeSocket(socket, wire.CloseSubprotocol)
 		return
 	}
-	if c = s.open(socket, under.conn, encoding); c == nil {
+	if c = s.open(socket, under.conn, encoding, tracing(r.Header)); c == nil {
 		_ = socket.CloseNow()
 		return
 	}
@@ -176,15 +177,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.serve(context.WithoutCancel(r.Context()))
 }
 
+// tracing names what is asked on a connection: all of it as the handshake did, else each message anew.
+func tracing(h http.Header) func() string {
+	if t, ok := trace.From(h); ok {
+		return func() string { return t }
+	}
+	return trace.New
+}
+
 // open makes a connection; nil: the door has been shut meanwhile.
-func (s *Server) open(socket *websocket.Conn, raw net.Conn, e wire.Encoding) *conn {
+func (s *Server) open(socket *websocket.Conn, raw net.Conn, e wire.Encoding, traces func() string) *conn {
 	c := &conn{
 		server: s, socket: socket, raw: raw, encoding: e, id: hub.Conn(s.lastConn.Add(1)), name: s.deps.NewID(),
 		timers: map[string]unit.InstantMs{}, slots: map[subKey]*hub.Slot{}, first: session.Begin{}, group: &s.served,
 	}
 	c.outbox.init(s.cfg.QueueFrames, s.cfg.QueueBytes)
 	c.session = session.New(s.cfg.Session, session.Deps{
-		ID: c.name, Node: s.deps.Node, Verify: s.deps.Verify, Standing: s.deps.Hub.Hub().Standing, Take: s.take,
+		ID: c.name, Node: s.deps.Node, Verify: s.deps.Verify, Standing: s.deps.Hub.Hub().Standing, Take: s.take, Trace: traces,
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -40,6 +40,8 @@ type grains struct {
 	through   map[string]uint64
 	told      []proto.Message
 	hold      chan struct{} // if set, frames are answered only when it is closed
+	broken    error         // if set, what trainings answer
+	traces    []string      // of what they were asked
 }
 
 func (g *grains) Start(to id.Grain, msg proto.Message, _ time.Time, done func(proto.Message, error)) {
@@ -59,6 +61,11 @@ func (g *grains) Start(to id.Grain, msg proto.Message, _ time.Time, done func(pr
 		}
 		done(answer, nil)
 	case *trainingv1.Command:
+		g.traces = append(g.traces, m.GetCall().GetTrace())
+		if g.broken != nil {
+			done(nil, g.broken)
+			return
+		}
 		done(&clusterv1.Ack{Version: 1}, nil)
 	case *competitionv1.Command:
 		done(&competitionv1.CommandDone{Version: 7, Entry: 2}, nil)
@@ -115,6 +122,7 @@ type rig struct {
 	keys   *auth.Keys
 	url    string
 	looked atomic.Value // see topics
+	log    *written
 }
 
 func start(t testing.TB, cfg ws.Config) *rig {
@@ -123,7 +131,7 @@ func start(t testing.TB, cfg ws.Config) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{grains: &grains{through: map[string]uint64{}}, keys: keys}
+	r := &rig{grains: &grains{through: map[string]uint64{}}, keys: keys, log: &written{}}
 	clock := func() step.Now {
 		now := unit.InstantMs(time.Now().UnixMilli())
 		return step.Now{Wall: now, Node: now}
@@ -133,7 +141,7 @@ func start(t testing.TB, cfg ws.Config) *rig {
 	var mu sync.Mutex
 	r.server = ws.New(cfg, ws.Deps{
 		Node: "n1", Clock: clock, Calls: r.grains, Hub: r.hub, Topics: topics{looked: &r.looked},
-		Verify: auth.NewVerifier(keys, "127.0.0.1:0").Verify, Log: slog.New(slog.DiscardHandler),
+		Verify: auth.NewVerifier(keys, "127.0.0.1:0").Verify, Log: slog.New(slog.NewTextHandler(r.log, nil)),
 		NewID: func() string { mu.Lock(); defer mu.Unlock(); n++; return fmt.Sprintf("session-%d", n) },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
