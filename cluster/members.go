@@ -339,7 +339,7 @@ func (m *members) act(v *view, verdict split.Verdict) {
 		v.stepped = true
 		m.log.Warn("this member steps down: others serve, and it does not see them", "others", verdict.Other)
 		if m.many.StepDown != nil {
-			m.many.StepDown(m.named(verdict.Other))
+			m.many.StepDown(m.fit(m.named(verdict.Other)))
 		}
 	case split.Restart:
 		m.restart(v, "the members that served meanwhile can be joined again")
@@ -475,14 +475,6 @@ func (m *members) named(ids []string) []gossip.Member {
 		}
 	}
 	return all
-}
-
-// others are the members that serve, without this one.
-func (m *members) others() []gossip.Member {
-	m.mu.Lock()
-	ids := slices.DeleteFunc(slices.Clone(m.serving), func(id string) bool { return id == m.self.ID })
-	m.mu.Unlock()
-	return m.named(ids)
 }
 
 func hostPort(address string) (host string, port int32, err error) {
