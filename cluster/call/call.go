@@ -20,10 +20,12 @@ import (
 
 // Config of a Caller. All times are wall time.
 type Config struct {
-	// AttemptTimeout is how long one attempt may take before the place is looked up again. Shorter finds a lost
-	// node sooner and doubles more messages on a slow one. The second attempt after a silence may take twice as long,
-	// later ones four times: a slow store must not be asked for more the slower it gets.
+	// AttemptTimeout is how long the first attempt may take before the place is looked up again. Shorter finds a lost
+	// message sooner and doubles more messages on a slow node.
 	AttemptTimeout time.Duration
+	// LongestAttempt bounds the next ones: each silence doubles the time. Whoever is slow must not be asked for more the
+	// slower it gets (ADR 0024).
+	LongestAttempt time.Duration
 	// BackoffMin and BackoffMax bound the random pause between two attempts.
 	BackoffMin, BackoffMax time.Duration
 	// DefaultDeadline is for an Ask whose context has none.
@@ -38,12 +40,22 @@ type Config struct {
 func Default() Config {
 	return Config{
 		AttemptTimeout:  400 * time.Millisecond,
+		LongestAttempt:  1600 * time.Millisecond,
 		BackoffMin:      25 * time.Millisecond,
 		BackoffMax:      200 * time.Millisecond,
 		DefaultDeadline: 3 * time.Second,
 		MaxOutstanding:  64 << 10,
 		MaxPlaces:       256 << 10,
 	}
+}
+
+// attempt is how long an attempt after so many silences may take.
+func (c Config) attempt(silent int) time.Duration {
+	d := c.AttemptTimeout
+	for ; silent > 0 && d < c.LongestAttempt; silent-- {
+		d = min(2*d, c.LongestAttempt)
+	}
+	return d
 }
 
 // pause is the one before another attempt.

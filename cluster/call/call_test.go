@@ -41,7 +41,7 @@ func (f *field) Activator() *actor.PID               { return f.activator }
 
 func quick() Config {
 	c := Default()
-	c.AttemptTimeout, c.BackoffMin, c.BackoffMax = 40*time.Millisecond, time.Millisecond, 3*time.Millisecond
+	c.AttemptTimeout, c.LongestAttempt, c.BackoffMin, c.BackoffMax = 40*time.Millisecond, 160*time.Millisecond, time.Millisecond, 3*time.Millisecond
 	return c
 }
 

@@ -107,7 +107,7 @@ func (p *pending) attempt() {
 		p.retry(ErrNoMember)
 		return
 	}
-	wait := p.c.cfg.AttemptTimeout << min(p.silent, 2)
+	wait := p.c.cfg.attempt(p.silent)
 	if p.here && !onward {
 		wait = time.Until(p.deadline) // it is the other member that tries again
 	}

@@ -3,6 +3,7 @@
 package link
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -339,4 +340,41 @@ func TestACrowdTravelsTogether(t *testing.T) {
 	if n := b.Counts().Parcels.Load() - down; n > most {
 		t.Errorf("1000 answers went in %d parcels", n)
 	}
+}
+
+// TestWhoWaitsForAMemberThatGoesIsToldSo: at once, however long its attempt may still take; and so is who comes after.
+func TestWhoWaitsForAMemberThatGoesIsToldSo(t *testing.T) {
+	all := ends(t, Default(), nil, nil)
+	one, two := all[0], all[1]
+	heard := make(chan struct{}, 1)
+	two.grain = func(proto.Message, func(proto.Message, error)) { heard <- struct{}{} }
+	told := make(chan error, 2)
+	ask := func() {
+		a, err := call.Pack(id.Of(id.User, "u"), &clusterv1.Ack{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.WithinMs, a.DeadlineMs = 60_000, 60_000
+		one.Ask(two.self, a, func(_ proto.Message, err error) { told <- err })
+	}
+	hear := func() {
+		t.Helper()
+		select {
+		case err := <-told:
+			if !errors.Is(err, call.ErrMoved) {
+				t.Errorf("told %v, want ErrMoved", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("told nothing")
+		}
+	}
+	ask()
+	<-heard
+	one.mu.Lock()
+	delete(one.place, two.self)
+	one.mu.Unlock()
+	one.MembersChanged()
+	hear()
+	ask()
+	hear()
 }
