@@ -178,6 +178,7 @@ func (c *Cluster) remote() *remote.Config {
 	if c.cfg.Many != nil {
 		server := creds
 		if cert := c.cfg.Many.Certificate; cert != nil {
+			cert.SayTo(c.cfg.Log)
 			server, creds = credentials.NewTLS(cert.Server()), credentials.NewTLS(cert.Client())
 		}
 		guard = c.filter.Server(server)
@@ -227,6 +228,14 @@ func (c *Cluster) Owns(affinity string) bool {
 
 // Filter is what looks at the port between members; nil for a lone one.
 func (c *Cluster) Filter() *port.Filter { return c.filter }
+
+// Certificate is this member's; nil if it has none.
+func (c *Cluster) Certificate() *port.Certificate {
+	if c.cfg.Many == nil {
+		return nil
+	}
+	return c.cfg.Many.Certificate
+}
 
 // Gossip is how members are seen; nil for a lone one.
 func (c *Cluster) Gossip() *gossip.Gossip {

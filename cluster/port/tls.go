@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -25,8 +26,11 @@ type Certificate struct {
 	files Files
 
 	mu     sync.Mutex
+	log    *slog.Logger
 	looked time.Time
-	stamp  [3]time.Time
+	stamp  [3]time.Time // of what is held, from before it was read: a change meanwhile is one
+	bad    [3]time.Time // of what could not be taken, told of already
+	failed int64
 	cert   *tls.Certificate
 	pool   *x509.CertPool
 }
@@ -36,12 +40,26 @@ const lookEvery = 5 * time.Second
 
 // Load reads the files, and says what is wrong with them.
 func Load(files Files) (*Certificate, error) {
-	c := &Certificate{files: files}
+	c := &Certificate{files: files, log: slog.New(slog.DiscardHandler), looked: time.Now()}
+	c.stamp = c.stamps()
 	if err := c.read(); err != nil {
 		return nil, err
 	}
-	c.stamp, c.looked = c.stamps(), time.Now()
 	return c, nil
+}
+
+// SayTo is who hears when the files have changed, and whether they could be taken.
+func (c *Certificate) SayTo(log *slog.Logger) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.log = log
+}
+
+// Failed is how often the files had changed and could not be taken.
+func (c *Certificate) Failed() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
 }
 
 func (c *Certificate) read() error {
@@ -85,11 +103,26 @@ func (c *Certificate) newest() (*tls.Certificate, *x509.CertPool) {
 	defer c.mu.Unlock()
 	if time.Since(c.looked) >= lookEvery {
 		c.looked = time.Now()
-		if now := c.stamps(); now != c.stamp && c.read() == nil {
-			c.stamp = now
+		if now := c.stamps(); now != c.stamp {
+			c.renew(now)
 		}
 	}
 	return c.cert, c.pool
+}
+
+// renew reads files that have changed. What cannot be taken is told of once for each change, and tried again: nobody else
+// would say so before the certificate that is held expires.
+func (c *Certificate) renew(now [3]time.Time) {
+	if err := c.read(); err != nil {
+		c.failed++
+		if now != c.bad {
+			c.bad = now
+			c.log.Warn("the node's certificate has changed and cannot be taken; the one from before is used, and the files are read again", "err", err)
+		}
+		return
+	}
+	c.stamp, c.bad = now, [3]time.Time{}
+	c.log.Info("the node's certificate was read anew")
 }
 
 // Server asks every caller for a certificate of the cluster.

@@ -1,10 +1,14 @@
 package port
 
 import (
+	"bytes"
 	"crypto/tls"
+	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -117,6 +121,59 @@ func TestACertificateIsRenewed(t *testing.T) {
 	a.looked = time.Time{}
 	if err := shake(t, a.Server(), b.Client()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestACertificateThatCannotBeTakenIsToldOf: once for each change, counted at every look; the one from before serves on, and
+// what is mended later is taken.
+func TestACertificateThatCannotBeTakenIsToldOf(t *testing.T) {
+	folder := t.TempDir()
+	files := certificates(t, folder, "a", "b")
+	a, b := load(t, files["a"]), load(t, files["b"])
+	var said bytes.Buffer
+	a.SayTo(slog.New(slog.NewTextHandler(&said, nil)))
+	look := func() {
+		t.Helper()
+		a.looked = time.Time{}
+		if err := shake(t, a.Server(), b.Client()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look()
+	if said.Len() > 0 || a.Failed() != 0 {
+		t.Fatalf("nothing has changed: %d failed, %q", a.Failed(), said.String())
+	}
+	good, err := os.ReadFile(files["a"].Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(text []byte, later time.Duration) {
+		t.Helper()
+		at := time.Now().Add(later)
+		if err := errors.Join(os.WriteFile(files["a"].Key, text, 0o600), os.Chtimes(files["a"].Key, at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, tc := range []struct {
+		text   []byte
+		later  time.Duration
+		warned int
+	}{{[]byte("half"), time.Minute, 1}, {[]byte("half"), time.Minute, 1}, {[]byte("half of it"), 2 * time.Minute, 2}} {
+		if i != 1 {
+			write(tc.text, tc.later)
+		}
+		look()
+		if warned := strings.Count(said.String(), "level=WARN"); warned != tc.warned || a.Failed() != int64(i+1) {
+			t.Errorf("look %d: %d failed, told of %d times, want %d: %s", i+1, a.Failed(), warned, tc.warned, said.String())
+		}
+	}
+	if !strings.Contains(said.String(), files["a"].Key) {
+		t.Errorf("it is not said of which file: %s", said.String())
+	}
+	write(good, 3*time.Minute)
+	look()
+	if a.Failed() != 3 || !strings.Contains(said.String(), "level=INFO") {
+		t.Errorf("mended: %d failed, %s", a.Failed(), said.String())
 	}
 }
 

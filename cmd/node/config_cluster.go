@@ -57,6 +57,9 @@ func (s settings) validateCluster() error {
 		if s.Seeds != "" {
 			return errors.New("--seeds without --gossip-listen: this node would not be found by those it finds")
 		}
+		if !auth.Loopback(s.ClusterListen) { // certificates make no difference: nobody is spoken to, so nothing is encrypted
+			return fmt.Errorf("--cluster-listen %s is not on loopback, and without --gossip-listen this node is the only one: no other has to reach it, and whoever can would not be asked for a certificate", s.ClusterListen)
+		}
 		return nil
 	}
 	if s.Store != storeCQL {

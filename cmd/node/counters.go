@@ -53,6 +53,9 @@ func (n *node) countStrangers() {
 	c.Counter("paceline_port_dropped_total", "Messages and calls at the nodes' port that no node would send; dropped.", port.Dropped)
 	c.Counter("paceline_port_strangers_total", "Connections at the nodes' port without a certificate of the cluster's.", port.Strangers.Load)
 	c.Counter("paceline_port_crowded_total", "Connections at the nodes' port that were hung up on because there were too many.", port.Crowded.Load)
+	if cert := n.cluster.Certificate(); cert != nil {
+		c.Counter("paceline_port_certificate_failed_total", "Times that the files of the node's certificate had changed and could not be taken.", cert.Failed)
+	}
 	c.Counter("paceline_gossip_other_key_total", "Packets and streams of gossip that no key of this node's opens.", strangers.OtherKey.Load)
 	c.Counter("paceline_gossip_other_cluster_total", "Packets and streams of gossip of another cluster's name, or of none.", strangers.OtherCluster.Load)
 	c.Counter("paceline_gossip_unreadable_total", "Packets and streams of gossip that make no sense.", strangers.Unreadable.Load)

@@ -179,6 +179,7 @@ func TestWrongStarts(t *testing.T) {
 		"configuration, no JSON": {[]string{"config", "check", broken}, "not a JSON object"},
 		"bad subject":            {[]string{"token", "emperor:ann", "--data-dir", data}, "want athlete:<id>, device:<affinity>/<id> or operator:<id>"},
 		"token for ever":         {[]string{"token", "athlete:ann", "--life", "99999h", "--data-dir", data}, "--life"},
+		"alone, off loopback":    {[]string{"run", "--cluster-listen", "0.0.0.0:0", "--data-dir", data}, "--cluster-listen 0.0.0.0:0 is not on loopback, and without --gossip-listen this node is the only one"},
 		"off loopback":           {[]string{"run", "--listen", "0.0.0.0:0", "--data-dir", data}, "development key"},
 	} {
 		t.Run(name, func(t *testing.T) {
