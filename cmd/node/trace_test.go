@@ -2,18 +2,24 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"connectrpc.com/connect"
+	"github.com/asynkron/protoactor-go/actor"
 	"github.com/coder/websocket"
 
+	"paceline/actors/machine"
 	managev1 "paceline/api/gen/paceline/manage/v1"
 	userv1 "paceline/api/gen/paceline/user/v1"
+	"paceline/cluster/call"
 	"paceline/domain/id"
+	"paceline/domain/step"
 )
 
 // TestATraceGoesToTheOtherNode: what is asked of one node, of its API and on a live connection, is in the journal of a
@@ -89,4 +95,34 @@ func talkTraced(t *testing.T, s serving, parent string) *talk {
 	}
 	t.Cleanup(func() { _ = conn.CloseNow() })
 	return &talk{t, conn}
+}
+
+// breaks is a grain that cannot bear a message.
+type breaks struct{}
+
+func (breaks) Step(_ step.Now, msg any, _ step.Return) []step.Out {
+	if _, ok := msg.(*userv1.Get); ok {
+		panic("no")
+	}
+	return nil
+}
+
+// TestAGrainThatBreaksNamesTheTrace: that of the message under way, also of a question, which has it in its header only.
+func TestAGrainThatBreaksNamesTheTrace(t *testing.T) {
+	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
+	defer system.Shutdown()
+	log := &output{}
+	rt := &machine.Runtime{Now: func() step.Now { return step.Now{} }, Log: slog.New(slog.NewTextHandler(log, nil))}
+	answered := make(chan error, 1)
+	pid := system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
+		return newGrain(rt, id.Of(id.User, "ann"), breaks{}, func(_ step.Return, _ any, err error) { answered <- err })
+	}))
+	asker := system.Root.Spawn(actor.PropsFromFunc(func(actor.Context) {}))
+	system.Root.Send(pid, &actor.MessageEnvelope{Header: map[string]string{call.HeaderTrace: "of-a-question"}, Message: &userv1.Get{}, Sender: asker})
+	if err := <-answered; !errors.Is(err, machine.ErrStopped) {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "trace=of-a-question") {
+		t.Errorf("logged %s", log)
+	}
 }

@@ -48,7 +48,7 @@ func TestFrom(t *testing.T) {
 			}
 		}
 	}
-	if trace.New() == trace.New() {
-		t.Error("two are one")
+	if one, two := trace.New(), trace.New(); one == two {
+		t.Errorf("two are %s", one)
 	}
 }
