@@ -5,9 +5,12 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"paceline/domain/step"
 	"paceline/domain/unit"
 )
 
@@ -17,6 +20,15 @@ const asProgram = "PACELINE_TEST_AS_PROGRAM"
 // clockAhead sets the wall clock of such a process: a duration, before or behind the machine's.
 const clockAhead = "PACELINE_TEST_CLOCK_AHEAD"
 
+// rulesOff switches rules off in such a process, by their numbers, so that a trial of real nodes can show what it finds.
+const rulesOff = "PACELINE_TEST_RULES_OFF"
+
+// forGood is what switches a rule off for a process.
+type forGood struct{}
+
+func (forGood) Helper()        {}
+func (forGood) Cleanup(func()) {}
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		if ahead, err := time.ParseDuration(os.Getenv(clockAhead)); err == nil {
@@ -25,6 +37,13 @@ func TestMain(m *testing.M) {
 				wall, passed := read()
 				return wall.Add(unit.DurationMs(ahead.Milliseconds())), passed
 			}
+		}
+		for _, number := range strings.FieldsFunc(os.Getenv(rulesOff), func(r rune) bool { return r == ',' }) {
+			n, err := strconv.ParseUint(number, 10, 8)
+			if err != nil || step.Rule(n) >= step.Rules {
+				panic(rulesOff + "=" + number)
+			}
+			step.SwitchOff(forGood{}, step.Rule(n))
 		}
 		main() // does not come back
 	}

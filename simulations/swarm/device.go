@@ -42,6 +42,7 @@ type Device struct {
 	Ahead       unit.DurationMs  // of the device's clock before the node's; the samples' times are the device's
 	Every       time.Duration    // least time between two frames
 	MaxBackOff  time.Duration
+	LapEvery    time.Duration // marks a lap, by the wall, while it sends; 0: none
 	Log         *slog.Logger
 	Trainer     *athlete.Trainer // that the athlete rides on, and that the node may set; nil: none
 	// DieAcked, if it is set, is closed when everything is acknowledged; then the device is gone for good, without
@@ -188,7 +189,11 @@ func (d *Device) race(ctx context.Context, c *live.Client) error {
 	if err != nil {
 		return err
 	}
+	laps := d.laps(ctx, c)
 	if err := d.sendAll(ctx, c, s); err != nil {
+		return err
+	}
+	if err := laps(); err != nil {
 		return err
 	}
 	if err := d.allAcked(ctx, c, s); err != nil {
@@ -204,7 +209,7 @@ func (d *Device) race(ctx context.Context, c *live.Client) error {
 	if err := s.Close(ctx); err != nil {
 		return err
 	}
-	_, err = c.Do(ctx, &livev1.Command{WorkoutId: d.Workout, Command: &livev1.Command_FinishWorkout{FinishWorkout: &livev1.FinishWorkout{
+	_, err = d.do(ctx, c, &livev1.Command{WorkoutId: d.Workout, Command: &livev1.Command_FinishWorkout{FinishWorkout: &livev1.FinishWorkout{
 		DeviceTimeMs: int64(at), Streams: []*livev1.StreamEnd{{StreamId: d.Stream, LastSeq: last}}}}})
 	if err != nil {
 		return fmt.Errorf("finish the workout: %w", err)
@@ -212,8 +217,48 @@ func (d *Device) race(ctx context.Context, c *live.Client) error {
 	return nil
 }
 
+// do gives a command and keeps what it was answered. A device gives one after the other.
+func (d *Device) do(ctx context.Context, c *live.Client, cmd *livev1.Command) (*livev1.CommandResult, error) {
+	r, err := c.Do(ctx, cmd)
+	if err == nil {
+		d.Node.answered.Add(Answer{Client: d.Device, Stream: r.Stream, Command: r.CommandId, Version: r.Version})
+	}
+	return r, err
+}
+
+// laps marks laps until the returned function is called, which waits for the answer to the last one.
+func (d *Device) laps(ctx context.Context, c *live.Client) (enough func() error) {
+	if d.LapEvery <= 0 {
+		return func() error { return nil }
+	}
+	stop, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		tick := time.NewTicker(d.LapEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				ended <- ctx.Err()
+				return
+			case <-stop:
+				ended <- nil
+				return
+			case <-tick.C:
+			}
+			if _, err := d.do(ctx, c, &livev1.Command{WorkoutId: d.Workout, Command: &livev1.Command_Lap{Lap: &livev1.Lap{DeviceTimeMs: int64(d.now())}}}); err != nil {
+				ended <- fmt.Errorf("mark a lap: %w", err)
+				return
+			}
+		}
+	}()
+	return func() error {
+		close(stop)
+		return <-ended
+	}
+}
+
 func (d *Device) enter(ctx context.Context, c *live.Client) (*live.Stream, error) {
-	if _, err := c.Do(ctx, &livev1.Command{WorkoutId: d.Workout, Command: &livev1.Command_StartWorkout{StartWorkout: &livev1.StartWorkout{
+	if _, err := d.do(ctx, c, &livev1.Command{WorkoutId: d.Workout, Command: &livev1.Command_StartWorkout{StartWorkout: &livev1.StartWorkout{
 		Sport: d.Sport, Zone: "Etc/UTC", DeviceTimeMs: int64(d.now())}}}); err != nil {
 		return nil, fmt.Errorf("start the workout: %w", err)
 	}
@@ -231,7 +276,7 @@ func (d *Device) enter(ctx context.Context, c *live.Client) (*live.Stream, error
 	if d.Competition == "" {
 		return s, nil
 	}
-	r, err := c.Do(ctx, &livev1.Command{WorkoutId: d.Workout, Command: &livev1.Command_Join{Join: &livev1.Join{
+	r, err := d.do(ctx, c, &livev1.Command{WorkoutId: d.Workout, Command: &livev1.Command_Join{Join: &livev1.Join{
 		CompetitionId: d.Competition, PrimaryStreamId: d.Stream}}})
 	if err != nil {
 		return nil, fmt.Errorf("join: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"github.com/coder/websocket"
 	"google.golang.org/protobuf/proto"
 
+	clusterv1 "paceline/api/gen/paceline/cluster/v1"
+	competitionv1 "paceline/api/gen/paceline/competition/v1"
 	livev1 "paceline/api/gen/paceline/live/v1"
 	managev1 "paceline/api/gen/paceline/manage/v1"
 	"paceline/api/telemetry"
@@ -99,9 +102,12 @@ func (f *fakeNode) answer(m *livev1.ClientMessage) []*livev1.ServerMessage {
 			kind = "join"
 		} else if m.Command.GetFinishWorkout() != nil {
 			kind = "finish"
+		} else if m.Command.GetLap() != nil {
+			kind = "lap"
 		}
 		f.commands = append(f.commands, kind)
-		return one(&livev1.ServerMessage{Message: &livev1.ServerMessage_CommandResult{CommandResult: &livev1.CommandResult{CommandId: m.Command.CommandId, Entry: 7}}})
+		return one(&livev1.ServerMessage{Message: &livev1.ServerMessage_CommandResult{CommandResult: &livev1.CommandResult{
+			CommandId: m.Command.CommandId, Stream: kind, Version: uint64(len(f.commands)), Entry: 7}}})
 	case *livev1.ClientMessage_OpenStream:
 		id := m.OpenStream.StreamId
 		return one(&livev1.ServerMessage{Message: &livev1.ServerMessage_StreamOpened{StreamOpened: &livev1.StreamOpened{StreamId: id, ThroughSeq: f.through[id]}}})
@@ -183,6 +189,58 @@ func TestDeviceSendsEverything(t *testing.T) {
 	}
 	if len(f.commands) != 3 || f.commands[0] != "start" || f.commands[1] != "join" || f.commands[2] != "finish" {
 		t.Errorf("commands %v", f.commands)
+	}
+}
+
+// A device marks laps while it sends, all before it says that the workout is over, and what it was answered is kept.
+func TestWhatADeviceWasAnswered(t *testing.T) {
+	f, n := startFake(t)
+	d := fakeDevice(n, 60)
+	d.LapEvery = 20 * time.Millisecond
+	d.Prepare(nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := d.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	answered := n.Answered()
+	if len(answered) < 5 || len(answered) != len(f.commands) {
+		t.Fatalf("answered %v of %v, want some laps", answered, f.commands)
+	}
+	for i, a := range answered {
+		want := "lap"
+		switch i {
+		case 0:
+			want = "start"
+		case 1:
+			want = "join"
+		case len(answered) - 1:
+			want = "finish"
+		}
+		if a.Stream != want || a.Version != uint64(i)+1 || a.Client != d.Device || a.Command == "" {
+			t.Errorf("answer %d is %+v, want one to %s with its version", i, a, want)
+		}
+	}
+	if all := n.Spread(1).Answered(); len(all) != len(answered) {
+		t.Errorf("the same node by another address has %d answers", len(all))
+	}
+}
+
+// The answers of the management API are kept under the grain that gave them.
+func TestWhatAnOperatorWasAnswered(t *testing.T) {
+	var a Answers
+	a.managed(&managev1.RegisterUserRequest{CommandId: "1"}, &managev1.RegisterUserResponse{UserId: "u", Version: 1})
+	a.managed(&managev1.RegisterDeviceRequest{CommandId: "2"}, &managev1.RegisterDeviceResponse{DeviceId: "u/d", Version: 2})
+	a.managed(&managev1.CreateCompetitionRequest{CommandId: "3"}, &managev1.CreateCompetitionResponse{CompetitionId: "c", Version: 3})
+	a.managed(&managev1.CommandRequest{CompetitionId: "c", Command: &competitionv1.Command{Call: &clusterv1.Call{CommandId: "4"}}},
+		&managev1.CommandResponse{Done: &competitionv1.CommandDone{Version: 4}})
+	a.managed(&managev1.GetClockRequest{}, &managev1.GetClockResponse{})
+	want := []Answer{{Stream: "user/u", Command: "1", Version: 1}, {Stream: "device/u/d", Command: "2", Version: 2},
+		{Stream: "competition/c", Command: "3", Version: 3}, {Stream: "competition/c", Command: "4", Version: 4}}
+	if got := a.All(); !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 

@@ -158,6 +158,9 @@ func (l *load) register(ctx context.Context, i, number int) error {
 	l.devices[i] = &Device{Node: l.n.Spread(i), Name: fmt.Sprintf("athlete %d", number), User: user, Device: device,
 		Workout: l.n.NewID(), Stream: l.n.NewID(), Sport: string(geo.Run), Channels: athlete.Channels(geo.Run),
 		Every: time.Duration(l.s.EveryMs) * time.Millisecond, MaxBackOff: 2 * time.Second, Log: slog.New(l.codes)}
+	if i < l.s.Laps {
+		l.devices[i].LapEvery = lapEvery
+	}
 	return nil
 }
 

@@ -28,7 +28,8 @@ type Node struct {
 	Competitions managev1.CompetitionServiceClient
 	Clocks       managev1.NodeServiceClient
 
-	token func(subject string) (string, error)
+	token    func(subject string) (string, error)
+	answered *Answers
 
 	mu     sync.Mutex
 	clock  nodeClock
@@ -49,7 +50,7 @@ const operatorSubject = "operator:swarm"
 
 // Connect finds the node's clock. token mints access tokens for a subject ("athlete:<id>", "operator:<id>").
 func Connect(ctx context.Context, url string, token func(subject string) (string, error), also ...string) (*Node, error) {
-	n := &Node{URL: strings.TrimSuffix(url, "/"), Also: also, token: token, cache: map[string]string{}}
+	n := &Node{URL: strings.TrimSuffix(url, "/"), Also: also, token: token, answered: &Answers{}, cache: map[string]string{}}
 	bearer := connect.WithInterceptors(bearer{n})
 	hc := &http.Client{Transport: &http.Transport{DialContext: n.dial, MaxIdleConnsPerHost: 32, IdleConnTimeout: 30 * time.Second}}
 	n.Users = managev1.NewUserServiceClient(hc, n.URL, bearer)
@@ -142,6 +143,9 @@ func (n *Node) NewID() string {
 	return id.New(n.Now(), b)
 }
 
+// Answered are the commands that were answered, of all clients that know this node from Connect or Spread.
+func (n *Node) Answered() []Answer { return n.answered.All() }
+
 // Live is the address of the live protocol.
 func (n *Node) Live() string { return liveOf(n.URL) }
 
@@ -168,13 +172,13 @@ func (n *Node) Spread(i int) *Node {
 		n.others = make([]*Node, len(all))
 		for k := range all {
 			n.others[k] = &Node{URL: all[k], Also: append(append([]string{}, all[k+1:]...), all[:k]...),
-				token: n.Token, clock: n.clock, cache: map[string]string{}}
+				token: n.Token, answered: n.answered, clock: n.clock, cache: map[string]string{}}
 		}
 	}
 	return n.others[i%len(all)]
 }
 
-// bearer puts the operator's token on every request.
+// bearer puts the operator's token on every request, and keeps what commands were answered.
 type bearer struct{ n *Node }
 
 func (b bearer) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
@@ -184,7 +188,11 @@ func (b bearer) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 			return nil, err
 		}
 		r.Header().Set("Authorization", "Bearer "+t)
-		return next(ctx, r)
+		a, err := next(ctx, r)
+		if err == nil {
+			b.n.answered.managed(r.Any(), a.Any())
+		}
+		return a, err
 	}
 }
 

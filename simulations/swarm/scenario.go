@@ -30,12 +30,17 @@ type Scenario struct {
 	// ClocksOff sets two of three devices' clocks wrong by minutes: one set by NTP, one that runs free.
 	ClocksOff bool `json:"clocks_off"`
 	NoChecks  bool `json:"-"` // only measure
+	// Laps is how many devices mark one every lapEvery, so that commands are answered all the time.
+	Laps int `json:"-"`
 
 	// Under is called once everybody has joined, and runs beside the race: what is done to the nodes. Its error ends the run.
 	Under func(context.Context, Running) error `json:"-"`
 
 	Objectives Objectives `json:"objectives"`
 }
+
+// lapEvery is by the wall.
+const lapEvery = 3 * time.Second
 
 // Objectives are what a scenario asks for beside the truth, which is always asked for. Zero means: not asked.
 type Objectives struct {

@@ -1,8 +1,9 @@
 // Package trial holds races on a cluster of real node processes, over real sockets and a CQL store, while something
 // happens to the nodes: they are killed, stopped, cut off, restarted, asked to leave, joined. After each the truth is
 // looked at: what was acknowledged is stored, every gate time and place follows from what was sent, every viewer shows
-// what somebody sees who has just come and never went back, no client was refused anything for good, the exported result
-// verifies, by the rules and the oracle, and the journals, read past the nodes, have each version once, without a hole.
+// what somebody sees who has just come and never went back, no client was refused anything but what belongs to coming back,
+// the exported result verifies, by the rules and the oracle, and the journals, read past the nodes, have each version once,
+// without a hole, and each command that was answered where its answer said, once.
 //
 // It is not a load test (simulations/swarm is), and it does not look into nodes: all it uses is processes, signals,
 // sockets and the program's own commands.

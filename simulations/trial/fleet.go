@@ -31,6 +31,7 @@ type Fleet struct {
 	hosts          string
 	keyspace       string
 	nodes          []*Process
+	env            []string // of its processes, beside this one's
 	previous       string   // the build before this one; empty: the trial needs none
 	network        *network // between the nodes; nil: the loopback
 	store          Store    // its servers, if the fleet has some of its own
@@ -60,11 +61,12 @@ type Wanted struct {
 	Copies         int  // of everything in the store
 	Nodes          int  // at most
 	Network        bool // that can be cut, between the nodes
+	Env            []string
 }
 
 // NewFleet makes keyspace, keys and certificates; no node runs yet.
 func NewFleet(ctx context.Context, w Wanted) (*Fleet, error) {
-	f := &Fleet{binary: w.Binary, folder: w.Folder, hosts: strings.Join(w.Hosts, ","), keyspace: w.Keyspace, store: w.Store}
+	f := &Fleet{binary: w.Binary, folder: w.Folder, hosts: strings.Join(w.Hosts, ","), keyspace: w.Keyspace, store: w.Store, env: w.Env}
 	if err := f.place(w); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -118,7 +120,9 @@ func (f *Fleet) in(name string) string { return filepath.Join(f.folder, name) }
 func (f *Fleet) Command(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, f.binary, args...).CombinedOutput()
+	cmd := exec.CommandContext(ctx, f.binary, args...)
+	cmd.Env = append(os.Environ(), f.env...)
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return string(out), fmt.Errorf("trial: paceline %s: %w: %s", args[0], err, bytes.TrimSpace(out))
 	}
@@ -222,6 +226,7 @@ func (p *Process) start() error {
 		"--listen="+p.http, "--cluster-listen="+p.cluster, "--gossip-listen="+p.gossips, "--seeds="+strings.Join(seeds, ","),
 		"--gossip-key-file="+f.in("certs/gossip.key"), "--node-ca="+f.in("certs/ca.pem"),
 		"--node-cert="+f.in("certs/"+p.name+".pem"), "--node-key="+f.in("certs/"+p.name+".key"))
+	cmd.Env = append(os.Environ(), f.env...)
 	p.program.onto(cmd)
 	cmd.Stdout, cmd.Stderr = log, log
 	exited := make(chan struct{})

@@ -13,12 +13,13 @@ import (
 	"paceline/domain/unit"
 	"paceline/persistence"
 	"paceline/persistence/cql"
+	"paceline/persistence/sealed"
 )
 
 // store is what the nodes have written, read past them.
 type store struct {
 	rows    *cql.Rows
-	journal *persistence.RowStore
+	journal *persistence.RowStore // opens what is sealed, with the nodes' key
 }
 
 func (f *Fleet) openStore(ctx context.Context) (*store, error) {
@@ -28,7 +29,15 @@ func (f *Fleet) openStore(ctx context.Context) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trial: %w", err)
 	}
-	return &store{rows: rows, journal: persistence.Over(rows)}, nil
+	var cells *sealed.Rows
+	wrapping, err := sealed.LoadWrappingKey(f.in("keys/wrapping.key"))
+	if err == nil {
+		cells, err = sealed.New(ctx, rows, sealed.Config{Wrapping: wrapping})
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("trial: the nodes' key: %w", err), rows.Close())
+	}
+	return &store{rows: rows, journal: persistence.Over(cells)}, nil
 }
 
 // checkJournals looks at every authoritative write of every grain: each journal's versions rise by one from 1 to what
@@ -51,6 +60,7 @@ func (r *Round) checkJournals(ctx context.Context) error {
 			break
 		}
 	}
+	answers := r.answers()
 	errs := make([]error, len(grains))
 	events := make([]uint64, len(grains))
 	var wg sync.WaitGroup
@@ -59,10 +69,18 @@ func (r *Round) checkJournals(ctx context.Context) error {
 		gate <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-gate }()
-			events[i], errs[i] = s.rising(ctx, g)
+			if events[i], errs[i] = s.rising(ctx, g); errs[i] == nil {
+				errs[i] = s.answered(ctx, g, answers[g.String()])
+			}
 		})
 	}
 	wg.Wait()
+	for _, g := range grains {
+		delete(answers, g.String())
+	}
+	for stream := range answers {
+		errs = append(errs, fmt.Errorf("trial: %s answered commands and has no journal", stream))
+	}
 	all := uint64(0)
 	for _, n := range events {
 		all += n

@@ -39,10 +39,13 @@ func (r *Round) cutOff(ctx context.Context, out *Process, rest []*Process) error
 	if err != nil {
 		return err
 	}
-	r.away = out
+	enough, err := r.twoOwners(ctx, out)
+	if err != nil {
+		return err
+	}
 	r.mark()
 	if err := r.Fleet.Cut(out); err != nil {
-		return err
+		return errors.Join(err, enough())
 	}
 	back := make(chan error, 1)
 	go func() { back <- errors.Join(r.Back(ctx, out == r.Owner), r.Fleet.Agree(ctx, rest...)) }()
@@ -53,10 +56,10 @@ func (r *Round) cutOff(ctx context.Context, out *Process, rest []*Process) error
 		return nil
 	})
 	if err != nil {
-		return errors.Join(err, <-back)
+		return errors.Join(err, <-back, enough())
 	}
 	stepped, at := time.Since(r.began), r.watch.Node.Now()
-	err = errors.Join(out.saysCutOff(ctx), <-back, r.moved(ctx, stranger))
+	err = errors.Join(out.saysCutOff(ctx), <-back, r.moved(ctx, stranger), enough())
 	if out.count(serving) != runs {
 		err = errors.Join(err, fmt.Errorf("trial: %s has begun anew while it was cut off", out.name))
 	}

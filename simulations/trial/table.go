@@ -67,13 +67,9 @@ var Table = []Trial{
 		return errors.Join(r.Back(ctx, true), <-left, r.Fleet.Agree(ctx, r.Rest...))
 	}},
 	{Name: "all are restarted in turn", Seconds: 75, Do: func(ctx context.Context, r *Round) error {
-		for _, p := range r.all() {
-			if err := errors.Join(p.Leave(ctx), r.Fleet.Start(ctx, p), r.Fleet.Agree(ctx, r.all()...)); err != nil {
-				return err
-			}
-		}
-		r.mark() // of the last one
-		return r.Back(ctx, false)
+		return r.inTurn(ctx, func(p *Process) error {
+			return errors.Join(p.Leave(ctx), r.Fleet.Start(ctx, p), r.Fleet.Agree(ctx, r.all()...))
+		})
 	}},
 	{Name: "a fourth joins", Nodes: 4, Seconds: 30, Do: func(ctx context.Context, r *Round) error {
 		fourth := r.Fleet.nodes[3]
@@ -81,6 +77,21 @@ var Table = []Trial{
 		moves := r.Fleet.Owner(r.Race, all) == fourth
 		return errors.Join(r.Fleet.Start(ctx, fourth), r.Back(ctx, moves), r.Fleet.Agree(ctx, all...))
 	}},
+}
+
+// inTurn does something to all nodes, one at a time. What is measured counts from when it begins with the last one.
+func (r *Round) inTurn(ctx context.Context, do func(p *Process) error) error {
+	all := r.all()
+	for _, p := range all[:len(all)-1] {
+		if err := do(p); err != nil {
+			return err
+		}
+	}
+	r.note("times since the last node's turn began")
+	r.mark()
+	back := make(chan error, 1)
+	go func() { back <- r.Back(ctx, false) }()
+	return errors.Join(do(all[len(all)-1]), <-back)
 }
 
 func (r *Round) all() []*Process { return append([]*Process{r.Owner}, r.Rest...) }
@@ -105,21 +116,24 @@ const serving = "msg=serving"
 // stopped: the others go on without the node, which learns that when it wakes and begins anew, before the race ends.
 func stopped(ctx context.Context, r *Round) error {
 	before := r.Owner.count(serving)
-	r.away = r.Owner
-	if err := r.Owner.Signal(syscall.SIGSTOP); err != nil {
+	enough, err := r.twoOwners(ctx, r.Owner)
+	if err != nil {
 		return err
+	}
+	if err := r.Owner.Signal(syscall.SIGSTOP); err != nil {
+		return errors.Join(err, enough())
 	}
 	back := make(chan error, 1)
 	go func() { back <- r.Back(ctx, true) }()
 	select {
 	case <-ctx.Done():
-		return errors.Join(ctx.Err(), r.Owner.Signal(syscall.SIGCONT))
+		return errors.Join(ctx.Err(), r.Owner.Signal(syscall.SIGCONT), enough())
 	case <-time.After(15 * time.Second):
 	}
 	if err := r.Owner.Signal(syscall.SIGCONT); err != nil {
-		return err
+		return errors.Join(err, enough())
 	}
-	err := until(ctx, upWithin, func() error {
+	err = until(ctx, upWithin, func() error {
 		if r.Owner.count(serving) == before {
 			return fmt.Errorf("trial: %s has not begun anew: %s", r.Owner.name, r.Owner.lastLine(""))
 		}
@@ -128,5 +142,5 @@ func stopped(ctx context.Context, r *Round) error {
 	if err == nil && r.watch.Node.Now() >= r.watch.End {
 		err = errors.New("trial: the race was over before the old run had ended")
 	}
-	return errors.Join(err, <-back, r.Fleet.Agree(ctx, r.all()...))
+	return errors.Join(err, <-back, enough(), r.Fleet.Agree(ctx, r.all()...))
 }

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -62,7 +60,8 @@ type Round struct {
 	version uint64
 	acked   []uint64 // of each device
 	silent  []silence
-	away    *Process // runs and does not serve: stopped or cut off
+	ruled   []swarm.Answer // what officials at single nodes were answered
+	away    *Process       // runs and does not serve: stopped or cut off
 }
 
 // silence is a run that must not have written anything after an instant of the nodes' clock.
@@ -79,6 +78,7 @@ type Outcome struct {
 	Board, Boards, Acks time.Duration
 	// Grains: to the last answer of the race and of each athlete's device and training.
 	Grains     time.Duration
+	Answers    int    // of commands, each compared with the journal
 	Journals   int    // in the store
 	Events     uint64 // in them
 	Reconnects int
@@ -89,8 +89,8 @@ type Outcome struct {
 }
 
 func (o *Outcome) String() string {
-	row := fmt.Sprintf("%-46s first board %5.2f s   all boards %5.2f s   all acknowledged %5.2f s   all grains answer %5.2f s   %4d reconnects   %6d samples   %5d journals %6d events   ",
-		o.Name, o.Board.Seconds(), o.Boards.Seconds(), o.Acks.Seconds(), o.Grains.Seconds(), o.Reconnects, o.Samples, o.Journals, o.Events)
+	row := fmt.Sprintf("%-46s first board %5.2f s   all boards %5.2f s   all acknowledged %5.2f s   all grains answer %5.2f s   %4d reconnects   %6d samples   %5d journals %6d events %5d answers   ",
+		o.Name, o.Board.Seconds(), o.Boards.Seconds(), o.Acks.Seconds(), o.Grains.Seconds(), o.Reconnects, o.Samples, o.Journals, o.Events, o.Answers)
 	if o.Measured != "" {
 		row = fmt.Sprintf("%-46s %s   ", o.Name, o.Measured)
 	}
@@ -109,6 +109,9 @@ const faultAfter = 8 * time.Second
 // backWithin is how long boards and acknowledgements may take to be back. It is not the promise (5 s after a kill, on a
 // machine that does nothing else), but what a shared machine of two cores may make of it.
 const backWithin = 60 * time.Second
+
+// mostLaps is how many athletes mark laps, each one command of many that are answered while something happens to a node.
+const mostLaps = 20
 
 // Run holds the trial on a fresh fleet.
 func (t Trial) Run(ctx context.Context, f *Fleet, size Size, progress io.Writer) (*Outcome, error) {
@@ -141,7 +144,7 @@ func (t Trial) Run(ctx context.Context, f *Fleet, size Size, progress io.Writer)
 	r := &Round{Fleet: f, Store: f.store, outcome: o}
 	s := swarm.DefaultScenario()
 	s.Name, s.Devices, s.Viewers, s.Seconds, s.ClocksOff = t.Name, size.Devices, size.Viewers, t.Seconds, t.ClocksOff
-	s.Hz = max(s.Hz, t.Hz)
+	s.Hz, s.Laps = max(s.Hz, t.Hz), mostLaps
 	s.Under = func(ctx context.Context, running swarm.Running) error {
 		r.Race, r.watch = running.Race, running
 		r.Owner = f.Owner(running.Race, run)
@@ -160,7 +163,7 @@ func (t Trial) Run(ctx context.Context, f *Fleet, size Size, progress io.Writer)
 	}
 	report, err := swarm.Run(ctx, node, s, progress)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, r.checkAnswers(ctx)) // a race may not end because of what has been written over
 	}
 	o.Reconnects, o.Samples = report.Reconnects, report.Samples
 	for _, c := range report.Checks {
@@ -168,7 +171,7 @@ func (t Trial) Run(ctx context.Context, f *Fleet, size Size, progress io.Writer)
 			o.Failed = append(o.Failed, c.Name+": "+c.Detail)
 		}
 	}
-	o.refusals(report)
+	o.refusals(report, size.Devices)
 	if err := errors.Join(r.verify(ctx), r.checkJournals(ctx)); err != nil {
 		o.Failed = append(o.Failed, err.Error())
 	}
@@ -176,16 +179,6 @@ func (t Trial) Run(ctx context.Context, f *Fleet, size Size, progress io.Writer)
 		o.Failed = append(o.Failed, "the race ended before everything was back")
 	}
 	return o, nil
-}
-
-// refusals: whatever a node refuses for good is an error that a client saw.
-func (o *Outcome) refusals(report *swarm.Report) {
-	for _, code := range slices.Sorted(maps.Keys(report.Later)) {
-		o.Notes = append(o.Notes, fmt.Sprintf("%d× %s", report.Later[code], code))
-	}
-	for _, code := range slices.Sorted(maps.Keys(report.Never)) {
-		o.Failed = append(o.Failed, fmt.Sprintf("a client saw %s, %d times", code, report.Never[code]))
-	}
 }
 
 func (t Trial) starts() int {

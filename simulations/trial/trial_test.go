@@ -108,9 +108,19 @@ func build(t testing.TB) string {
 
 func hold(t *testing.T, trial Trial, size Size, binary string) *Outcome {
 	t.Helper()
+	o, err := try(t, trial, size, binary)
+	if err != nil {
+		t.Error(err)
+	}
+	return o
+}
+
+// try holds a trial on nodes of its own, with more in their environment.
+func try(t *testing.T, trial Trial, size Size, binary string, env ...string) (*Outcome, error) {
+	t.Helper()
 	hosts := testkit.CQLHosts(t)
 	previous := previousFor(t, trial)
-	wanted := Wanted{Binary: binary, Folder: t.TempDir(), Nodes: trial.wants(), Network: trial.Network}
+	wanted := Wanted{Binary: binary, Folder: t.TempDir(), Nodes: trial.wants(), Network: trial.Network, Env: env}
 	if trial.Ring > 0 {
 		ring := testkit.StartRing(t, trial.Ring)
 		hosts, wanted.Store, wanted.Copies = ring.Hosts(), ring, trial.Ring
@@ -136,16 +146,13 @@ func hold(t *testing.T, trial Trial, size Size, binary string) *Outcome {
 		}
 	}()
 	o, err := trial.Run(ctx, f, size, t.Output())
-	if err != nil {
-		t.Error(err)
-	}
-	if t.Failed() || err == nil && len(o.Failed) > 0 {
+	if t.Failed() || err != nil || len(o.Failed) > 0 {
 		for _, p := range f.nodes {
 			b, _ := os.ReadFile(p.log)
 			t.Logf("%s at %s:\n%s", p.name, p.http, b[max(0, len(b)-8000):])
 		}
 	}
-	return o
+	return o, err
 }
 
 func drop(t testing.TB, hosts []string, keyspace string) {

@@ -125,12 +125,16 @@ func wakes(ctx context.Context, f *Fleet, run []*Process, size Size, progress io
 	}); err != nil {
 		o.Failed = append(o.Failed, err.Error())
 	}
+	answers := byGrain(node.Answered())
 	for _, s := range races {
 		o.judge(s, k)
 		// The race is in a node's memory now, and may write between two reads; a hole stays.
 		err := until(ctx, upWithin, func() error { _, err := store.rising(ctx, s.id()); return err })
 		if err == nil {
 			s.journal, err = store.race(ctx, s.id()) // with what was written twice since
+		}
+		if err == nil {
+			err = store.answered(ctx, s.id(), answers[s.id().String()])
 		}
 		if err = errors.Join(err, checkWoken(s, s.journal, agreed)); err != nil {
 			o.Failed = append(o.Failed, err.Error())

@@ -1,0 +1,40 @@
+package trial
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"paceline/simulations/swarm"
+)
+
+// allowed is a refusal for now that is no error which a client sees.
+type allowed struct {
+	why  string
+	each int // that one device may get
+}
+
+// mayBeRefused are the codes that may appear while nodes come and go: a client sees no error but a reconnect (G7), and these
+// belong to coming back. Whoever adds one says here why its client has nothing to tell its user.
+var mayBeRefused = map[string]allowed{
+	"stream.opening": {each: 32, why: "The device's grain has moved, and its session opens the stream anew on the connection that stays. " +
+		"Frames that the client had sent before it heard of that are answered so, as many as it may have under way; it waits for stream_opened and sends them again."},
+}
+
+// refusals: whatever a node refuses is an error that a client saw, but what is allowed.
+func (o *Outcome) refusals(report *swarm.Report, devices int) {
+	for _, code := range slices.Sorted(maps.Keys(report.Later)) {
+		n, may := report.Later[code], mayBeRefused[code]
+		switch {
+		case may.each == 0:
+			o.Failed = append(o.Failed, fmt.Sprintf("a client was refused with %s for now, %d times", code, n))
+		case n > may.each*devices:
+			o.Failed = append(o.Failed, fmt.Sprintf("%d devices were refused with %s for now %d times, at most %d each may be", devices, code, n, may.each))
+		default:
+			o.Notes = append(o.Notes, fmt.Sprintf("%d× %s", n, code))
+		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(report.Never)) {
+		o.Failed = append(o.Failed, fmt.Sprintf("a client saw %s, %d times", code, report.Never[code]))
+	}
+}
