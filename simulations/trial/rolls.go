@@ -16,13 +16,31 @@ import (
 	"paceline/cluster/level"
 )
 
-// previous names the build before this one.
+// previous names the build before this one, as long as there is no release.
 //
 //go:embed previous
 var previous string
 
-// Previous is the commit of the build before this one.
-func Previous() string {
+// Previous is the build before this one: the newest release in the repository of a folder, by its tag v*, that this commit
+// is not itself and does not lie behind; else the commit that the file names.
+func Previous(ctx context.Context, in string) (string, error) {
+	// The suffix makes a candidate (v2.0.0-rc1) older than its release.
+	cmd := exec.CommandContext(ctx, "git", "-c", "versionsort.suffix=-", "tag", "--list", "v*", "--sort=-v:refname", "--no-contains", "HEAD")
+	cmd.Dir = in
+	var said strings.Builder
+	cmd.Stderr = &said
+	tags, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("trial: %v: %w: %s", cmd.Args, err, said.String())
+	}
+	for tag := range strings.Lines(string(tags)) {
+		return strings.TrimSpace(tag), nil
+	}
+	return named(), nil
+}
+
+// named is the commit in the file.
+func named() string {
 	for line := range strings.Lines(previous) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
 			return line
@@ -34,9 +52,9 @@ func Previous() string {
 // ErrNoPrevious: this clone does not hold the commit of the build before.
 var ErrNoPrevious = errors.New("trial: the build before this one is not in this clone (a shallow one? git fetch --unshallow)")
 
-// BuildPrevious builds the build before this one from a worktree in a folder of the caller's, without the page, and takes
-// the worktree away. It is called in this module's folder or beneath it.
-func BuildPrevious(ctx context.Context, folder string) (binary string, err error) {
+// BuildPrevious builds which, the build before this one, from a worktree in a folder of the caller's, without the page, and
+// takes the worktree away. It is called in this module's folder or beneath it.
+func BuildPrevious(ctx context.Context, which, folder string) (binary string, err error) {
 	tree := filepath.Join(folder, "previous-tree")
 	run := func(in, name string, args ...string) error {
 		cmd := exec.CommandContext(ctx, name, args...)
@@ -46,10 +64,10 @@ func BuildPrevious(ctx context.Context, folder string) (binary string, err error
 		}
 		return nil
 	}
-	if run("", "git", "cat-file", "-e", Previous()+"^{commit}") != nil {
+	if run("", "git", "cat-file", "-e", which+"^{commit}") != nil {
 		return "", ErrNoPrevious
 	}
-	if err := run("", "git", "worktree", "add", "--detach", "--force", tree, Previous()); err != nil {
+	if err := run("", "git", "worktree", "add", "--detach", "--force", tree, which+"^{commit}"); err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, run("", "git", "worktree", "remove", "--force", tree)) }()
@@ -86,7 +104,7 @@ var Rolls = []Trial{
 		if _, err := r.cluster(ctx, "raise"); err != nil {
 			return err
 		}
-		r.mark()
+		r.mark() // everything goes on; the times are those of the roll
 		return errors.Join(r.Back(ctx, false), r.at(ctx, level.This.Writes))
 	}},
 	{Name: "this build to the previous one", Seconds: 90, Previous: true, Prepare: func(f *Fleet) {
@@ -97,26 +115,19 @@ var Rolls = []Trial{
 		if err := r.at(ctx, level.Before); err != nil {
 			return err
 		}
-		if err := r.roll(ctx, r.Fleet.previous); err != nil {
-			return err
-		}
-		r.mark()
-		return r.Back(ctx, false)
+		return r.roll(ctx, r.Fleet.previous)
 	}},
 }
 
 // roll restarts all nodes in turn, with another build.
 func (r *Round) roll(ctx context.Context, binary string) error {
-	for _, p := range r.all() {
+	return r.inTurn(ctx, func(p *Process) error {
 		if err := p.Leave(ctx); err != nil {
 			return err
 		}
 		p.program = program{binary: binary}
-		if err := errors.Join(r.Fleet.Start(ctx, p), r.Fleet.Agree(ctx, r.all()...)); err != nil {
-			return err
-		}
-	}
-	return nil
+		return errors.Join(r.Fleet.Start(ctx, p), r.Fleet.Agree(ctx, r.all()...))
+	})
 }
 
 // cluster runs a command for operators at the race's node.
@@ -155,7 +166,11 @@ func keepPrevious(ctx context.Context, folder string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	kept := filepath.Join(folder, Previous())
+	which, err := Previous(ctx, "")
+	if err != nil {
+		return "", err
+	}
+	kept := filepath.Join(folder, which)
 	if _, err := os.Stat(kept); err == nil {
 		return kept, nil
 	}
@@ -166,7 +181,7 @@ func keepPrevious(ctx context.Context, folder string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	built, err := BuildPrevious(ctx, scratch)
+	built, err := BuildPrevious(ctx, which, scratch)
 	if err == nil {
 		err = moveInto(built, kept)
 	}
