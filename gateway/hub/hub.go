@@ -198,8 +198,8 @@ func (h *Hub) onBoard(now step.Now, competition string, u *clusterv1.TopicUpdate
 	if u.Epoch < b.epoch && !step.RuleEpochDrops.Off() {
 		return nil
 	}
-	if u.Epoch == b.epoch && u.Version <= b.version && b.known && u.Recovering == b.recovering {
-		return nil // a copy of what is here
+	if u.Epoch == b.epoch && b.known && (u.Version < b.version || u.Version == b.version && u.Recovering == b.recovering) {
+		return nil // older than what is here, or a copy of it
 	}
 	if u.Base != 0 && (!b.known || u.Epoch != b.epoch || u.Base != b.version) {
 		return h.askAgain(now, r) // one was lost: only a snapshot helps

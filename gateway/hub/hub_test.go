@@ -213,6 +213,36 @@ func TestEpochs(t *testing.T) {
 	}
 }
 
+// TestAnOlderBoardOfTheSameEpochIsDropped: also one that was recovering still and has been overtaken on its way.
+func TestAnOlderBoardOfTheSameEpochIsDropped(t *testing.T) {
+	r := start(t)
+	v := r.subscribe(1, boardTopic, "", nobody)
+	recovering := func(version, base uint64, b *livev1.Board) *clusterv1.TopicUpdate {
+		u := update(t, 5, version, base, b)
+		u.Recovering = true
+		return u
+	}
+	r.step(recovering(40, 0, ranked(1, 2)))
+	if v.take(); !v.recovering {
+		t.Fatal("the board is not marked recovering")
+	}
+	r.step(update(t, 5, 42, 40, ranked(2, 1)))
+	v.wants(map[uint32]uint32{2: 1, 1: 2})
+	for name, old := range map[string]*clusterv1.TopicUpdate{"snapshot": recovering(41, 0, ranked(1, 2)), "delta": recovering(41, 40, ranked(1, 2))} {
+		r.interests()
+		r.step(old)
+		if n := v.take(); n != 0 || v.recovering || v.version != 42 {
+			t.Errorf("an older %s made %d frames: version %d, recovering %v", name, n, v.version, v.recovering)
+		}
+		v.wants(map[uint32]uint32{2: 1, 1: 2})
+		if n := len(r.interests()); n != 0 {
+			t.Errorf("after an older %s the board is asked for again", name)
+		}
+	}
+	r.step(update(t, 5, 43, 42, ranked(1, 2)))
+	v.wants(map[uint32]uint32{1: 1, 2: 2})
+}
+
 func TestLostUpdateIsAskedForOnce(t *testing.T) {
 	r := start(t)
 	v := r.subscribe(1, boardTopic, "", nobody)
