@@ -38,7 +38,7 @@ type Grains interface {
 
 // Former lets go of grains that this member owned (placement.Placement).
 type Former interface {
-	Release(g id.Grain, done func())
+	Release(asker string, g id.Grain, done func())
 }
 
 // Counts are what a Link has seen.
@@ -282,7 +282,7 @@ func (l *Link) asked(p *peer, a *clusterv1.Ask) {
 		return
 	}
 	if _, release := msg.(*clusterv1.Release); release {
-		l.former.Release(to, func() { reply(&clusterv1.Released{}, nil) })
+		l.former.Release(p.member, to, func() { reply(&clusterv1.Released{}, nil) })
 		return
 	}
 	switch now := time.Now(); {

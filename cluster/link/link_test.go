@@ -23,9 +23,9 @@ type alone struct{ address string }
 func (a alone) Here(_ id.Grain, _ proto.Message, _ call.Origin, done func(proto.Message, error)) {
 	done(nil, call.ErrMoved)
 }
-func (a alone) TellHere(id.Grain, proto.Message, bool) {}
-func (a alone) Release(_ id.Grain, done func())        { done() }
-func (a alone) Address(member string) (string, bool)   { return a.address, member == "me" }
+func (a alone) TellHere(id.Grain, proto.Message, bool)    {}
+func (a alone) Release(_ string, _ id.Grain, done func()) { done() }
+func (a alone) Address(member string) (string, bool)      { return a.address, member == "me" }
 
 func open(t *testing.T, queue int) *Link {
 	t.Helper()

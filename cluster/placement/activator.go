@@ -13,8 +13,8 @@ import (
 // What the activator hears beside activation requests.
 type (
 	membersChanged struct {
-		before *Members
-		at     time.Time
+		before, now *Members
+		at          time.Time
 	}
 	sweepNow struct{}
 	drain    struct{ done chan struct{} }
@@ -30,10 +30,12 @@ type (
 	}
 	// release: another member is the owner now, and asks.
 	release struct {
+		asker    string
+		grain    id.Grain
 		identity string
 		done     func()
 	}
-	// handedOver: the former owner has let go, or was not heard.
+	// handedOver: a former owner has let go, or was not heard.
 	handedOver struct{ identity string }
 	abandon    struct{}
 	count      struct{ answer chan<- map[id.Kind]int }
@@ -57,11 +59,11 @@ type activator struct {
 	endings  int           // asked, and not released
 
 	former []past               // the members before each of the last changes, newest first
-	asked  map[string]time.Time // identities whose former owner was asked, and has not answered: until
-	free   map[string]time.Time // identities whose former owner has let go: remembered until
+	came   map[string]time.Time // members that have come since this one began: when
+	asking map[string]*inquiry  // by identity: former owners were asked, and have not all answered
+	free   map[string]time.Time // identities whose former owners have let go: remembered until
 	given  map[string]time.Time // identities that another member was given: not activated here until
 	wait   map[string][]func()  // who waits for the end of an activation
-	askers map[string][]asker   // who waits for a former owner's answer
 }
 
 // past is what the members were until then.
@@ -72,8 +74,8 @@ type past struct {
 
 func newActivator(p *Placement) *activator {
 	a := &activator{
-		p: p, grains: make(map[string]*activation), asked: make(map[string]time.Time), free: make(map[string]time.Time),
-		given: make(map[string]time.Time), wait: make(map[string][]func()), askers: make(map[string][]asker),
+		p: p, grains: make(map[string]*activation), came: make(map[string]time.Time), asking: make(map[string]*inquiry),
+		free: make(map[string]time.Time), given: make(map[string]time.Time), wait: make(map[string][]func()),
 	}
 	// Asked once for each spawn, within it: nothing is ever restarted. A queue without a ring holds nothing when it is empty.
 	a.props = actor.PropsFromProducer(func() actor.Actor { return a.coming }, actor.WithMailbox(actor.UnboundedLockfree()))
@@ -106,13 +108,7 @@ func (a *activator) Receive(ctx actor.Context) {
 	case release:
 		a.release(ctx, m)
 	case handedOver:
-		delete(a.asked, m.identity)
-		a.free[m.identity] = time.Now().Add(a.p.cfg.HandOver)
-		askers := a.askers[m.identity]
-		delete(a.askers, m.identity)
-		for _, one := range askers {
-			a.requested(ctx, one)
-		}
+		a.handedOver(ctx, m.identity)
 	case abandon:
 		a.abandon(ctx)
 	case count:
@@ -144,14 +140,13 @@ type asker struct {
 // maxAskers bounds those who wait until a grain is handed over; more try again after their pause.
 const maxAskers = 64
 
-// requested answers a request, at once or when the grain's former owner has let go of it: by then whoever asked may have
+// requested answers a request, at once or when the grain's former owners have let go of it: by then whoever asked may have
 // tried again, which does no harm.
 func (a *activator) requested(ctx actor.Context, one asker) {
 	r := a.activate(ctx, one.request)
 	if r == nil {
-		identity := one.request.GetClusterIdentity().GetIdentity()
-		if len(a.askers[identity]) < maxAskers {
-			a.askers[identity] = append(a.askers[identity], one)
+		if q := a.asking[one.request.GetClusterIdentity().GetIdentity()]; len(q.askers) < maxAskers {
+			q.askers = append(q.askers, one)
 			return
 		}
 		r = failed
@@ -159,7 +154,7 @@ func (a *activator) requested(ctx actor.Context, one asker) {
 	ctx.Send(one.who, r)
 }
 
-// activate is the answer to a request; nil: not before the former owner has answered.
+// activate is the answer to a request; nil: not before the former owners have answered.
 func (a *activator) activate(ctx actor.Context, r *pcluster.ActivationRequest) *pcluster.ActivationResponse {
 	identity := r.GetClusterIdentity().GetIdentity()
 	if found := a.grains[identity]; found != nil {

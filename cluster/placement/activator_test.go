@@ -45,7 +45,7 @@ func TestWhatHasEndedSaysMoved(t *testing.T) {
 	a.sees(a.system.ID)
 	pid := a.request(t, race).Pid
 	ended := make(chan struct{})
-	a.Release(race, func() { close(ended) })
+	a.Release("", race, func() { close(ended) })
 	<-ended
 	r, err := a.system.Root.RequestFuture(pid, &clusterv1.Ack{}, 5*time.Second).Result()
 	if err != nil {
@@ -71,14 +71,14 @@ func endsOf(t *testing.T, grains int) time.Duration {
 		ended := make(chan struct{}, ends)
 		began := testkit.Spent()
 		for i := range ends {
-			a.Release(name(i), func() { ended <- struct{}{} })
+			a.Release("", name(i), func() { ended <- struct{}{} })
 		}
 		for range ends {
 			<-ended
 		}
 		best = min(best, (testkit.Spent()-began)/ends)
 		a.caller.MembersChanged()
-		a.system.Root.Send(a.activator, membersChanged{before: a.Members(), at: time.Now()}) // may be activated here again
+		a.system.Root.Send(a.activator, membersChanged{before: a.Members(), now: a.Members(), at: time.Now()}) // may be activated here again
 		for i := range ends {
 			a.request(t, name(i))
 		}

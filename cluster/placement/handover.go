@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -11,83 +12,166 @@ import (
 // viewsKept bounds the views before the last changes: a rolling restart of a few nodes within HandOver.
 const viewsKept = 8
 
+// inquiry is one grain that members are asked for that may still have it.
+//
+// Members that ask each other cannot wait for each other for ever: of two members the same one has the greater claim to a
+// grain in every view, and a member waits for others on behalf of one with a greater claim than its own only. A chain of
+// those who wait so goes to smaller claims, and ends; who is asked by a smaller claim answers for himself. Besides, no
+// request is waited for longer than HandOverWithin, and who is no member is not asked.
+type inquiry struct {
+	grain  id.Grain
+	below  uint64   // those with a smaller claim than this are asked
+	asked  []string // members
+	left   int      // of those, who have not answered
+	askers []asker
+	done   []func() // of owners that asked this member, and wait for those it waits for
+}
+
 // changed remembers who owned what until now.
 func (a *activator) changed(m membersChanged) {
 	if m.before == nil || len(m.before.All()) == 0 {
 		// This member has just begun: until now the others had what is its own from here on.
-		m.before = a.p.Members().without(a.p.system.ID)
+		m.before = m.now.without(a.p.system.ID)
 	}
 	a.former = append([]past{{m.before, m.at.Add(a.p.cfg.HandOver)}}, a.former...)
 	if len(a.former) > viewsKept {
 		a.former = a.former[:viewsKept]
+	}
+	for _, one := range m.now.All() {
+		if _, was := m.before.ByID(one.ID); !was && one.ID != a.p.system.ID {
+			a.came[one.ID] = m.at
+		}
 	}
 	// Who has let go before may have been the owner again since; and who was given a grain may not be its owner now.
 	clear(a.free)
 	clear(a.given)
 }
 
-// mayTake reports whether nobody else has the grain, as far as members can know; asked: a former owner is being asked, and
+// mayTake reports whether nobody else has the grain, as far as members can know; asked: others are being asked, and
 // will have answered soon. The activator itself does not wait.
 func (a *activator) mayTake(g id.Grain, identity string) (may, asked bool) {
-	now := time.Now()
-	if until, given := a.given[identity]; given && now.Before(until) {
+	if until, given := a.given[identity]; given && time.Now().Before(until) {
 		// It was let go because another member believes itself the owner; who of the two is right, the topology says
 		// within that time.
 		return false, false
 	}
-	if until, asked := a.asked[identity]; asked {
-		return !now.Before(until), now.Before(until)
-	}
-	if _, free := a.free[identity]; free || a.p.former == nil {
-		return true, false
-	}
-	owner, ok := a.formerOwner(g, now)
+	self, ok := a.p.Members().ByID(a.p.system.ID)
 	if !ok {
-		return true, false
+		return false, false
 	}
-	a.asked[identity] = now.Add(a.p.cfg.HandOverWithin)
-	system, self := a.p.system, a.p.activator
-	a.p.former.Release(owner, g, a.p.cfg.HandOverWithin, func(ok bool) {
-		if ok {
-			a.p.counts.HandedOver.Add(1)
-		} else {
-			a.p.counts.NotHandedOver.Add(1)
-		}
-		system.Root.Send(self, handedOver{identity})
-	})
-	return false, true
+	asked = a.inquire(g, identity, claim(g.Affinity(), self)) != nil
+	return !asked, asked
 }
 
-// formerOwner is another member that owned the grain a moment ago and is still a member.
-func (a *activator) formerOwner(g id.Grain, now time.Time) (member string, ok bool) {
-	current := a.p.Members()
+// inquire asks the members of a smaller claim than below that may have the grain; nil: there are none, or they have let go.
+func (a *activator) inquire(g id.Grain, identity string, below uint64) *inquiry {
+	q := a.asking[identity]
+	if _, free := a.free[identity]; q == nil && free || a.p.former == nil {
+		return nil
+	}
+	if q == nil {
+		q = &inquiry{grain: g}
+	}
+	q.below = max(q.below, below)
+	a.askMore(identity, q)
+	if q.left == 0 {
+		return nil
+	}
+	a.asking[identity] = q
+	return q
+}
+
+// askMore asks those who were not asked yet.
+func (a *activator) askMore(identity string, q *inquiry) {
+	system, self := a.p.system, a.p.activator
+	for _, member := range a.formerOwners(q.grain, q.below) {
+		if slices.Contains(q.asked, member) {
+			continue
+		}
+		q.asked = append(q.asked, member)
+		q.left++
+		a.p.former.Release(member, q.grain, a.p.cfg.HandOverWithin, func(ok bool) {
+			if ok {
+				a.p.counts.HandedOver.Add(1)
+			} else {
+				a.p.counts.NotHandedOver.Add(1)
+			}
+			system.Root.Send(self, handedOver{identity})
+		})
+	}
+}
+
+// formerOwners are the other members of a smaller claim that owned the grain a moment ago, each once, and are members
+// still.
+func (a *activator) formerOwners(g id.Grain, below uint64) []string {
+	var owners []string
+	now, current, self := time.Now(), a.p.Members(), a.p.system.ID
+	may := func(owner Member, owned bool) {
+		now, still := current.ByID(owner.ID)
+		if owned && still && owner.ID != self && claim(g.Affinity(), now) < below && !slices.Contains(owners, owner.ID) {
+			owners = append(owners, owner.ID)
+		}
+	}
 	for _, v := range a.former {
 		if now.After(v.until) {
 			break // those behind it are older
 		}
-		owner, owned := v.members.Owner(g.Affinity())
-		if !owned || owner.ID == a.p.system.ID {
-			continue
-		}
-		if _, still := current.ByID(owner.ID); still {
-			return owner.ID, true
+		may(v.members.Owner(g.Affinity()))
+	}
+	// Who has come since this member began may have been there before: it was seen later.
+	if len(a.came) > 0 {
+		if beside, ok := current.without(self).Owner(g.Affinity()); ok && now.Before(a.came[beside.ID].Add(a.p.cfg.HandOver)) {
+			may(beside, true)
 		}
 	}
-	return "", false
+	return owners
 }
 
-// release lets go of a grain because another member is its owner now.
-func (a *activator) release(ctx actor.Context, m release) {
-	a.given[m.identity] = time.Now().Add(a.p.cfg.HandOverWithin)
-	g := a.grains[m.identity]
-	if g == nil {
-		m.done()
+// handedOver: one of those who were asked has answered, or was not heard.
+func (a *activator) handedOver(ctx actor.Context, identity string) {
+	q := a.asking[identity]
+	if q == nil {
 		return
 	}
-	a.wait[m.identity] = append(a.wait[m.identity], m.done)
-	if !g.ending {
-		a.end(ctx, g)
+	if q.left--; q.left > 0 {
+		return
 	}
+	if a.askMore(identity, q); q.left > 0 { // the members have changed meanwhile
+		return
+	}
+	delete(a.asking, identity)
+	a.free[identity] = time.Now().Add(a.p.cfg.HandOver)
+	for _, done := range q.done {
+		done()
+	}
+	for _, one := range q.askers {
+		a.requested(ctx, one)
+	}
+}
+
+// release lets go of a grain because another member is its owner now. What is not active here is not let go of before
+// those have whom this member would wait for: it may have been the owner for a moment, and the one before it writes yet.
+func (a *activator) release(ctx actor.Context, m release) {
+	a.given[m.identity] = time.Now().Add(a.p.cfg.HandOverWithin)
+	if g := a.grains[m.identity]; g != nil {
+		a.wait[m.identity] = append(a.wait[m.identity], m.done)
+		if !g.ending {
+			a.end(ctx, g)
+		}
+		return
+	}
+	asker, known := a.p.Members().ByID(m.asker)
+	self, member := a.p.Members().ByID(a.p.system.ID)
+	if known && member {
+		below := claim(m.grain.Affinity(), asker)
+		if below > claim(m.grain.Affinity(), self) {
+			if q := a.inquire(m.grain, m.identity, below); q != nil {
+				q.done = append(q.done, m.done)
+				return
+			}
+		}
+	}
+	m.done()
 }
 
 // abandon drops all activations.
@@ -110,7 +194,12 @@ func (a *activator) abandon(ctx actor.Context) {
 // forget drops what is remembered no longer.
 func (a *activator) forget(now time.Time) {
 	a.p.pauses.forget(now)
-	for _, remembered := range []map[string]time.Time{a.asked, a.free, a.given} {
+	for member, at := range a.came {
+		if now.After(at.Add(a.p.cfg.HandOver)) {
+			delete(a.came, member)
+		}
+	}
+	for _, remembered := range []map[string]time.Time{a.free, a.given} {
 		for identity, until := range remembered {
 			if now.After(until) {
 				delete(remembered, identity)

@@ -47,6 +47,11 @@ func (m *Members) Owner(affinity string) (Member, bool) {
 	return m.all[best], true
 }
 
+// claim is how much a member has of an affinity in every view: of those in it the one with the most is the owner.
+func claim(affinity string, m Member) uint64 {
+	return mix(xxhash.Sum64String(affinity) ^ xxhash.Sum64String(m.Address))
+}
+
 // ByID finds a member.
 func (m *Members) ByID(id string) (Member, bool) {
 	for _, one := range m.all {

@@ -63,7 +63,8 @@ type Kind struct {
 	New  func(g id.Grain) actor.Actor
 }
 
-// Handover asks a member to let go of a grain that it owned; done says whether it has. It runs on any goroutine.
+// Handover asks a member to let go of a grain that it owned; done says, once and at the latest after within, whether it has.
+// It runs on any goroutine.
 type Handover interface {
 	Release(member string, g id.Grain, within time.Duration, done func(ok bool))
 }
@@ -172,7 +173,7 @@ func (p *Placement) topology(t *pcluster.ClusterTopology) {
 	now := NewMembers(all)
 	before := p.members.Swap(now)
 	p.changed()
-	p.system.Root.Send(p.activator, membersChanged{before: before, at: time.Now()})
+	p.system.Root.Send(p.activator, membersChanged{before: before, now: now, at: time.Now()})
 }
 
 // Counted is how many activations of each kind there are, by kind.
@@ -199,10 +200,11 @@ func (p *Placement) Active(ctx context.Context, identity string) (bool, error) {
 	}
 }
 
-// Release lets go of a grain that this member owned; done says that it is not active here any more, and will not be
-// for HandOver. It runs on the activator's goroutine.
-func (p *Placement) Release(g id.Grain, done func()) {
-	p.system.Root.Send(p.activator, release{identity: g.Identity(), done: done})
+// Release lets go of a grain that this member owned, because asker believes to own it now; done says that it is not active
+// here any more, and will not be for HandOverWithin, and that nobody has it of whom this member would have taken it. It runs
+// on the activator's goroutine.
+func (p *Placement) Release(asker string, g id.Grain, done func()) {
+	p.system.Root.Send(p.activator, release{asker: asker, grain: g, identity: g.Identity(), done: done})
 }
 
 // Abandon drops all activations of this member as a crash would, and activates none any more: for a member that may
