@@ -80,8 +80,29 @@ func TestManifestsFitTogether(t *testing.T) {
 			t.Errorf("the probe of %s is %v", what, probe)
 		}
 	}
+	if given, want := time.Duration(c.LivenessProbe.TimeoutSeconds)*time.Second, answersWithin(t); given <= want {
+		t.Errorf("the liveness probe waits %v; the node itself waits %v for what may be stuck, and could not say so", given, want)
+	}
 	volumes(t, "stateful set", pod.Spec)
 	volumes(t, "job", m.Jobs[0].Spec.Template.Spec)
+}
+
+// answersWithin is how long a node waits at most before it answers whether it is alive.
+func answersWithin(t *testing.T) time.Duration {
+	t.Helper()
+	code, err := os.ReadFile(filepath.Join(root, "cmd", "node", "probes.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`const answersWithin = (\d+) \* time\.Second`).FindSubmatch(code)
+	if m == nil {
+		t.Fatal("cmd/node/probes.go has no answersWithin in seconds")
+	}
+	d, err := time.ParseDuration(string(m[1]) + "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 func protocol(p corev1.Protocol) corev1.Protocol {
