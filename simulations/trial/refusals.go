@@ -19,6 +19,8 @@ type allowed struct {
 var mayBeRefused = map[string]allowed{
 	"stream.opening": {each: 32, why: "The device's grain has moved, and its session opens the stream anew on the connection that stays. " +
 		"Frames that the client had sent before it heard of that are answered so, as many as it may have under way; it waits for stream_opened and sends them again."},
+	"stream.gap": {each: 8, why: "The same a moment later: the stream is open anew, and a frame that the client sent before it heard of that " +
+		"comes behind those that were refused. It is told once which seq is expected, and goes back to it; that nothing is missing is looked at by digest."},
 }
 
 // refusals: whatever a node refuses is an error that a client saw, but what is allowed.

@@ -18,6 +18,8 @@ func TestRefusals(t *testing.T) {
 		{name: "nothing"},
 		{name: "what belongs to coming back", later: map[string]int{"stream.opening": 64}, note: "64× stream.opening"},
 		{name: "too much of it", later: map[string]int{"stream.opening": 65}, want: "stream.opening for now 65 times, at most 32 each"},
+		{name: "both", later: map[string]int{"stream.opening": 1, "stream.gap": 16}, note: "16× stream.gap; 1× stream.opening"},
+		{name: "sent back again and again", later: map[string]int{"stream.gap": 17}, want: "stream.gap for now 17 times, at most 8 each"},
 		{name: "for now", later: map[string]int{"cluster.timeout": 1}, want: "refused with cluster.timeout for now, 1 times"},
 		{name: "for good", never: map[string]int{"stream.gap": 2}, want: "saw stream.gap, 2 times"},
 		{name: "for good, though it may appear for now", never: map[string]int{"stream.opening": 1}, want: "saw stream.opening"},
