@@ -3,8 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -87,16 +85,9 @@ func TestANodeLeaves(t *testing.T) {
 	if len(delays) != 3 {
 		t.Errorf("all come back at once: %v", delays)
 	}
-	// The deaf one is still waited for.
-	r, err := http.Get(one.url + "/readyz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, _ := io.ReadAll(r.Body)
-	_ = r.Body.Close()
-	if r.StatusCode != http.StatusServiceUnavailable || !strings.HasPrefix(string(body), "node.leaving: ") {
-		t.Errorf("/readyz of a node that leaves: %s %q", r.Status, body)
-	}
+	// The deaf one is still waited for: whoever comes now is sent to the same node.
+	unready(t, one, "node.leaving")
+	isSentTo(t, one, "leaving", strings.Replace(two.url, "http", "ws", 1)+"/live", spread)
 	if code := <-left; code != 0 {
 		t.Errorf("left with %d: %s", code, one.out)
 	}
