@@ -114,6 +114,7 @@ func (n *node) stepDown(others []gossip.Member) {
 	if n.down.Swap(true) {
 		return
 	}
+	n.instead.Store(&others)
 	go func() {
 		n.cluster.Abandon()
 		n.goodbye(context.Background(), "cut_off", others)
@@ -133,7 +134,7 @@ func (n *node) restart(string) {
 func (n *node) goodbye(ctx context.Context, reason string, others []gossip.Member) {
 	door := n.door.Load()
 	if door == nil {
-		return // nobody has come in yet
+		return // nobody has come in yet, and open says it to whoever does
 	}
 	var addresses []string
 	for _, m := range others {

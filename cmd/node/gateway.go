@@ -89,10 +89,18 @@ func (e exporter) Export(ctx context.Context, competition string, w io.Writer) e
 	return bundle.Write(ctx, e.n.runtime.Store, competition, w)
 }
 
-// serve opens the door.
-func (n *node) serve(context.Context) error {
-	n.count()
+// open lets clients in. A node that has stepped down before sends them on.
+func (n *node) open(ctx context.Context) {
 	n.door.Store(n.edge.live)
+	if others := n.instead.Load(); others != nil {
+		n.goodbye(ctx, "cut_off", *others)
+	}
+}
+
+// serve opens the door.
+func (n *node) serve(ctx context.Context) error {
+	n.count()
+	n.open(ctx)
 	go func() {
 		if err := n.server.Serve(n.listener); !errors.Is(err, http.ErrServerClosed) {
 			n.failed <- err

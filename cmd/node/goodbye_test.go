@@ -61,6 +61,17 @@ func TestWhoComesToANodeThatHasSteppedDown(t *testing.T) {
 	}
 }
 
+// TestWhoComesToANodeThatSteppedDownBeforeItsDoorWasOpen: it has told nobody then, and tells everybody who comes.
+func TestWhoComesToANodeThatSteppedDownBeforeItsDoorWasOpen(t *testing.T) {
+	s := serve(t, "--data-dir", t.TempDir()+"/data")
+	s.node.door.Store(nil)
+	others := []gossip.Member{{Public: "http://other.example"}}
+	s.node.instead.Store(&others) // what stepDown does, to its end: on a goroutine it may come after the door
+	s.node.goodbye(t.Context(), "cut_off", others)
+	s.node.open(t.Context())
+	isSentTo(t, s, "cut_off", "ws://other.example/live", 0)
+}
+
 // TestWhoComesToANodeThatIsLeaving: while somebody is still waited for whoever comes hears where to go: here it is the only
 // node, so to the same.
 func TestWhoComesToANodeThatIsLeaving(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"paceline/actors/machine"
 	"paceline/cluster"
+	"paceline/cluster/gossip"
 	"paceline/cluster/level"
 	"paceline/cluster/wakeup"
 	"paceline/domain/id"
@@ -49,7 +50,8 @@ type node struct {
 	leaving   atomic.Bool // asked to end
 	edge      edge
 	server    *http.Server
-	door      atomic.Pointer[ws.Server] // the live server, once clients come in
+	door      atomic.Pointer[ws.Server]       // the live server, once clients come in
+	instead   atomic.Pointer[[]gossip.Member] // who serves, once this node has stepped down
 
 	listener net.Listener
 	failed   chan error  // why this run ends by itself; capacity 1
