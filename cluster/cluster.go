@@ -272,11 +272,17 @@ func (c *Cluster) Member() string { return c.system.ID }
 // Address is where members reach this one.
 func (c *Cluster) Address() string { return c.system.Address() }
 
+// leaveWithin is how long leaving may take, whatever is left of the time that draining had: a member that does not say
+// that it goes is missed only after seconds.
+const leaveWithin = 3 * time.Second
+
 // Stop drains the grains, as long as ctx lasts, and leaves. What did not end in time ends as in a crash.
 func (c *Cluster) Stop(ctx context.Context) (err error) {
 	c.stopped.Do(func() {
 		err = c.placement.Drain(ctx)
 		c.link.Close()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
+		defer cancel()
 		err = errors.Join(err, c.provider.leave(ctx))
 		c.runtime.Gossip.Shutdown() // its loop looks for the end only between two messages, that is, never
 		// Not the runtime's graceful way: it takes over before it stops, and sleeps two seconds.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -21,15 +22,28 @@ const askAgain = 300 * time.Millisecond
 // Release implements placement.Handover. A lost request is one that was not answered in time. It is asked again until then: a
 // member that has not yet heard of this one drops what comes from it, and a beginner asks within milliseconds.
 func (h handover) Release(member string, g id.Grain, within time.Duration, done func(ok bool)) {
-	r := &releasing{l: h.l, member: member, grain: g, until: time.Now().Add(within), done: done}
+	a, err := call.Pack(g, &clusterv1.Release{})
+	if err != nil {
+		done(false)
+		return
+	}
+	r := &releasing{l: h.l, member: member, what: a, until: time.Now().Add(within), done: done}
 	r.ask()
 }
 
-// releasing is one grain that another member is asked to let go of.
+// ReleaseAll implements placement.Handover: the release of no grain is answered when nothing foreign is left. A member of
+// a build that does not know that refuses at once.
+func (h handover) ReleaseAll(member string, within time.Duration, done func(ok bool)) {
+	a := &clusterv1.Ask{Type: string((&clusterv1.Release{}).ProtoReflect().Descriptor().FullName())}
+	r := &releasing{l: h.l, member: member, what: a, until: time.Now().Add(within), done: done}
+	r.ask()
+}
+
+// releasing is what another member is asked to let go of.
 type releasing struct {
 	l      *link.Link
 	member string
-	grain  id.Grain
+	what   *clusterv1.Ask
 	until  time.Time
 
 	mu      sync.Mutex
@@ -38,12 +52,11 @@ type releasing struct {
 }
 
 func (r *releasing) ask() {
-	a, err := call.Pack(r.grain, &clusterv1.Release{})
-	if err != nil {
-		r.end(false)
-		return
-	}
+	a := &clusterv1.Ask{Grain: r.what.GetGrain(), Type: r.what.GetType(), Message: r.what.GetMessage()}
 	forget := r.l.Ask(r.member, a, func(m proto.Message, err error) {
+		if errors.Is(err, call.ErrBusy) {
+			return // there was no room on the way: it is asked again
+		}
 		_, released := m.(*clusterv1.Released)
 		r.end(err == nil && released)
 	})

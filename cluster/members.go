@@ -132,7 +132,9 @@ func (m *members) leave(ctx context.Context) error {
 	}
 	m.end()
 	m.ended.Wait()
-	if err := m.nodes.drop(ctx, m.self.ID); err != nil {
+	row, cancel := context.WithTimeout(ctx, leaveWithin/2) // a store that does not answer leaves time for gossip
+	defer cancel()
+	if err := m.nodes.drop(row, m.self.ID); err != nil {
 		m.log.Warn("the row of this member is left behind", "err", err) // the others see it stand still
 	}
 	return m.gossip.Leave(ctx)

@@ -39,6 +39,7 @@ type Grains interface {
 // Former lets go of grains that this member owned (placement.Placement).
 type Former interface {
 	Release(asker string, g id.Grain, done func())
+	ReleaseAll(asker string, done func())
 }
 
 // Counts are what a Link has seen.
@@ -276,12 +277,17 @@ func (l *Link) asked(p *peer, a *clusterv1.Ask) {
 		l.askedStatus(ask, reply)
 		return
 	}
+	_, release := msg.(*clusterv1.Release)
+	if release && a.GetGrain() == "" {
+		l.former.ReleaseAll(p.member, func() { reply(&clusterv1.Released{}, nil) })
+		return
+	}
 	to, bad := id.ParseIdentity(a.GetGrain())
 	if bad != nil {
 		reply(nil, bad)
 		return
 	}
-	if _, release := msg.(*clusterv1.Release); release {
+	if release {
 		l.former.Release(p.member, to, func() { reply(&clusterv1.Released{}, nil) })
 		return
 	}

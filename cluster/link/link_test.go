@@ -24,6 +24,7 @@ func (a alone) Here(_ id.Grain, _ proto.Message, _ call.Origin, done func(proto.
 	done(nil, call.ErrMoved)
 }
 func (a alone) TellHere(id.Grain, proto.Message, bool)    {}
+func (a alone) ReleaseAll(_ string, done func())          { done() }
 func (a alone) Release(_ string, _ id.Grain, done func()) { done() }
 func (a alone) Address(member string) (string, bool)      { return a.address, member == "me" }
 

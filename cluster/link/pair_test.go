@@ -38,6 +38,7 @@ func (e *end) Here(_ id.Grain, msg proto.Message, _ call.Origin, done func(proto
 func (e *end) TellHere(_ id.Grain, msg proto.Message, _ bool) {
 	e.grain(msg, func(proto.Message, error) {})
 }
+func (e *end) ReleaseAll(_ string, done func())          { done() }
 func (e *end) Release(_ string, _ id.Grain, done func()) { done() }
 func (e *end) Address(member string) (string, bool) {
 	e.mu.Lock()

@@ -35,6 +35,16 @@ type (
 		identity string
 		done     func()
 	}
+	// releaseAll: a member asks whether all that is its own now was let go of.
+	releaseAll struct {
+		asker string
+		done  func()
+	}
+	// letGo: a member has let go of all that is not its own, or was not heard.
+	letGo struct {
+		member string
+		ok     bool
+	}
 	// handedOver: a former owner has let go, or was not heard.
 	handedOver struct{ identity string }
 	abandon    struct{}
@@ -56,26 +66,25 @@ type activator struct {
 	drained  []chan struct{}
 	ticker   *time.Timer
 	toEnd    []*activation // must end, and are not asked yet
+	wanted   []*activation // the same, before those: another member waits for them
 	endings  int           // asked, and not released
 
-	former []past               // the members before each of the last changes, newest first
-	came   map[string]time.Time // members that have come since this one began: when
-	asking map[string]*inquiry  // by identity: former owners were asked, and have not all answered
-	free   map[string]time.Time // identities whose former owners have let go: remembered until
-	given  map[string]time.Time // identities that another member was given: not activated here until
-	wait   map[string][]func()  // who waits for the end of an activation
-}
-
-// past is what the members were until then.
-type past struct {
-	members *Members
-	until   time.Time
+	former  []*Members           // the members before each of the last changes, newest first
+	view    *Members             // the newest that was heard of here
+	since   time.Time            // when it became so
+	empty   map[string]bool      // members of which it is asked whether they have let go of all that is not theirs: they have
+	waitAll map[string]func()    // members that ask this one so
+	came    map[string]time.Time // members that have come since this one began: when
+	asking  map[string]*inquiry  // by identity: former owners were asked, and have not all answered
+	free    map[string]time.Time // identities whose former owners have let go: remembered until
+	given   map[string]time.Time // identities that another member was given: not activated here until
+	wait    map[string][]func()  // who waits for the end of an activation
 }
 
 func newActivator(p *Placement) *activator {
 	a := &activator{
 		p: p, grains: make(map[string]*activation), came: make(map[string]time.Time), asking: make(map[string]*inquiry),
-		free: make(map[string]time.Time), given: make(map[string]time.Time), wait: make(map[string][]func()),
+		empty: make(map[string]bool), waitAll: make(map[string]func()), free: make(map[string]time.Time), given: make(map[string]time.Time), wait: make(map[string][]func()),
 	}
 	// Asked once for each spawn, within it: nothing is ever restarted. A queue without a ring holds nothing when it is empty.
 	a.props = actor.PropsFromProducer(func() actor.Actor { return a.coming }, actor.WithMailbox(actor.UnboundedLockfree()))
@@ -105,8 +114,14 @@ func (a *activator) Receive(ctx actor.Context) {
 	case membersChanged:
 		a.changed(m)
 		a.releaseForeign(ctx)
+		a.tellAll()
 	case release:
 		a.release(ctx, m)
+	case releaseAll:
+		a.waitAll[m.asker] = m.done // a later question of the same member takes the place of the one before
+		a.tellAll()
+	case letGo:
+		a.letGo(m)
 	case handedOver:
 		a.handedOver(ctx, m.identity)
 	case abandon:
@@ -123,6 +138,7 @@ func (a *activator) Receive(ctx actor.Context) {
 	case sweepNow:
 		a.sweep(ctx)
 		a.forget(time.Now())
+		a.askAll()
 		a.sweepLater(ctx)
 	case drain:
 		a.drain(ctx, m.done)
@@ -219,6 +235,7 @@ func (a *activator) released(ctx actor.Context, m released) {
 	a.p.counts.Released.Add(1)
 	a.p.counts.Active.Store(int64(len(a.grains)))
 	a.endMore(ctx)
+	a.tellAll()
 	a.finishDrain()
 }
 
@@ -242,6 +259,15 @@ func (a *activator) endSoon(g *activation) {
 // endMore asks those whose turn it is. All at once would want more of the store than its queue takes: what is refused
 // there is tried again after pauses, and a full node would not be done within its deadline.
 func (a *activator) endMore(ctx actor.Context) {
+	for a.endings < a.p.cfg.EndAtOnce && len(a.wanted) > 0 {
+		g := a.wanted[0]
+		if a.wanted = a.wanted[1:]; len(a.wanted) == 0 {
+			a.wanted = nil
+		}
+		if a.grains[g.identity] == g && !g.ending {
+			a.end(ctx, g)
+		}
+	}
 	for a.endings < a.p.cfg.EndAtOnce && len(a.toEnd) > 0 {
 		g := a.toEnd[0]
 		if a.toEnd = a.toEnd[1:]; len(a.toEnd) == 0 {

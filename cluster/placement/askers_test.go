@@ -21,6 +21,8 @@ func (s slowly) Release(_ string, _ id.Grain, _ time.Duration, done func(ok bool
 	go func() { <-s.let; done(true) }()
 }
 
+func (s slowly) ReleaseAll(string, time.Duration, func(ok bool)) {}
+
 // TestAskersOfAGrainThatIsHandedOverAreBounded: so many wait for its former owner's answer, and get their place with it;
 // one more is sent away at once.
 func TestAskersOfAGrainThatIsHandedOverAreBounded(t *testing.T) {

@@ -33,7 +33,8 @@ func (a *activator) changed(m membersChanged) {
 		// This member has just begun: until now the others had what is its own from here on.
 		m.before = m.now.without(a.p.system.ID)
 	}
-	a.former = append([]past{{m.before, m.at.Add(a.p.cfg.HandOver)}}, a.former...)
+	a.view = m.now
+	a.former = append([]*Members{m.before}, a.former...)
 	if len(a.former) > viewsKept {
 		a.former = a.former[:viewsKept]
 	}
@@ -42,6 +43,17 @@ func (a *activator) changed(m membersChanged) {
 			a.came[one.ID] = m.at
 		}
 	}
+	for member := range a.empty {
+		if _, still := m.now.ByID(member); !still {
+			delete(a.empty, member)
+		}
+	}
+	for member := range a.waitAll {
+		if _, still := m.now.ByID(member); !still {
+			delete(a.waitAll, member)
+		}
+	}
+	a.since = m.at
 	// Who has let go before may have been the owner again since; and who was given a grain may not be its owner now.
 	clear(a.free)
 	clear(a.given)
@@ -101,22 +113,59 @@ func (a *activator) askMore(identity string, q *inquiry) {
 	}
 }
 
-// formerOwners are the other members of a smaller claim that owned the grain a moment ago, each once, and are members
-// still.
+// askAll asks each other member, once the members have been the same for a while, whether it has let go of all that is not its own. One that has never has anything of this
+// member's again, as long as both are members: of whatever this one owns, or may ask for, it has the smaller claim.
+func (a *activator) askAll() {
+	system, self := a.p.system, a.p.activator
+	if a.p.former == nil || a.view == nil || a.draining || time.Since(a.since) < a.p.cfg.HandOver {
+		return
+	}
+	for _, one := range a.view.All() {
+		if _, asked := a.empty[one.ID]; asked || one.ID == system.ID {
+			continue
+		}
+		a.empty[one.ID] = false
+		a.p.former.ReleaseAll(one.ID, a.p.cfg.HandOver, func(ok bool) { system.Root.Send(self, letGo{one.ID, ok}) })
+	}
+}
+
+// letGo: who was not heard is asked again by and by, as long as it is a member.
+func (a *activator) letGo(m letGo) {
+	if _, asked := a.empty[m.member]; !asked {
+		return
+	}
+	if a.empty[m.member] = m.ok; !m.ok {
+		delete(a.empty, m.member)
+	}
+}
+
+// tellAll answers those who ask whether all is let go of that is not this member's, once that is so in a view with them.
+func (a *activator) tellAll() {
+	if len(a.waitAll) == 0 || a.view != a.p.Members() || a.endings > 0 || len(a.toEnd) > 0 || len(a.wanted) > 0 {
+		return
+	}
+	for member, done := range a.waitAll {
+		if _, there := a.view.ByID(member); there {
+			delete(a.waitAll, member)
+			done()
+		}
+	}
+}
+
+// formerOwners are the other members of a smaller claim that owned the grain before, each once, are members still, and
+// have not let go of everything.
 func (a *activator) formerOwners(g id.Grain, below uint64) []string {
 	var owners []string
 	now, current, self := time.Now(), a.p.Members(), a.p.system.ID
 	may := func(owner Member, owned bool) {
 		now, still := current.ByID(owner.ID)
-		if owned && still && owner.ID != self && claim(g.Affinity(), now) < below && !slices.Contains(owners, owner.ID) {
+		if owned && still && owner.ID != self && claim(g.Affinity(), now) < below && !a.nothing(g, now) && !slices.Contains(owners, owner.ID) {
 			owners = append(owners, owner.ID)
 		}
 	}
 	for _, v := range a.former {
-		if now.After(v.until) {
-			break // those behind it are older
-		}
-		may(v.members.Owner(g.Affinity()))
+		// One that has let go of everything may not have got everything yet: then it is the one before that is asked.
+		may(v.ownerBut(g.Affinity(), func(m Member) bool { return a.nothing(g, m) }))
 	}
 	// Who has come since this member began may have been there before: it was seen later.
 	if len(a.came) > 0 {
@@ -125,6 +174,12 @@ func (a *activator) formerOwners(g id.Grain, below uint64) []string {
 		}
 	}
 	return owners
+}
+
+// nothing reports that a member has let go of all in which this one has the greater claim.
+func (a *activator) nothing(g id.Grain, m Member) bool {
+	self, ok := a.p.Members().ByID(a.p.system.ID)
+	return ok && a.empty[m.ID] && claim(g.Affinity(), m) < claim(g.Affinity(), self)
 }
 
 // handedOver: one of those who were asked has answered, or was not heard.
@@ -155,8 +210,10 @@ func (a *activator) release(ctx actor.Context, m release) {
 	a.given[m.identity] = time.Now().Add(a.p.cfg.HandOverWithin)
 	if g := a.grains[m.identity]; g != nil {
 		a.wait[m.identity] = append(a.wait[m.identity], m.done)
-		if !g.ending {
-			a.end(ctx, g)
+		if !g.ending && !g.wanted {
+			g.wanted = true
+			a.wanted = append(a.wanted, g)
+			a.endMore(ctx)
 		}
 		return
 	}
@@ -186,7 +243,7 @@ func (a *activator) abandon(ctx actor.Context) {
 		}
 	}
 	clear(a.wait)
-	a.toEnd, a.endings = nil, 0
+	a.toEnd, a.wanted, a.endings = nil, nil, 0
 	a.p.counts.Active.Store(0)
 	a.finishDrain()
 }

@@ -73,6 +73,8 @@ func (a *asking) Release(member string, _ id.Grain, _ time.Duration, done func(o
 	}()
 }
 
+func (a *asking) ReleaseAll(string, time.Duration, func(ok bool)) {}
+
 func (a *asking) all() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -142,6 +144,10 @@ type between struct{ from *site }
 
 func (b between) Release(member string, g id.Grain, _ time.Duration, done func(ok bool)) {
 	b.from.all[member].Placement.Release(b.from.system.ID, g, func() { done(true) })
+}
+
+func (b between) ReleaseAll(member string, _ time.Duration, done func(ok bool)) {
+	b.from.all[member].Placement.ReleaseAll(b.from.system.ID, func() { done(true) })
 }
 
 // TestMembersThatAskEachOtherEnd: whatever views members have had, in whatever order, nobody waits for somebody who waits

@@ -47,6 +47,17 @@ func (m *Members) Owner(affinity string) (Member, bool) {
 	return m.all[best], true
 }
 
+// ownerBut is who would own an affinity without those members.
+func (m *Members) ownerBut(affinity string, but func(Member) bool) (owner Member, ok bool) {
+	most := uint64(0)
+	for _, one := range m.all {
+		if score := claim(affinity, one); (!ok || score > most) && !but(one) {
+			owner, most, ok = one, score, true
+		}
+	}
+	return owner, ok
+}
+
 // claim is how much a member has of an affinity in every view: of those in it the one with the most is the owner.
 func claim(affinity string, m Member) uint64 {
 	return mix(xxhash.Sum64String(affinity) ^ xxhash.Sum64String(m.Address))

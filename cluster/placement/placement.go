@@ -32,8 +32,8 @@ type Config struct {
 	// EndAtOnce is how many grains may be ending at a time, when many must: each of them writes what it holds. More ends
 	// a full node sooner, up to what the store's queue takes at once.
 	EndAtOnce int
-	// HandOver is how long after a change of the members a grain's former owner is asked to let go of it before it
-	// is activated here. It should be longer than members take to agree.
+	// HandOver is how long what a former owner has let go of is known to be free, and how long who has come is asked as
+	// if it had been there before. It should be longer than members take to agree.
 	HandOver time.Duration
 	// HandOverWithin is how long one such request may take; then the grain is activated all the same.
 	HandOverWithin time.Duration
@@ -67,6 +67,8 @@ type Kind struct {
 // It runs on any goroutine.
 type Handover interface {
 	Release(member string, g id.Grain, within time.Duration, done func(ok bool))
+	// ReleaseAll asks in the same way whether it has let go of all that is not its own.
+	ReleaseAll(member string, within time.Duration, done func(ok bool))
 }
 
 // Forwarder hands on a one-way message that came to an activation which has ended, and forgets such an activation.
@@ -205,6 +207,11 @@ func (p *Placement) Active(ctx context.Context, identity string) (bool, error) {
 // on the activator's goroutine.
 func (p *Placement) Release(asker string, g id.Grain, done func()) {
 	p.system.Root.Send(p.activator, release{asker: asker, grain: g, identity: g.Identity(), done: done})
+}
+
+// ReleaseAll answers a member when nothing is active here that is not this one's own in a view with that member in it.
+func (p *Placement) ReleaseAll(asker string, done func()) {
+	p.system.Root.Send(p.activator, releaseAll{asker: asker, done: done})
 }
 
 // Abandon drops all activations of this member as a crash would, and activates none any more: for a member that may
