@@ -276,10 +276,14 @@ func (c *Cluster) Address() string { return c.system.Address() }
 // that it goes is missed only after seconds.
 const leaveWithin = 3 * time.Second
 
-// Stop drains the grains, as long as ctx lasts, and leaves. What did not end in time ends as in a crash.
-func (c *Cluster) Stop(ctx context.Context) (err error) {
+// Stop drains the grains, as long as ctx lasts, and leaves. What did not end in time ends as in a crash. Between the two
+// it calls drained: what goes on until then.
+func (c *Cluster) Stop(ctx context.Context, drained ...func()) (err error) {
 	c.stopped.Do(func() {
 		err = c.placement.Drain(ctx)
+		for _, f := range drained {
+			f()
+		}
 		c.link.Close()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 		defer cancel()

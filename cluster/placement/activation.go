@@ -28,6 +28,7 @@ type activation struct {
 	self   *actor.PID
 	ending bool // was asked to end
 	waits  bool // must end, and is not asked yet
+	late   bool // ends when the others have: the member leaves
 	wanted bool // another member waits for its end
 
 	// Owned by the mailbox.

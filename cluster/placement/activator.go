@@ -1,6 +1,8 @@
 package placement
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -62,7 +64,10 @@ type activator struct {
 	props    *actor.Props           // of all activations
 	coming   *activation            // whose actor is being spawned: props ask for it
 	grains   map[string]*activation // by identity
-	draining bool
+	draining bool                   // activates nothing any more
+	leaving  time.Time              // since when it drains; zero: it does not
+	inUse    []*activation          // of those that must end because it does: used since then, so they end when the others have
+	last     []*activation          // the same: of kinds that end last
 	drained  []chan struct{}
 	ticker   *time.Timer
 	toEnd    []*activation // must end, and are not asked yet
@@ -182,7 +187,7 @@ func (a *activator) activate(ctx actor.Context, r *pcluster.ActivationRequest) *
 	name := identity + ctx.ActorSystem().ProcessRegistry.NextId()
 	identity = name[:len(identity)] // what is kept of both is kept once
 	g, err := id.ParseIdentity(identity)
-	if err != nil || a.draining || !a.owns(g) {
+	if err != nil || a.draining || !a.leaving.IsZero() && !a.p.kinds[g.Kind].Last || !a.owns(g) {
 		return failed
 	}
 	if may, asked := a.mayTake(g, identity); !may {
@@ -209,6 +214,10 @@ func (a *activator) activate(ctx actor.Context, r *pcluster.ActivationRequest) *
 	}
 	act.self = pid
 	a.grains[identity] = act
+	if !a.leaving.IsZero() {
+		act.late, act.waits = true, true
+		a.last = append(a.last, act)
+	}
 	a.p.counts.Activated.Add(1)
 	a.p.counts.Active.Store(int64(len(a.grains)))
 	return &pcluster.ActivationResponse{Pid: pid}
@@ -274,9 +283,25 @@ func (a *activator) endMore(ctx actor.Context) {
 			a.toEnd = nil // its array would keep every one of them in memory
 		}
 		g.waits = false
-		if a.grains[g.identity] == g && !g.ending && (a.draining || !a.owns(g.grain)) {
-			a.end(ctx, g)
+		if a.grains[g.identity] != g || g.ending || a.leaving.IsZero() && !a.draining && a.owns(g.grain) {
+			continue
 		}
+		if !g.late && g.usedAt.Load() >= a.leaving.UnixNano() && !a.leaving.IsZero() {
+			g.late, g.waits = true, true
+			a.inUse = append(a.inUse, g)
+			continue
+		}
+		a.end(ctx, g)
+	}
+	// A leaving member's grains are nowhere from their end until it has left. What is in use has its turn when nothing else
+	// waits, and what ends last begins when nothing else is left.
+	if len(a.toEnd) == 0 && len(a.inUse) > 0 {
+		a.toEnd, a.inUse = a.inUse, nil
+		a.endMore(ctx)
+	} else if len(a.toEnd) == 0 && a.endings == 0 && !a.leaving.IsZero() && !a.draining {
+		a.draining = true
+		a.toEnd, a.last = a.last, nil
+		a.endMore(ctx)
 	}
 }
 
@@ -290,19 +315,28 @@ func (a *activator) end(ctx actor.Context, g *activation) {
 }
 
 func (a *activator) drain(ctx actor.Context, done chan struct{}) {
-	a.draining = true
 	a.drained = append(a.drained, done)
-	for _, g := range a.grains {
-		a.endSoon(g)
+	if a.leaving.IsZero() {
+		a.leaving = time.Now()
+		for _, g := range a.grains {
+			if a.p.kinds[g.grain.Kind].Last && !g.ending && !g.waits {
+				g.late, g.waits = true, true
+				a.last = append(a.last, g)
+				continue
+			}
+			a.endSoon(g)
+		}
+		slices.SortFunc(a.last, func(g, h *activation) int { return cmp.Compare(g.usedAt.Load(), h.usedAt.Load()) })
 	}
 	a.endMore(ctx)
 	a.finishDrain()
 }
 
 func (a *activator) finishDrain() {
-	if !a.draining || len(a.grains) > 0 {
+	if a.leaving.IsZero() && !a.draining || len(a.grains) > 0 {
 		return
 	}
+	a.draining = true
 	for _, done := range a.drained {
 		close(done)
 	}

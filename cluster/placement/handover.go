@@ -117,7 +117,7 @@ func (a *activator) askMore(identity string, q *inquiry) {
 // member's again, as long as both are members: of whatever this one owns, or may ask for, it has the smaller claim.
 func (a *activator) askAll() {
 	system, self := a.p.system, a.p.activator
-	if a.p.former == nil || a.view == nil || a.draining || time.Since(a.since) < a.p.cfg.HandOver {
+	if a.p.former == nil || a.view == nil || a.draining || !a.leaving.IsZero() || time.Since(a.since) < a.p.cfg.HandOver {
 		return
 	}
 	for _, one := range a.view.All() {
@@ -141,7 +141,7 @@ func (a *activator) letGo(m letGo) {
 
 // tellAll answers those who ask whether all is let go of that is not this member's, once that is so in a view with them.
 func (a *activator) tellAll() {
-	if len(a.waitAll) == 0 || a.view != a.p.Members() || a.endings > 0 || len(a.toEnd) > 0 || len(a.wanted) > 0 {
+	if len(a.waitAll) == 0 || a.view != a.p.Members() || a.endings > 0 || len(a.toEnd)+len(a.inUse)+len(a.last)+len(a.wanted) > 0 {
 		return
 	}
 	for member, done := range a.waitAll {
@@ -243,7 +243,7 @@ func (a *activator) abandon(ctx actor.Context) {
 		}
 	}
 	clear(a.wait)
-	a.toEnd, a.wanted, a.endings = nil, nil, 0
+	a.toEnd, a.inUse, a.last, a.wanted, a.endings = nil, nil, nil, nil, 0
 	a.p.counts.Active.Store(0)
 	a.finishDrain()
 }

@@ -60,6 +60,8 @@ func Default() Config {
 // Kind makes the activations of one kind of grain. An activation stops itself by Context.Stop(Context.Self()).
 type Kind struct {
 	Name id.Kind
+	// Last: when the member leaves, these end after all others, so that they are nowhere for a short time only.
+	Last bool
 	New  func(g id.Grain) actor.Actor
 }
 

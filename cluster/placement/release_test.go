@@ -71,6 +71,8 @@ func TestWhatIsAskedForEndsFirst(t *testing.T) {
 					most.Store(max(most.Load(), under.Add(1)))
 					ending <- g.ID
 				}
+			case chan struct{}:
+				close(m)
 			case written:
 				under.Add(-1)
 				ctx.Stop(ctx.Self())
@@ -95,6 +97,14 @@ func TestWhatIsAskedForEndsFirst(t *testing.T) {
 	}
 	everything := make(chan struct{})
 	a.ReleaseAll(b.system.ID, func() { close(everything) })
+	if _, err := a.Active(t.Context(), race.Identity()); err != nil { // behind all that was asked
+		t.Fatal(err)
+	}
+	for name := range wanted {
+		seen := make(chan struct{}) // behind being asked to end, if it was
+		a.system.Root.Send(pids[name], seen)
+		<-seen
+	}
 	next := first
 	for n := atOnce; n < grains; n++ {
 		select {

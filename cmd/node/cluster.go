@@ -51,7 +51,7 @@ func (n *node) startCluster(ctx context.Context) error {
 		if n.down.Load() {
 			n.cluster.Abandon()
 		}
-		return n.cluster.Stop(ctx)
+		return n.cluster.Stop(ctx, n.endWakeups)
 	})
 	patience := time.NewTicker(patienceWith)
 	defer patience.Stop()

@@ -32,14 +32,20 @@ func (n *node) kinds() []cluster.Kind {
 				Grain: a.grain, Activation: a.id, Member: a.member, Random: rand.Uint64, NewID: appendID, Compile: shared.compile,
 			})
 		}),
-		n.kind(id.Competition, func(a activation) machine.Stepper {
+		last(n.kind(id.Competition, func(a activation) machine.Stepper {
 			cfg := competitiongrain.Default()
 			cfg.Grain, cfg.Activation, cfg.Member, cfg.Random, cfg.NewID = a.grain, a.id, a.member, rand.Uint64, appendID
 			cfg.SettleDelay = n.cfg.settleDelay()
 			cfg.Parts = func() bool { return n.level.Allows(level.LargeFields) }
 			return competitiongrain.New(cfg)
-		}),
+		})),
 	}
+}
+
+// last are those that answer with authority: everybody who watches a race waits while it is nowhere.
+func last(k cluster.Kind) cluster.Kind {
+	k.Last = true
+	return k
 }
 
 // activation is what every shell is told about itself.

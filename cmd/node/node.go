@@ -34,16 +34,17 @@ type node struct {
 	log      *slog.Logger
 	counters *obs.Registry
 
-	store   *store
-	clock   clock
-	tables  *view.Tables
-	project *project.Projector
-	views   view.Reader // the tables, through the cache if there is one
-	lanes   *machine.Lanes
-	runtime *machine.Runtime
-	sweeper *sweeping
-	cluster *cluster.Cluster
-	level   level.Current // of features: what may be written
+	store      *store
+	clock      clock
+	tables     *view.Tables
+	project    *project.Projector
+	views      view.Reader // the tables, through the cache if there is one
+	lanes      *machine.Lanes
+	runtime    *machine.Runtime
+	sweeper    *sweeping
+	endWakeups func() // may be called before they have begun
+	cluster    *cluster.Cluster
+	level      level.Current // of features: what may be written
 
 	published *publishing // the event stream
 	began     time.Time
@@ -61,7 +62,7 @@ type node struct {
 
 // start opens everything and serves on the listener, which it then owns.
 func start(ctx context.Context, cfg settings, keys *auth.Keys, log *slog.Logger, l net.Listener) (*node, error) {
-	n := &node{cfg: cfg, keys: keys, log: log, counters: &obs.Registry{}, listener: l, failed: make(chan error, 1), began: time.Now()}
+	n := &node{cfg: cfg, keys: keys, log: log, counters: &obs.Registry{}, listener: l, failed: make(chan error, 1), began: time.Now(), endWakeups: func() {}}
 	for _, part := range []func(context.Context) error{n.openStore, n.openLevel, n.startRuntime, n.watchStore, n.startCluster, n.startWakeups, n.startGateway, n.serve, n.watchAlone} {
 		if err := part(ctx); err != nil {
 			return nil, errors.Join(err, n.stop(context.WithoutCancel(ctx)))
@@ -151,7 +152,7 @@ func (n *node) startWakeups(ctx context.Context) error {
 	n.sweeper = &sweeping{s: wakeup.New(nil), known: make(chan struct{})}
 	n.sweeper.turned.Store(time.Now().UnixNano())
 	box := carry(n.runtime, n.sweeper, wakeup.Start{})
-	n.later(func(context.Context) error { box.close(); return nil })
+	n.endWakeups = box.close // when the grains are drained: until then nobody else fires what is this node's
 	n.cluster.Watch(func() {
 		if len(n.cluster.Placement().Members().All()) > 0 {
 			shards := wakeup.Shards(n.cluster.Owns)
