@@ -54,6 +54,7 @@ func (a *activator) changed(m membersChanged) {
 		}
 	}
 	a.since = m.at
+	a.askAll()
 	// Who has let go before may have been the owner again since; and who was given a grain may not be its owner now.
 	clear(a.free)
 	clear(a.given)
@@ -113,11 +114,11 @@ func (a *activator) askMore(identity string, q *inquiry) {
 	}
 }
 
-// askAll asks each other member, once the members have been the same for a while, whether it has let go of all that is not its own. One that has never has anything of this
+// askAll asks each other member whether it has let go of all that is not its own. One that has never has anything of this
 // member's again, as long as both are members: of whatever this one owns, or may ask for, it has the smaller claim.
 func (a *activator) askAll() {
 	system, self := a.p.system, a.p.activator
-	if a.p.former == nil || a.view == nil || a.draining || !a.leaving.IsZero() || time.Since(a.since) < a.p.cfg.HandOver {
+	if a.p.former == nil || a.view == nil || a.draining || !a.leaving.IsZero() {
 		return
 	}
 	for _, one := range a.view.All() {
@@ -176,10 +177,10 @@ func (a *activator) formerOwners(g id.Grain, below uint64) []string {
 	return owners
 }
 
-// nothing reports that a member has let go of all in which this one has the greater claim.
+// nothing reports, once the members have been the same for a while, that one has let go of all in which this one has the greater claim.
 func (a *activator) nothing(g id.Grain, m Member) bool {
 	self, ok := a.p.Members().ByID(a.p.system.ID)
-	return ok && a.empty[m.ID] && claim(g.Affinity(), m) < claim(g.Affinity(), self)
+	return ok && time.Since(a.since) >= a.p.cfg.HandOver && a.empty[m.ID] && claim(g.Affinity(), m) < claim(g.Affinity(), self)
 }
 
 // handedOver: one of those who were asked has answered, or was not heard.
