@@ -31,8 +31,10 @@ const (
 	pauseMost  = 5 * unit.Second
 )
 
-// disagreeFor is how long the two are asked.
-const disagreeFor = 9 * time.Second
+// disagreeFor is how long the two are asked, askEvery how often by each of the four, one after the other: the one that has the
+// race needs only write, the other one has to read first, and where both are asked all the time, or at the same time, it never
+// comes before the first one.
+const disagreeFor, askEvery = 9 * time.Second, 400 * time.Millisecond
 
 // TestTwoNodesThatDisagree: two whole nodes on one store each believe to own a race, for good, and both are given commands.
 // Its real activations fence each other, but ever more seldom: each node waits longer after each fence, and meanwhile sends
@@ -74,10 +76,15 @@ func TestTwoNodesThatDisagree(t *testing.T) {
 	for i := range 4 {
 		n := clients[i%2]
 		asking.Go(func() {
+			turn := time.NewTimer(time.Duration(i) * askEvery / 4)
+			<-turn.C
+			tick := time.NewTicker(askEvery)
+			defer tick.Stop()
 			for ctx.Err() == nil {
 				if p.one(ctx, n) == nil {
 					answered[i%2].Add(1)
 				}
+				<-tick.C
 			}
 		})
 	}
