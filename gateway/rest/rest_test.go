@@ -34,6 +34,7 @@ import (
 	"paceline/gateway/auth"
 	"paceline/gateway/lookup"
 	"paceline/gateway/rest"
+	"paceline/internal/testkit"
 	"paceline/persistence/view"
 )
 
@@ -152,7 +153,7 @@ type rig struct {
 	url    string
 	ready  error
 	alive  error
-	log    written
+	log    testkit.Log
 }
 
 func start(t *testing.T) *rig {

@@ -1,12 +1,10 @@
 package rest_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"connectrpc.com/connect"
@@ -20,24 +18,6 @@ import (
 	"paceline/gateway/rest"
 	"paceline/gateway/trace"
 )
-
-// written is a log that a test reads.
-type written struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (w *written) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.all.Write(p)
-}
-
-func (w *written) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.all.String()
-}
 
 const (
 	named  = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -1,12 +1,10 @@
 package ws_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,24 +15,6 @@ import (
 	"paceline/gateway/wire"
 	"paceline/gateway/ws"
 )
-
-// written is a log that a test reads.
-type written struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (w *written) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.all.Write(p)
-}
-
-func (w *written) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.all.String()
-}
 
 // TestTracesOfAConnection: what is asked on it has the trace that the handshake names, else one of its own; our own
 // mistake is in the log with it, a refusal is not.

@@ -29,6 +29,7 @@ import (
 	"paceline/gateway/hub"
 	"paceline/gateway/wire"
 	"paceline/gateway/ws"
+	"paceline/internal/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -122,7 +123,7 @@ type rig struct {
 	keys   *auth.Keys
 	url    string
 	looked atomic.Value // see topics
-	log    *written
+	log    *testkit.Log
 }
 
 func start(t testing.TB, cfg ws.Config) *rig {
@@ -131,7 +132,7 @@ func start(t testing.TB, cfg ws.Config) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{grains: &grains{through: map[string]uint64{}}, keys: keys, log: &written{}}
+	r := &rig{grains: &grains{through: map[string]uint64{}}, keys: keys, log: &testkit.Log{}}
 	clock := func() step.Now {
 		now := unit.InstantMs(time.Now().UnixMilli())
 		return step.Now{Wall: now, Node: now}
